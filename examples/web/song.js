@@ -7,7 +7,7 @@ import { openness, remove, retry, state } from './list.js';
 import { player } from './player.js';
 import { shareDialog } from './share.js';
 import { drop, get, isLoaded, put, putAndRefresh, songs } from './songs.js';
-import { recall, remember, t } from './text.js';
+import { duration, recall, remember, t } from './text.js';
 
 const FORMATS = ['mp3', 'wav', 'flac'];
 
@@ -83,13 +83,13 @@ export function view(id) {
     if (song.status === 'SPLIT' && !playing) {
       playing = player(song);
       takes = downloads(song, playing);
-      inside.replaceChildren(playing.element, takes);
+      inside.replaceChildren(playing.element, takes.element);
       playing.open();
     }
   }
 
   // Fetch a song that is not in the loaded list.
-  if (!get(id)) ask('GET', `songs/${id}`).then((data) => put(data.song), (error) => { if (error.has?.('not_found')) { drop(id); update(); } });
+  if (!get(id)) ask('GET', `songs/${id}?details`).then((data) => put(data.song), (error) => { if (error.has?.('not_found')) { drop(id); update(); } });
   songs.addEventListener('change', update);
   const ticking = setInterval(() => { if (get(id)?.status === 'SPLITTING') setText(status, state(get(id))); }, 1000);
   update();
@@ -98,6 +98,7 @@ export function view(id) {
     show: () => {
       update();
       playing?.update();
+      takes?.update();
     },
     end: () => {
       songs.removeEventListener('change', update);
@@ -150,6 +151,11 @@ export function downloads(song, playing) {
     for (const { anchor, path } of links) anchor.href = path(format, heard);
     mix.setAttribute('aria-disabled', String(silent));
     setText(note, silent ? t('take-silent') : '');
+    const { lossless } = song;
+    quality.hidden = lossless === undefined;
+    setText(quality, t(lossless ? 'lossless' : 'lossy'));
+    setText(lead, t(lossless === undefined ? 'take-lead' : lossless ? 'take-lossless' : 'take-lossy'));
+    setText(made, origin(song.provenance));
   }
 
   const at = `songs/${song.id}`;
@@ -157,16 +163,28 @@ export function downloads(song, playing) {
   const zip = link('zip', (kind) => `${at}/stems.zip?format=${kind}`);
   const mix = link('mix', (kind, heard) => `${at}/mix.${kind}?${heard}`, { kept: false });
   const note = h('p', { class: 'dim', role: 'status' });
+  const quality = h('span', { class: 'badge', id: 'quality' });
+  const lead = h('p', { class: 'dim' });
+  const made = h('p', { class: 'dim', id: 'provenance' });
   const choices = FORMATS.map((kind) => h('label', { class: 'option' },
     h('input', { type: 'radio', name: 'format', value: kind, id: `format-${kind}`, checked: kind === format, onchange: () => {
       format = kind;
       remember('format', kind);
       update();
     } }), h('span', {}, kind.toUpperCase())));
-  const element = h('section', { class: 'card take-home', id: 'take-home' }, h('h2', { t: 'take-home' }),
-    h('fieldset', { class: 'heard' }, h('legend', { class: 'unseen', t: 'format' }), choices), h('p', { class: 'dim', t: 'take-lead' }),
-    h('div', { class: 'takes' }, parts), h('div', { class: 'takes' }, zip, mix), note);
+  const element = h('section', { class: 'card take-home', id: 'take-home' }, h('h2', {}, h('span', { t: 'take-home' }), ' ', quality),
+    h('fieldset', { class: 'heard' }, h('legend', { class: 'unseen', t: 'format' }), choices), lead,
+    h('div', { class: 'takes' }, parts), h('div', { class: 'takes' }, zip, mix), note, made);
   playing.element.addEventListener('mix', update);
   update();
-  return element;
+  return { element, update };
+}
+
+// What made the stems, in one line.
+function origin(made) {
+  if (!made) return '';
+  const { model, device, precision, program, took_ms: took, speed, weights } = made;
+  const parts = [t('made-by', { model }), device, precision, took !== undefined && duration(took / 1000), speed !== undefined && t('made-speed', { speed }), program,
+    weights && t('made-weights', { weights: weights.slice(0, 12) })];
+  return parts.filter(Boolean).join(' · ');
 }

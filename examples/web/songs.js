@@ -31,8 +31,9 @@ const changed = () => songs.dispatchEvent(new Event('change'));
 export function put(song) {
   const before = known.get(song.id);
   updatedDuringLoad.add(song.id);
-  // Some responses omit the upload time.
-  known.set(song.id, { ...song, uploaded_at: song.uploaded_at ?? before?.uploaded_at ?? new Date().toISOString() });
+  // Some responses omit details.
+  const { uploaded_at = new Date().toISOString(), lossless, provenance } = before ?? {};
+  known.set(song.id, { uploaded_at, ...lossless !== undefined && { lossless }, ...provenance && { provenance }, ...song });
   pace(song);
   const ended = song.status === 'SPLIT' || song.status === 'FAILED';
   if (before && ended && before.status !== song.status) {
@@ -45,7 +46,7 @@ export function put(song) {
 // the song once more.
 export function putAndRefresh(song) {
   put(song);
-  setTimeout(() => ask('GET', `songs/${song.id}`).then((data) => put(data.song), (error) => { if (error.has('not_found')) drop(song.id); }), 1500);
+  setTimeout(() => ask('GET', `songs/${song.id}?details`).then((data) => put(data.song), (error) => { if (error.has('not_found')) drop(song.id); }), 1500);
 }
 
 export function drop(id) {

@@ -81,8 +81,8 @@ pub use vocalizer_api::id::{ShareId, TokenId, UserId};
 pub use vocalizer_api::part::{Format, Part, Stem};
 pub use vocalizer_api::secret::Secret;
 pub use vocalizer_api::{
-    ApiError, ErrorCode, LimitsView, PeaksView, QuotaView, RegistrationView, ShareMix, ShareView, SharedData,
-    SongStatus, SongView, TokenView, UserView,
+    ApiError, ErrorCode, LimitsView, PeaksView, Provenance, QuotaView, RegistrationView, ShareMix, ShareView,
+    SharedData, SongStatus, SongView, TokenView, UserView,
 };
 pub use watch::Change;
 

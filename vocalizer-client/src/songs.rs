@@ -241,6 +241,30 @@ impl Client {
         self.read::<SongData>(&format!("songs/{id}")).await.map(|data| data.song)
     }
 
+    /// Returns a song with details: when it was uploaded and, once it is split, whether its stems are lossless and what
+    /// made them. Servers of the original system return none.
+    ///
+    /// ```no_run
+    /// # use vocalizer_client::{Client, Error, Format, Part, SongId};
+    /// # async fn demo(client: &Client, id: SongId) -> Result<(), Error> {
+    /// let song = client.song_in_detail(id).await?;
+    /// if let Some(made) = song.provenance {
+    ///     println!("split by {} on {}", made.model, made.device.as_deref().unwrap_or("an unknown device"));
+    ///     println!("{} times faster than real time", made.speed.map_or(0.0, |speed| speed.times()));
+    /// }
+    /// let format = if song.lossless == Some(true) { Format::Flac } else { Format::Mp3 };
+    /// let vocals = client.download(id, (Part::Vocals, format)).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Client::song`].
+    pub async fn song_in_detail(&self, id: SongId) -> Result<SongView, Error> {
+        self.read::<SongData>(&format!("songs/{id}?details=1")).await.map(|data| data.song)
+    }
+
     /// Changes the title of a song.
     ///
     /// ```no_run

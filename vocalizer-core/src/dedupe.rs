@@ -3,7 +3,7 @@
 //! The rules are pure functions of what the repository returns. The caller ensures that this is still true (see
 //! [`SongRepository::remove`](crate::ports::SongRepository::remove)).
 
-use crate::song::{FailureReason, Status, StatusKind, Transition};
+use crate::song::{FailureReason, IllegalTransition, Song, Status, StatusKind, StemsInfo, Transition};
 
 /// What to do with a song that waits to be split: a new upload whose bytes are stored, or a retry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -27,6 +27,26 @@ impl UploadPlan {
             Self::JoinWork => &[Transition::BeginSplitting],
             Self::ReuseStems => &[Transition::ReuseStems],
         }
+    }
+
+    /// Applies the transitions to an `UPLOADED` song. If it reuses stems, it takes what is known of them from the `SPLIT`
+    /// one of the other songs with its hash.
+    ///
+    /// # Errors
+    ///
+    /// [`IllegalTransition`] if the song is not `UPLOADED`.
+    pub fn apply<'a>(
+        self,
+        song: &mut Song,
+        others: impl IntoIterator<Item = &'a Song>,
+    ) -> Result<(), IllegalTransition> {
+        self.transitions().iter().try_for_each(|step| song.apply(step.clone()))?;
+        if self == Self::ReuseStems
+            && let Some(other) = others.into_iter().find(|other| other.status() == &Status::Split)
+        {
+            song.set_stems(other.stems().clone());
+        }
+        Ok(())
     }
 }
 
@@ -108,12 +128,30 @@ pub enum Advance {
     /// The lease expired or was returned.
     HandBack,
     /// The stems are stored.
-    Finish,
+    Finish(StemsInfo),
     /// The bytes cannot be split.
     Fail(FailureReason),
 }
 
 impl Advance {
+    /// The stems of an original worker are stored: MP3, with nothing known of their origin.
+    pub const FINISH_MP3: Self = Self::Finish(StemsInfo::MP3);
+
+    /// Applies this event to a song with the hash. Returns whether it changed.
+    ///
+    /// # Errors
+    ///
+    /// [`IllegalTransition`]; the rules never cause it.
+    pub fn apply(&self, song: &mut Song) -> Result<bool, IllegalTransition> {
+        let transitions = self.transitions(song.status());
+        let changes = !transitions.is_empty();
+        transitions.into_iter().try_for_each(|step| song.apply(step))?;
+        if let (Self::Finish(stems), true) = (self, changes) {
+            song.set_stems(stems.clone());
+        }
+        Ok(changes)
+    }
+
     /// The transitions of a song in `status`; apply them in order.
     #[must_use]
     pub fn transitions(&self, status: &Status) -> Vec<Transition> {
@@ -121,7 +159,7 @@ impl Advance {
             (Self::Begin, Status::Uploaded) => vec![Transition::BeginSplitting],
             (Self::HandBack, Status::Splitting) => vec![Transition::HandBack],
             (Self::Begin | Self::HandBack, _) => Vec::new(),
-            (Self::Finish, status) => on_result(status).to_vec(),
+            (Self::Finish(_), status) => on_result(status).to_vec(),
             (Self::Fail(reason), status) => on_failure(status, reason),
         }
     }

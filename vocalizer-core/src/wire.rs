@@ -9,11 +9,15 @@ use vocalizer_api::{JobView, PeaksView, QuotaView, RegistrationView, ShareView, 
 use crate::account::{ApiToken, Registration, ShareLink};
 use crate::ports::{LeasedJob, Peaks};
 use crate::quota::Quota;
-use crate::song::{Song, StatusKind};
+use crate::song::{Song, StatusKind, StemsInfo};
 
 /// Adds the fields that are only present if details are requested.
 pub(crate) fn with_details(mut view: SongView, song: &Song) -> SongView {
     view.uploaded_at = Some(rfc3339(song.uploaded_at()));
+    if song.status().kind() == StatusKind::Split {
+        let StemsInfo { formats, provenance } = song.stems().clone();
+        (view.lossless, view.provenance) = (Some(formats.is_lossless()), provenance);
+    }
     view
 }
 

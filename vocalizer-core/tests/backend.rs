@@ -12,7 +12,7 @@ use vocalizer_core::memory::{IdleQueue, ManualClock, MemoryBlobs, MemorySongs};
 use vocalizer_core::part::Stem;
 use vocalizer_core::ports::{Backend, Blob, BlobKey, BlobStore as _, SongRepository};
 use vocalizer_core::service::SongService;
-use vocalizer_core::song::{SongHash, StatusKind};
+use vocalizer_core::song::{SongHash, StatusKind, StemsInfo};
 
 struct Fixture {
     service: SongService,
@@ -27,6 +27,15 @@ impl Fixture {
         let service =
             SongService::builder_with_clock(songs.clone(), Arc::new(blobs.clone()), Arc::new(IdleQueue), clock).build();
         Self { service, songs, blobs }
+    }
+
+    async fn blob(&self, key: BlobKey) -> Option<Bytes> {
+        let mut blob: Blob = self.blobs.open(&key, None).await.unwrap()?;
+        let mut bytes = Vec::new();
+        while let Some(chunk) = blob.next_chunk().await.unwrap() {
+            bytes.extend_from_slice(&chunk);
+        }
+        Some(bytes.into())
     }
 }
 
@@ -53,12 +62,15 @@ impl BackendPlace for Fixture {
     }
 
     async fn stem(&self, hash: &SongHash, stem: Stem) -> Option<Bytes> {
-        let mut blob: Blob = self.blobs.open(&BlobKey::Stem(*hash, stem), None).await.unwrap()?;
-        let mut bytes = Vec::new();
-        while let Some(chunk) = blob.next_chunk().await.unwrap() {
-            bytes.extend_from_slice(&chunk);
-        }
-        Some(bytes.into())
+        self.blob(BlobKey::Stem(*hash, stem)).await
+    }
+
+    async fn lossless(&self, hash: &SongHash, stem: Stem) -> Option<Bytes> {
+        self.blob(BlobKey::Lossless(*hash, stem)).await
+    }
+
+    async fn known(&self, hash: &SongHash) -> Vec<StemsInfo> {
+        self.songs.with_hash(hash).await.unwrap().iter().map(|song| song.stems().clone()).collect()
     }
 }
 

@@ -119,7 +119,7 @@ fields! {
         .described("Only songs with this status");
     LIMIT = Field::whole("limit", 1, MAX_PAGE as u64, Some(MAX_PAGE as u64)).described("Maximum number of songs");
     AFTER = Field::text("after").described("Continue after this cursor: `next` of the previous page");
-    DETAILS = Field::text("details").described("Include `uploaded_at`; any value");
+    DETAILS = Field::text("details").described("Include `uploaded_at` and, of a split song, `lossless` and `provenance`; any value");
     DOWNLOAD = Field::text("download").described("Send `Content-Disposition: attachment`; any value");
     FORMAT = Field::one_of("format", || json!(["mp3", "wav", "flac"]))
         .described("For stems.zip and stems.tar: audio format");

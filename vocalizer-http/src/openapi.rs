@@ -163,7 +163,8 @@ fn request_body(input: Input) -> Option<Value> {
         Input::Tar => json!({"application/octet-stream": {"schema": {
             "type": "string",
             "format": "binary",
-            "description": "A tar archive with exactly bass.mp3, drums.mp3, other.mp3 and vocals.mp3",
+            "description": "A tar archive with exactly bass.mp3, drums.mp3, other.mp3 and vocals.mp3; or with the same four as .flac, or \
+            with all eight; it may also have provenance.json, a Provenance",
         }}}),
     };
     Some(json!({"required": true, "content": content}))

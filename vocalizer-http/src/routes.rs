@@ -151,7 +151,7 @@ routes! {
         POST "/songs/upload" Anyone Input::Upload => Output::Data("SongData"), [] [400, 408, 409, 413, 415, 422, 429, 507]
         "Uploads a song and queues it for splitting";
     GetSong "get_song" songs::get,
-        GET "/songs/{song_id}" Reader Input::Nothing => Output::Data("SongData"), [] [404, 429]
+        GET "/songs/{song_id}" Reader Input::Nothing => Output::Data("SongData"), [DETAILS] [404, 429]
         "Returns a song with its status and progress";
     RenameSong "rename_song" songs::rename,
         PATCH "/songs/{song_id}" Anyone RENAME => Output::Data("SongData"), [] [400, 404, 408, 413, 415, 422]
@@ -193,7 +193,7 @@ routes! {
     UploadResult "upload_result" results::upload_result,
         POST "/songs/{hash}/upload_result" Worker Input::Tar => Output::Nothing, []
         [400, 404, 408, 410, 413, 422, 507]
-        "Uploads the four stems for all songs with a hash";
+        "Uploads the four stems for all songs with a hash, as MP3, FLAC or both";
     BeginWork "begin_work" work::begin,
         POST "/songs/{hash}/begin" Worker Input::Nothing => Output::Data("WantedData"), [] [404, 409]
         "Marks a song as being split; returns whether the stems are still needed";

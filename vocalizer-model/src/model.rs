@@ -26,6 +26,7 @@ pub struct Model {
     device: String,
     precision: Precision,
     remarks: Vec<String>,
+    weights_digest: String,
 }
 
 impl Model {
@@ -236,8 +237,11 @@ impl Model {
         };
         verified?;
         let Chosen { cards, device, precision, remarks } = chosen?;
+        let digests = files.iter().map(NetworkFile::digest).collect::<Result<Vec<_>, _>>()?;
+        let weights_digest = weights::of_networks(&digests);
         let members = files.into_iter().map(|file| file.member).collect();
-        Ok(Self { members, cards, bags, steps, songs: AtomicUsize::new(0), device, precision, remarks })
+        let songs = AtomicUsize::new(0);
+        Ok(Self { members, cards, bags, steps, songs, device, precision, remarks, weights_digest })
     }
 
     /// Returns an empty profile of songs on its devices.
@@ -269,6 +273,12 @@ impl Model {
     /// Returns the number format that its devices compute in: never [`Precision::Auto`], but what that took.
     pub fn precision(&self) -> Precision {
         self.precision
+    }
+
+    /// Returns the SHA-256 of the weights, in hexadecimal digits: that by which they were verified, or of several networks the
+    /// digest of their digests in order.
+    pub fn weights_digest(&self) -> &str {
+        &self.weights_digest
     }
 
     /// Returns the batch size of each device, in segments.

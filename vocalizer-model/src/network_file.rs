@@ -52,6 +52,11 @@ impl NetworkFile {
         verified.map_err(|source| self.wrong(source))
     }
 
+    /// Returns the digest of the weights, once they are verified.
+    pub(crate) fn digest(&self) -> Result<String, Error> {
+        self.file.verified_digest(self.published.map(|(_, member)| member)).map_err(|source| self.wrong(source))
+    }
+
     pub(crate) fn wrong(&self, source: WeightsError) -> Error {
         wrong(&self.path, self.published, source)
     }

@@ -13,7 +13,7 @@ use std::process::ExitCode;
 
 use tokio::runtime::Runtime;
 use vocalizer_core::causes::chain;
-use vocalizer_core::part::Stem;
+use vocalizer_core::part::{Format, Stem, StemFormats};
 use vocalizer_core::ports::{Blob, BlobError, BlobKey, BlobStore, BoxError, SongRepository};
 use vocalizer_core::song::{SongHash, SongHasher, StatusKind};
 use vocalizer_store::files::FileBlobs;
@@ -213,8 +213,16 @@ async fn copy_blobs(
     let mut copied = Copied::default();
     for status in StatusKind::ALL {
         for hash in copy.hashes_in(status).await? {
-            let stems = if status == StatusKind::Split { &Stem::FOUR[..] } else { &[] };
-            let keys = stems.iter().map(|stem| BlobKey::Stem(hash, *stem)).chain([BlobKey::Source(hash)]);
+            let mut keys = vec![BlobKey::Source(hash)];
+            if status == StatusKind::Split {
+                let formats = split_formats(copy, &hash).await?;
+                if formats.has(Format::Mp3) {
+                    keys.extend(Stem::FOUR.map(|stem| BlobKey::Stem(hash, stem)));
+                }
+                if formats.is_lossless() {
+                    keys.extend(Stem::FOUR.map(|stem| BlobKey::Lossless(hash, stem)));
+                }
+            }
             let mut faults = Vec::new();
             for key in keys {
                 match copy_blob(&key, from, to).await? {
@@ -237,6 +245,13 @@ async fn copy_blobs(
         }
     }
     Ok(copied)
+}
+
+/// Returns the formats in which the stems of a hash are stored.
+async fn split_formats(copy: &SqliteStore, hash: &SongHash) -> Result<StemFormats, BoxError> {
+    let songs = copy.with_hash(hash).await?;
+    let split = songs.iter().find(|song| song.status().kind() == StatusKind::Split);
+    Ok(split.map(|song| song.stems().formats).unwrap_or_default())
 }
 
 /// Removes deleted songs with this hash from the copy, even if the same bytes were uploaded again.

@@ -1,9 +1,11 @@
 //! Loading the model for workers.
 
+use std::path::Path;
 use std::sync::Arc;
 
+use vocalizer_core::api::Provenance;
 use vocalizer_model::ports::ModelSeparator;
-use vocalizer_model::{SplitOptions, set_threads};
+use vocalizer_model::{Model, SplitOptions, set_threads};
 
 use super::args::ComputeArgs;
 use super::error::{ConfigError, invalid};
@@ -34,6 +36,7 @@ pub(super) fn load(args: &ComputeArgs) -> Load {
     allocator::return_freed_memory();
     let (name, accept_licence) = (args.model.clone(), args.accept_licence);
     let (threads, compute) = (args.threads, args.options());
+    let (formats, has_24_bits) = (args.stems, args.stem_bits == "24");
     Box::new(move |work| {
         if let Some(threads) = threads {
             set_threads(threads.into())?;
@@ -44,8 +47,25 @@ pub(super) fn load(args: &ComputeArgs) -> Load {
         let model = model::load(&name, &compute, Voice::choose(false))?;
         model.remarks().iter().for_each(|remark| tracing::info!("{remark}"));
         let (device, precision) = (model.device().to_owned(), model.precision().to_string());
+        let provenance = provenance(&name, &model);
         let separator = ModelSeparator::new(Arc::new(model), SplitOptions::default(), work)?;
+        let mut separator = separator.with_formats(formats, has_24_bits);
+        if let Some(provenance) = provenance {
+            separator = separator.with_provenance(provenance);
+        }
         let device_failure = Box::pin(separator.device_failure());
         Ok(Loaded { separator: Arc::new(separator), device, precision, device_failure })
     })
+}
+
+/// Returns the provenance of the stems; `None` if a server would refuse it, as for a file with a very long name.
+fn provenance(name: &str, model: &Model) -> Option<Provenance> {
+    // Of a file only the name: users see it, and its folder is private.
+    let name = Path::new(name).file_name()?.to_str()?;
+    let mut provenance = Provenance::new(name);
+    provenance.weights = Some(model.weights_digest().to_owned());
+    provenance.device = Some(model.device().to_owned());
+    provenance.precision = Some(model.precision().to_string());
+    provenance.program = Some(concat!("vocalizer ", env!("CARGO_PKG_VERSION")).to_owned());
+    provenance.check().is_ok().then_some(provenance)
 }

@@ -86,6 +86,8 @@ impl WorkerConfig {
             outln!("PRECISION={}", args.compute.precision);
             let batch = args.compute.batch.map_or("(as memory allows)".to_owned(), |batch| batch.to_string());
             outln!("BATCH={batch}");
+            outln!("STEMS={}", args.compute.stems);
+            outln!("STEM_BITS={}", args.compute.stem_bits);
         }
         outln!("CONCURRENCY={}", args.concurrency);
         outln!("LISTEN_ADDR={}", args.listen_addr);

@@ -48,7 +48,7 @@ impl Killer {
         match key {
             BlobKey::Source(_) => self.reached("after the blob is written").await,
             // One of the four stems is stored by then.
-            BlobKey::Stem(..) => self.reached("in mid-result").await,
+            BlobKey::Stem(..) | BlobKey::Lossless(..) => self.reached("in mid-result").await,
             BlobKey::Rendition(..) | BlobKey::Peaks(..) => {}
         }
     }

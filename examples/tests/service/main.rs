@@ -23,6 +23,7 @@ mod heads;
 mod killing;
 mod limiting;
 mod lists;
+mod lossless;
 mod ownership;
 mod paths;
 #[cfg(feature = "cluster")]

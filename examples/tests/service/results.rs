@@ -40,7 +40,7 @@ fn entry(name: &str, kind: EntryType, size_bytes: u64, bytes: &[u8]) -> Vec<u8> 
     raw
 }
 
-fn file(name: &str, bytes: &[u8]) -> Vec<u8> {
+pub(super) fn file(name: &str, bytes: &[u8]) -> Vec<u8> {
     entry(name, EntryType::Regular, bytes.len() as u64, bytes)
 }
 
@@ -75,7 +75,14 @@ pub(super) fn finished(entries: &[Vec<u8>]) -> Vec<u8> {
 }
 
 /// Posts an archive that must be rejected, and asserts that nothing changed.
-async fn refused(service: &Service, waiting: &(Browser, Value), tar: Vec<u8>, status: u16, code: &str, what: &str) {
+pub(super) async fn refused(
+    service: &Service,
+    waiting: &(Browser, Value),
+    tar: Vec<u8>,
+    status: u16,
+    code: &str,
+    what: &str,
+) -> String {
     let (browser, song) = waiting;
     let before = service.stored_files();
     let answer = browser.result(song, tar).await;
@@ -86,6 +93,7 @@ async fn refused(service: &Service, waiting: &(Browser, Value), tar: Vec<u8>, st
         answer.refused_field(422, code, "result");
     }
     assert_unchanged(service, waiting, &before, what).await;
+    message
 }
 
 /// Asserts that the song is still queued and no file was added.

@@ -510,9 +510,14 @@ pub(crate) fn wav(number: u32, frames: u32) -> Vec<u8> {
 
 /// A tenth of a second of MP3, with a different tone for each number.
 pub(crate) fn mp3(number: u32) -> Bytes {
+    tone(AudioFormat::Mp3(Bitrate::Cbr(128)), number)
+}
+
+/// The same tone in another format.
+pub(crate) fn tone(format: AudioFormat, number: u32) -> Bytes {
     let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("stem.mp3");
-    let mut writer = StemWriter::create(&path, AudioFormat::Mp3(Bitrate::Cbr(128)), 44_100).unwrap();
+    let path = dir.path().join("stem");
+    let mut writer = StemWriter::create(&path, format, 44_100).unwrap();
     let step = 0.02 * f64::from(number + 1);
     #[expect(clippy::cast_possible_truncation, reason = "samples")]
     let frames: Vec<_> = (0..4410).map(|n| [(f64::from(n) * step).sin() as f32 * 0.2; 2]).collect();

@@ -304,6 +304,7 @@ def test_long_song_is_loaded_in_parts(visit, idle, tmp_path):
     page.on("response", lambda answer: came.append(answer) if ".mp3" in answer.url else None)
     page.reload()
     expect(page.locator("#play")).to_be_enabled()
+    expect(page.locator("#quality")).to_have_text("lossy")
     playing(page)
     wave = page.locator(".wave[data-stem=drums]")
     wave.click(position={"x": wave.bounding_box()["width"] * 0.75, "y": 20})
@@ -328,6 +329,8 @@ def test_every_part_can_be_downloaded(visit, service, demo, tmp_path):
         download.value.save_as(path)
         return download.value.suggested_filename, path.read_bytes()
 
+    expect(page.locator("#quality")).to_have_text("lossless")
+    expect(page.locator("#provenance")).to_have_text(re.compile(r"^Split by htdemucs · cpu · f32 · .* · [\d.]+× real time · vocalizer [\d.]+ · weights [0-9a-f]{12}$"))
     for which in ["vocals", "drums", "bass", "other", "accompaniment"]:
         assert taken(which) == (f"First Light ({which}).mp3", service.bytes(f"{song}/{which}.mp3"))
     assert taken("song") == ("First Light.mp3", DEMO.read_bytes())

@@ -16,8 +16,9 @@ use vocalizer_api::FailureReason;
 use vocalizer_api::WantedData;
 use vocalizer_api::causes::chain;
 use vocalizer_api::hash::SongHash;
+use vocalizer_api::part::Stem;
 use vocalizer_api::secret::Secret;
-use vocalizer_core::ports::{Backend, BackendError, Blob, Job, JobPayload, ResultWriter, StemSet, Wanted};
+use vocalizer_core::ports::{Backend, BackendError, Blob, BlobError, Job, JobPayload, ResultWriter, StemSet, Wanted};
 
 use super::RemoteSettings;
 use super::calls::{backend_error, is_gone, is_missing, is_unsupported};
@@ -38,12 +39,17 @@ const TYPES: (&str, &[&str]) = ("a song", &["audio/", "application/octet-stream"
 /// Backends of the original system only accept results. A backend counts as such if it does not know the first report,
 /// or if there is no token. Then songs are split without asking whether they are still needed, and failures are not
 /// reported.
+///
+/// A backend gets FLAC and the provenance only if its response to the first report says that it takes them. Others, such
+/// as those of the original system, get the four MP3s.
 #[derive(Clone)]
 pub struct RemoteBackend {
     client: Client,
     archive: Arc<dyn ResultWriter>,
     /// Whether to send reports, and not only results.
     reports: Arc<AtomicBool>,
+    /// Whether the backend takes FLAC and provenance.
+    lossless: Arc<AtomicBool>,
 }
 
 impl RemoteBackend {
@@ -94,7 +100,8 @@ impl RemoteBackend {
     /// ```
     #[must_use]
     pub fn over(client: Client, archive: Arc<dyn ResultWriter>) -> Self {
-        Self { client, archive, reports: Arc::new(AtomicBool::new(true)) }
+        let (reports, lossless) = (Arc::new(AtomicBool::new(true)), Arc::default());
+        Self { client, archive, reports, lossless }
     }
 
     /// Detects a backend without reports, and disables them.
@@ -163,7 +170,11 @@ impl Backend for RemoteBackend {
         }
         match self.client.report_with_retries(&path(hash, "begin"), None).await {
             Err(error) if self.is_original(&error) => Ok(Wanted::Yes),
-            result => wanted(result),
+            result => {
+                let lossless = result.as_ref().is_ok_and(|data: &WantedData| data.lossless);
+                self.lossless.store(lossless, Ordering::Relaxed);
+                wanted(result)
+            }
         }
     }
 
@@ -196,7 +207,10 @@ impl Backend for RemoteBackend {
     }
 
     async fn deliver(&self, hash: &SongHash, stems: &dyn StemSet) -> Result<Wanted, BackendError> {
-        let archive = self.archive.write(stems).await;
+        let archive = match self.lossless.load(Ordering::Relaxed) {
+            true => self.archive.write(stems).await,
+            false => self.archive.write(&FourMp3s(stems)).await,
+        };
         // The stems are at fault, not the backend, so it counts as an attempt.
         let archive = archive
             .map_err(|error| BackendError::Refused { why: format!("packing the result failed: {}", chain(&error)) })?;
@@ -225,6 +239,16 @@ impl Backend for RemoteBackend {
     async fn fail(&self, hash: &SongHash, reason: &FailureReason) -> Result<(), BackendError> {
         let fields = json!({"reason": reason.as_str()});
         self.report(&path(hash, "fail"), Some(&fields)).await
+    }
+}
+
+/// Stems as a backend of the original system takes them.
+struct FourMp3s<'a>(&'a dyn StemSet);
+
+#[async_trait]
+impl StemSet for FourMp3s<'_> {
+    async fn open(&self, stem: Stem) -> Result<Blob, BlobError> {
+        self.0.open(stem).await
     }
 }
 

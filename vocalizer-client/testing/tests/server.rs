@@ -24,6 +24,19 @@ async fn song_is_split_and_downloaded() {
 }
 
 #[tokio::test]
+async fn details_of_a_song_say_how_its_stems_are_stored() {
+    let server = TestServer::start().await;
+    let client = server.client();
+    let song = upload(&client).await;
+    client.wait(song.id).await.unwrap();
+    let detailed = client.song_in_detail(song.id).await.unwrap();
+    assert_eq!((detailed.lossless, &detailed.provenance), (Some(false), &None));
+    assert!(detailed.uploaded_at.is_some());
+    let plain = client.song(song.id).await.unwrap();
+    assert_eq!((plain.lossless, plain.uploaded_at), (None, None));
+}
+
+#[tokio::test]
 async fn requests_and_songs_fail_as_told() {
     let server = TestServer::start().await;
     let client = server.client();

@@ -15,10 +15,10 @@ use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
-use vocalizer_api::FailureReason;
 use vocalizer_api::causes::chain;
 use vocalizer_api::hash::SongHash;
-use vocalizer_api::part::Stem;
+use vocalizer_api::part::{Stem, StemFormats};
+use vocalizer_api::{FailureReason, Provenance};
 use vocalizer_client::Client;
 use vocalizer_client::worker::{RemoteBackend, RemoteQueue, RemoteSettings};
 use vocalizer_core::ports::{
@@ -233,6 +233,51 @@ async fn result_has_content_length_and_can_be_resent() {
     assert_eq!(received[0], received[1]);
     assert_eq!((received[0].announced, received[0].body.len()), (Some(20_000), 20_000));
     assert_eq!(received[0].what, format!("POST /below/this/songs/{hash}/upload_result"));
+}
+
+#[tokio::test]
+async fn only_backend_that_takes_them_gets_flac_and_provenance() {
+    /// Writes what the archive would have.
+    struct Names;
+    #[async_trait]
+    impl ResultWriter for Names {
+        async fn write(&self, stems: &dyn StemSet) -> Result<Blob, BlobError> {
+            let what = format!("{}, provenance: {}", stems.formats(), stems.provenance().is_some());
+            Ok(Bytes::from(what).into())
+        }
+    }
+    struct Lossless(Provenance);
+    #[async_trait]
+    impl StemSet for Lossless {
+        async fn open(&self, _: Stem) -> Result<Blob, BlobError> {
+            Ok(Bytes::from_static(b"a stem").into())
+        }
+
+        fn formats(&self) -> StemFormats {
+            StemFormats::Both
+        }
+
+        fn provenance(&self) -> Option<&Provenance> {
+            Some(&self.0)
+        }
+    }
+    let (hash, stems) = (SongHash::of(b"a song"), Lossless(Provenance::new("a model")));
+    let delivered = |begun: Reply| {
+        let stems = &stems;
+        async move {
+            let (address, received) = server(vec![begun, success(Value::Null)]).await;
+            let backend = RemoteBackend::over(client(&address), Arc::new(Names));
+            assert_eq!(backend.begin(&hash).await.unwrap(), Wanted::Yes);
+            assert_eq!(backend.deliver(&hash, stems).await.unwrap(), Wanted::Yes);
+            let received = received.lock().unwrap();
+            String::from_utf8(received[1].body.to_vec()).unwrap()
+        }
+    };
+    let current = json!({"wanted": "yes", "lossless": true, "more": 1});
+    assert_eq!(delivered(success(current)).await, "both, provenance: true");
+    for older in [success(json!({"wanted": "yes"})), (404, "text/html", "<html>".to_owned())] {
+        assert_eq!(delivered(older).await, "mp3, provenance: false");
+    }
 }
 
 #[tokio::test]

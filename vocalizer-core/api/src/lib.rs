@@ -32,9 +32,11 @@ pub mod secret;
 pub mod text;
 
 mod failure;
+mod provenance;
 mod wire;
 
 pub use failure::FailureReason;
+pub use provenance::{InvalidProvenance, Provenance, Speed};
 pub use wire::*;
 
 /// Compiles the example in the README.

@@ -203,7 +203,7 @@ impl TryFrom<Stem> for Part {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Format {
-    /// MP3, as workers deliver it.
+    /// MP3.
     Mp3,
     /// WAV with 16-bit integers.
     Wav,
@@ -239,6 +239,84 @@ impl FromStr for Format {
         Self::ALL.into_iter().find(|format| format.extension() == text).ok_or(UnknownFormat)
     }
 }
+
+/// The formats in which the stems of a song are delivered and stored.
+///
+/// ```
+/// use vocalizer_api::part::{Format, StemFormats};
+///
+/// let both: StemFormats = "both".parse()?;
+/// assert!(both.is_lossless() && both.has(Format::Mp3));
+/// assert!(!StemFormats::default().is_lossless());
+/// # Ok::<(), vocalizer_api::part::UnknownStemFormats>(())
+/// ```
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum StemFormats {
+    /// MP3, as the contract has it.
+    #[default]
+    Mp3,
+    /// FLAC. Servers make MP3 from it on request.
+    Flac,
+    /// FLAC, and MP3 made from it.
+    Both,
+}
+
+impl StemFormats {
+    /// Every value.
+    pub const ALL: [Self; 3] = [Self::Mp3, Self::Flac, Self::Both];
+
+    /// Returns the formats, lossless ones first.
+    #[must_use]
+    pub const fn formats(self) -> &'static [Format] {
+        match self {
+            Self::Mp3 => &[Format::Mp3],
+            Self::Flac => &[Format::Flac],
+            Self::Both => &[Format::Flac, Format::Mp3],
+        }
+    }
+
+    /// Returns whether a format is among them.
+    #[must_use]
+    pub fn has(self, format: Format) -> bool {
+        self.formats().contains(&format)
+    }
+
+    /// Returns whether the stems have all that the model made.
+    #[must_use]
+    pub fn is_lossless(self) -> bool {
+        self.has(Format::Flac)
+    }
+
+    /// Returns the name, as used in settings and databases.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Mp3 => "mp3",
+            Self::Flac => "flac",
+            Self::Both => "both",
+        }
+    }
+}
+
+impl fmt::Display for StemFormats {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+impl FromStr for StemFormats {
+    type Err = UnknownStemFormats;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::ALL.into_iter().find(|formats| formats.name() == text).ok_or(UnknownStemFormats)
+    }
+}
+
+/// An unknown name of [`StemFormats`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("unknown formats of stems: expected one of mp3, flac, both")]
+pub struct UnknownStemFormats;
 
 /// An unknown format name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]

@@ -6,11 +6,12 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use vocalizer_core::part::Stem;
-use vocalizer_core::ports::{Backend, Blob, BlobError, Job, JobPayload, StemSet, Stems, Wanted};
-use vocalizer_core::song::{FailureReason, SongHash, StatusKind};
+use vocalizer_core::api::Provenance;
+use vocalizer_core::part::{Format, Stem, StemFormats};
+use vocalizer_core::ports::{Backend, BackendError, Blob, BlobError, Job, JobPayload, StemSet, Stems, Wanted};
+use vocalizer_core::song::{FailureReason, SongHash, StatusKind, StemsInfo};
 
-use crate::support::{POLLS, hash, interrupt, read};
+use crate::support::{POLLS, hash, interrupt, provenance, read};
 
 /// A backend for one test, and the service behind it.
 #[async_trait]
@@ -30,6 +31,12 @@ pub trait BackendPlace: Send + Sync {
     /// Returns the stored bytes of a stem; `None` if there are none.
     async fn stem(&self, hash: &SongHash, stem: Stem) -> Option<Bytes>;
 
+    /// Returns the stored bytes of a stem as FLAC; `None` if there are none.
+    async fn lossless(&self, hash: &SongHash, stem: Stem) -> Option<Bytes>;
+
+    /// Returns what is known of the stems of each song with this hash.
+    async fn known(&self, hash: &SongHash) -> Vec<StemsInfo>;
+
     /// Returns the bytes of a song that can be uploaded; another one for each number.
     fn song(&self, number: u8) -> Bytes {
         Bytes::from(vec![number; 1_000])
@@ -39,6 +46,11 @@ pub trait BackendPlace: Send + Sync {
     fn stems(&self, number: u8) -> Stems {
         let stem = |name: &str| Bytes::from(format!("{name} {number}"));
         Stems { drums: stem("drums"), bass: stem("bass"), other: stem("other"), vocals: stem("vocals") }
+    }
+
+    /// Returns a FLAC file that the backend accepts as a stem.
+    fn flac(&self) -> Bytes {
+        Bytes::from_static(b"lossless")
     }
 }
 
@@ -105,6 +117,67 @@ pub async fn delivery_splits_every_song_with_the_hash(place: &impl BackendPlace)
     song.assert_stems(1).await;
     place.upload(song.song.clone()).await;
     song.assert(&[StatusKind::Split; 3]).await;
+}
+
+/// Stems as MP3 and FLAC, with a provenance.
+struct Lossless {
+    mp3: Stems,
+    flac: Bytes,
+    formats: StemFormats,
+    provenance: Provenance,
+}
+
+#[async_trait]
+impl StemSet for Lossless {
+    async fn open(&self, stem: Stem) -> Result<Blob, BlobError> {
+        self.mp3.open(stem).await
+    }
+
+    async fn open_as(&self, stem: Stem, format: Format) -> Result<Blob, BlobError> {
+        if format == Format::Flac { Ok(self.flac.clone().into()) } else { self.open(stem).await }
+    }
+
+    fn formats(&self) -> StemFormats {
+        self.formats
+    }
+
+    fn provenance(&self) -> Option<&Provenance> {
+        Some(&self.provenance)
+    }
+}
+
+pub async fn lossless_delivery_is_stored_with_its_provenance(place: &impl BackendPlace) {
+    let song = Waiting::new(place).await;
+    place.upload(song.song.clone()).await;
+    song.backend.begin(&song.hash).await.unwrap();
+    let (flac, formats) = (place.flac(), StemFormats::Both);
+    let stems = Lossless { mp3: place.stems(1), flac: flac.clone(), formats, provenance: provenance() };
+    assert_eq!(song.backend.deliver(&song.hash, &stems).await.unwrap(), Wanted::Yes);
+    song.assert(&[StatusKind::Split; 2]).await;
+    song.assert_stems(1).await;
+    for stem in Stem::FOUR {
+        assert!(place.lossless(&song.hash, stem).await == Some(flac.clone()), "{stem}");
+    }
+    place.upload(song.song.clone()).await;
+    assert_eq!(place.known(&song.hash).await, vec![StemsInfo { formats, provenance: Some(provenance()) }; 3]);
+}
+
+pub async fn delivery_of_mp3_is_known_as_such(place: &impl BackendPlace) {
+    let song = Waiting::new(place).await;
+    song.deliver(1).await;
+    assert_eq!(place.known(&song.hash).await, [StemsInfo::MP3]);
+}
+
+pub async fn invalid_provenance_is_refused(place: &impl BackendPlace) {
+    let song = Waiting::new(place).await;
+    song.backend.begin(&song.hash).await.unwrap();
+    let mut invalid = provenance();
+    invalid.device = Some("x".repeat(Provenance::MAX_CHARS + 1));
+    let (mp3, formats) = (place.stems(1), StemFormats::Mp3);
+    let stems = Lossless { mp3, flac: Bytes::new(), formats, provenance: invalid };
+    let refused = song.backend.deliver(&song.hash, &stems).await;
+    assert!(matches!(&refused, Err(BackendError::Refused { why }) if why.contains("device")), "{refused:?}");
+    song.assert(&[StatusKind::Splitting]).await;
 }
 
 pub async fn repeated_delivery_changes_nothing(place: &impl BackendPlace) {

@@ -79,6 +79,7 @@ macro_rules! songs_conformance {
             lease_marks_all_waiting_songs
             returned_lease_leaves_songs_waiting
             result_finishes_all_songs_with_hash
+            result_is_stored_with_formats_and_provenance
             failure_marks_all_waiting_songs
             failure_reason_is_stored_unchanged
             only_results_and_failures_clear_outbox
@@ -232,6 +233,9 @@ macro_rules! backend_conformance {
             begun_song_is_splitting
             source_has_uploaded_bytes
             delivery_splits_every_song_with_the_hash
+            lossless_delivery_is_stored_with_its_provenance
+            delivery_of_mp3_is_known_as_such
+            invalid_provenance_is_refused
             repeated_delivery_changes_nothing
             late_failure_does_not_affect_split_songs
             unknown_and_deleted_songs_are_gone
@@ -252,6 +256,7 @@ macro_rules! results_conformance {
         $crate::__conformance! {
             #[$test] $place; $crate::results;
             archive_returns_all_stems
+            archive_returns_all_formats_and_provenance
             same_stems_give_same_archive
             incomplete_archive_is_rejected
             interrupted_archive_is_rejected
@@ -270,6 +275,7 @@ macro_rules! separator_conformance {
         $crate::__conformance! {
             #[$test] $place; $crate::separator;
             song_has_four_stems
+            every_announced_format_can_be_opened
             stems_can_be_read_repeatedly
             progress_never_decreases
             bytes_that_are_no_song_fail_permanently

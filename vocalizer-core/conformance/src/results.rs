@@ -2,18 +2,19 @@
 
 #![expect(missing_docs, reason = "each check is named after the guarantee it tests")]
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use futures_util::stream;
-use vocalizer_core::part::Stem;
+use vocalizer_core::api::Provenance;
+use vocalizer_core::part::{Format, Stem, StemFormats};
 use vocalizer_core::ports::{
-    Blob, BlobError, BlobKey, BlobStore, BlobStream, ResultReader, ResultWriter, StemSet, Stems,
+    Blob, BlobError, BlobKey, BlobStore, BlobStream, ResultReader, ResultWriter, StemFile, StemSet, Stems,
 };
 
-use crate::support::{hash, read};
+use crate::support::{hash, provenance, read};
 
 /// A writer, a reader and an empty store for one test.
 pub trait ResultsPlace: Send + Sync {
@@ -55,13 +56,57 @@ pub async fn archive_returns_all_stems(place: &impl ResultsPlace) {
         let archive = archive(place, stems(len)).await;
         let blobs = place.blobs();
         let received = place.reader().read(pieces(&archive, size), blobs.as_ref()).await.unwrap();
-        assert_eq!(received.len(), 4, "{len} bytes");
-        for (stem, writer) in received {
+        assert_eq!((received.files.len(), received.provenance), (4, None), "{len} bytes");
+        for StemFile { stem, format, writer } in received.files {
+            assert_eq!(format, Format::Mp3);
             let key = BlobKey::Stem(hash(&format!("{len} in {size}")), stem);
             writer.commit(&key).await.unwrap();
             let stored = read(blobs.open(&key, None).await.unwrap().unwrap()).await.unwrap();
             let expected = read(stems(len).open(stem).await.unwrap()).await.unwrap();
             assert_eq!(stored, expected, "{stem} of {len} bytes");
+        }
+    }
+}
+
+/// Stems in these formats, each with other bytes, with a provenance.
+struct Lossless(StemFormats);
+
+#[async_trait]
+impl StemSet for Lossless {
+    async fn open(&self, stem: Stem) -> Result<Blob, BlobError> {
+        self.open_as(stem, Format::Mp3).await
+    }
+
+    async fn open_as(&self, stem: Stem, format: Format) -> Result<Blob, BlobError> {
+        Ok(Bytes::from(format!("{stem} as {format}").repeat(100)).into())
+    }
+
+    fn formats(&self) -> StemFormats {
+        self.0
+    }
+
+    fn provenance(&self) -> Option<&Provenance> {
+        static PROVENANCE: LazyLock<Provenance> = LazyLock::new(provenance);
+        Some(&PROVENANCE)
+    }
+}
+
+pub async fn archive_returns_all_formats_and_provenance(place: &impl ResultsPlace) {
+    for (at, formats) in StemFormats::ALL.into_iter().enumerate() {
+        let stems = Lossless(formats);
+        let archive = read(place.writer().write(&stems).await.unwrap()).await.unwrap();
+        let blobs = place.blobs();
+        let received = place.reader().read(pieces(&archive, 700), blobs.as_ref()).await.unwrap();
+        assert_eq!(received.provenance, Some(provenance()));
+        let found: Vec<_> = received.files.iter().map(|file| (file.format, file.stem)).collect();
+        assert_eq!(found.len(), 4 * formats.formats().len());
+        for StemFile { stem, format, writer } in received.files {
+            assert!(formats.has(format), "{format}");
+            let key = BlobKey::Stem(hash(&format!("{at} {format}")), stem);
+            writer.commit(&key).await.unwrap();
+            let stored = read(blobs.open(&key, None).await.unwrap().unwrap()).await.unwrap();
+            let expected = read(stems.open_as(stem, format).await.unwrap()).await.unwrap();
+            assert_eq!(stored, expected, "{stem}.{format}");
         }
     }
 }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use futures_util::future::join;
-use vocalizer_core::part::Stem;
+use vocalizer_core::part::{Format, Stem};
 use vocalizer_core::ports::{AudioError, Progress, Separator, StemSet};
 
 use crate::support::{POLLS, interrupt, read};
@@ -43,6 +43,18 @@ pub async fn song_has_four_stems(place: &impl SeparatorPlace) {
     for stem in Stem::FOUR {
         assert!(!read(stems.open(stem).await.unwrap()).await.unwrap().is_empty(), "{stem}");
     }
+}
+
+pub async fn every_announced_format_can_be_opened(place: &impl SeparatorPlace) {
+    let stems = separate(place).await.unwrap();
+    for (stem, &format) in
+        Stem::FOUR.into_iter().flat_map(|stem| stems.formats().formats().iter().map(move |f| (stem, f)))
+    {
+        let file = read(stems.open_as(stem, format).await.unwrap()).await.unwrap();
+        assert!(!file.is_empty(), "{stem}.{format}");
+        assert!(format != Format::Flac || file.starts_with(b"fLaC"), "{stem}");
+    }
+    assert!(stems.provenance().is_none_or(|provenance| provenance.check().is_ok()));
 }
 
 pub async fn stems_can_be_read_repeatedly(place: &impl SeparatorPlace) {

@@ -3,10 +3,12 @@
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::task::Poll;
+use std::time::Duration as StdDuration;
 
 use time::{Duration, OffsetDateTime};
 
 use bytes::Bytes;
+use vocalizer_core::api::Provenance;
 use vocalizer_core::ports::{Blob, BlobError};
 use vocalizer_core::song::SongHash;
 
@@ -43,6 +45,17 @@ pub(super) async fn read(mut blob: Blob) -> Result<Bytes, BlobError> {
     }
     assert_eq!(bytes.len() as u64, blob.size_bytes(), "the announced size");
     Ok(bytes.into())
+}
+
+/// Returns a provenance with every field.
+pub(super) fn provenance() -> Provenance {
+    let mut provenance = Provenance::new("htdemucs „fine“");
+    provenance.weights = Some("0123456789abcdef".repeat(4));
+    provenance.device = Some("cuda:0,cuda:1".to_owned());
+    provenance.precision = Some("f16".to_owned());
+    provenance.program = Some("conformance 1".to_owned());
+    provenance.measure(StdDuration::from_millis(240_123), StdDuration::from_millis(12_345));
+    provenance
 }
 
 /// Returns the hash of a text.

@@ -13,7 +13,7 @@ use crate::ports::{
     Charge, Cursor, Expiry, Pending, Removed, RepositoryError, ShareRepository, SongCounts, SongFilter, SongRepository,
 };
 use crate::quota::{Quota, Uploader, Usage};
-use crate::song::{IllegalTransition, Song, SongHash, SongId, Status, StatusKind, Title, Transition};
+use crate::song::{IllegalTransition, Song, SongHash, SongId, StatusKind, Title};
 
 /// A [`SongRepository`] in memory.
 #[derive(Debug, Default)]
@@ -44,14 +44,9 @@ struct Extra {
 impl State {
     /// Plans the processing of a waiting song and adds its hash to the outbox if needed.
     fn plan(&mut self, song: &mut Song) -> Result<(), RepositoryError> {
-        let others: Vec<&Status> = self
-            .songs
-            .iter()
-            .filter(|other| other.hash() == song.hash() && other.id() != song.id())
-            .map(Song::status)
-            .collect();
-        let plan = on_upload(others);
-        apply(song, plan.transitions().iter().cloned())?;
+        let others = || self.songs.iter().filter(|other| other.hash() == song.hash() && other.id() != song.id());
+        let (plan, others) = (on_upload(others().map(Song::status)), others().collect::<Vec<_>>());
+        plan.apply(song, others).map_err(corrupt)?;
         if plan == UploadPlan::Enqueue {
             // A new number: the old entry may be about to be removed, published for deleted songs.
             self.outbox.retain(|entry| entry.hash != *song.hash());
@@ -87,9 +82,8 @@ fn micros(time: OffsetDateTime) -> i64 {
     i64::try_from(time.unix_timestamp_nanos() / 1000).unwrap_or(i64::MAX)
 }
 
-fn apply(song: &mut Song, transitions: impl IntoIterator<Item = Transition>) -> Result<(), RepositoryError> {
-    let applied: Result<(), IllegalTransition> = transitions.into_iter().try_for_each(|step| song.apply(step));
-    applied.map_err(|error| RepositoryError::Corrupt(error.into()))
+fn corrupt(error: IllegalTransition) -> RepositoryError {
+    RepositoryError::Corrupt(error.into())
 }
 
 impl MemorySongs {
@@ -179,13 +173,11 @@ impl SongRepository for MemorySongs {
         let mut state = self.state();
         let mut changed = Vec::new();
         for song in state.songs.iter_mut().filter(|song| song.hash() == hash) {
-            let transitions = advance.transitions(song.status());
-            if !transitions.is_empty() {
-                apply(song, transitions)?;
+            if advance.apply(song).map_err(corrupt)? {
                 changed.push(song.clone());
             }
         }
-        if matches!(advance, Advance::Finish | Advance::Fail(_)) {
+        if matches!(advance, Advance::Finish(_) | Advance::Fail(_)) {
             state.outbox.retain(|entry| entry.hash != *hash);
         }
         Ok(changed)

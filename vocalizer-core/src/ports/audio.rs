@@ -7,9 +7,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use thiserror::Error;
+use vocalizer_api::Provenance;
 
 use super::{Blob, BlobError, BoxError, LocalRead, Peaks};
-use crate::part::{Format, Part, Stem};
+use crate::part::{Format, Part, Stem, StemFormats};
 
 /// The four stems of a song, each a complete MP3 file.
 ///
@@ -117,6 +118,28 @@ pub trait StemSet: Send + Sync {
     /// [`BlobError::Unavailable`].
     async fn open(&self, stem: Stem) -> Result<Blob, BlobError>;
 
+    /// Opens one of [`Stem::FOUR`] as a complete file of one of its [formats](Self::formats).
+    ///
+    /// # Errors
+    ///
+    /// [`BlobError::Unavailable`], also for another format.
+    async fn open_as(&self, stem: Stem, format: Format) -> Result<Blob, BlobError> {
+        match format {
+            Format::Mp3 => self.open(stem).await,
+            format => Err(BlobError::Unavailable(format!("there is no {format} of the {stem} stem").into())),
+        }
+    }
+
+    /// Returns the formats to deliver. A backend that does not know FLAC gets MP3 in any case.
+    fn formats(&self) -> StemFormats {
+        StemFormats::Mp3
+    }
+
+    /// Returns what made the stems, if known.
+    fn provenance(&self) -> Option<&Provenance> {
+        None
+    }
+
     /// Returns the song's length if known. Workers use it to measure their speed.
     fn duration(&self) -> Option<Duration> {
         None
@@ -204,6 +227,15 @@ pub trait AudioProbe: Send + Sync {
     ///
     /// Any [`AudioError`].
     async fn probe(&self, file: Box<dyn LocalRead>) -> Result<AudioFacts, AudioError>;
+
+    /// Checks that a file is complete and undamaged, by decoding all of it. The default only probes it.
+    ///
+    /// # Errors
+    ///
+    /// Any [`AudioError`].
+    async fn verify(&self, file: Box<dyn LocalRead>) -> Result<AudioFacts, AudioError> {
+        self.probe(file).await
+    }
 }
 
 /// Metadata of an audio file.

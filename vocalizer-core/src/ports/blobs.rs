@@ -28,8 +28,10 @@ use crate::song::SongHash;
 pub enum BlobKey {
     /// The uploaded file.
     Source(SongHash),
-    /// A stem, as a worker delivered it.
+    /// A stem as MP3, as a worker delivered it.
     Stem(SongHash, Stem),
+    /// A stem as FLAC, as a worker delivered it.
+    Lossless(SongHash, Stem),
     /// A part in another format. It is derived and can be rendered again at any time.
     Rendition(SongHash, Part, Format),
     /// The peaks of a part, derived like a rendition.
@@ -41,7 +43,11 @@ impl BlobKey {
     #[must_use]
     pub const fn hash(&self) -> &SongHash {
         match self {
-            Self::Source(hash) | Self::Stem(hash, _) | Self::Rendition(hash, ..) | Self::Peaks(hash, _) => hash,
+            Self::Source(hash)
+            | Self::Stem(hash, _)
+            | Self::Lossless(hash, _)
+            | Self::Rendition(hash, ..)
+            | Self::Peaks(hash, _) => hash,
         }
     }
 
@@ -63,13 +69,14 @@ impl BlobKey {
     }
 }
 
-/// Writes a relative path, the same in every store: `<hash>/source`, `<hash>/<stem>.mp3`, `<hash>/made/<part>.<ext>` or
-/// `<hash>/made/<part>.peaks`.
+/// Writes a relative path, the same in every store: `<hash>/source`, `<hash>/<stem>.mp3`, `<hash>/<stem>.flac`,
+/// `<hash>/made/<part>.<ext>` or `<hash>/made/<part>.peaks`.
 impl fmt::Display for BlobKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Source(hash) => write!(f, "{hash}/source"),
             Self::Stem(hash, stem) => write!(f, "{hash}/{stem}.mp3"),
+            Self::Lossless(hash, stem) => write!(f, "{hash}/{stem}.flac"),
             Self::Rendition(hash, part, format) => write!(f, "{hash}/made/{part}.{format}"),
             Self::Peaks(hash, part) => write!(f, "{hash}/made/{part}.peaks"),
         }

@@ -38,7 +38,7 @@ pub use leases::{DurableLeases, Failure, Lease, LeasedJob};
 pub use passwords::{PasswordError, PasswordHasher};
 pub use peaks::Peaks;
 pub use queue::{DeadLetter, Depth, GivenUp, JobQueue, JobState};
-pub use results::{Received, ResultError, ResultReader, ResultWriter};
+pub use results::{Received, ResultError, ResultReader, ResultWriter, StemFile};
 pub use shares::ShareRepository;
 pub use songs::{Charge, Cursor, Expiry, Pending, Removed, SongCounts, SongFilter, SongRepository};
 pub use vocalizer_api::Wanted;

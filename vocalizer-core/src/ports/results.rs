@@ -2,22 +2,40 @@
 
 use async_trait::async_trait;
 use thiserror::Error;
+use vocalizer_api::Provenance;
 
 use super::{Blob, BlobError, BlobStore, BlobStream, BlobWriter, BoxError, StemSet};
-use crate::part::Stem;
+use crate::part::{Format, Stem};
 
-/// Received stems that are not committed yet.
-pub type Received = Vec<(Stem, Box<dyn BlobWriter>)>;
+/// A received result that is not committed yet.
+#[derive(Default)]
+pub struct Received {
+    /// The files of the stems: all of [`Stem::FOUR`] in each of its formats.
+    pub files: Vec<StemFile>,
+    /// What made them, if the worker said it.
+    pub provenance: Option<Provenance>,
+}
+
+/// A stem in one format, MP3 or FLAC.
+pub struct StemFile {
+    /// The stem.
+    pub stem: Stem,
+    /// Its format.
+    pub format: Format,
+    /// Its bytes.
+    pub writer: Box<dyn BlobWriter>,
+}
 
 /// Reads untrusted result archives.
 ///
 /// ```
-/// # use vocalizer_core::{ports::*, song::SongHash};
+/// # use vocalizer_core::{part::Format, ports::*, song::SongHash};
 /// # async fn store(
 /// #     reader: &dyn ResultReader, archive: BlobStream, blobs: &dyn BlobStore, hash: SongHash,
 /// # ) -> Result<(), ResultError> {
-/// for (stem, writer) in reader.read(archive, blobs).await? {
-///     writer.commit(&BlobKey::Stem(hash, stem)).await?;
+/// for StemFile { stem, format, writer } in reader.read(archive, blobs).await?.files {
+///     let key = if format == Format::Flac { BlobKey::Lossless(hash, stem) } else { BlobKey::Stem(hash, stem) };
+///     writer.commit(&key).await?;
 /// }
 /// # Ok(())
 /// # }
@@ -26,8 +44,8 @@ pub type Received = Vec<(Stem, Box<dyn BlobWriter>)>;
 pub trait ResultReader: Send + Sync {
     /// Reads an archive as a stream and writes each stem to a writer of `blobs`, in constant memory.
     ///
-    /// Returns all of [`Stem::FOUR`], each once, or an error. Nothing is visible in the store before the caller commits
-    /// it.
+    /// Returns all of [`Stem::FOUR`] as MP3, as FLAC or as both, each once, or an error. Nothing is visible in the store
+    /// before the caller commits it.
     ///
     /// # Errors
     ///
@@ -62,8 +80,8 @@ pub trait ResultReader: Send + Sync {
 /// ```
 #[async_trait]
 pub trait ResultWriter: Send + Sync {
-    /// Returns an archive of all of [`Stem::FOUR`], generated while it is read, in constant memory. The same stems give
-    /// the same bytes.
+    /// Returns an archive of all of [`Stem::FOUR`] in the formats of the set, and of its provenance, generated while it is
+    /// read, in constant memory. The same stems give the same bytes.
     ///
     /// # Errors
     ///
@@ -84,7 +102,9 @@ pub enum ResultError {
         max_bytes: u64,
     },
     /// The archive does not contain exactly the four stems.
-    #[error("the result is not a tar with exactly bass.mp3, drums.mp3, other.mp3 and vocals.mp3: {what}")]
+    #[error(
+        "the result is not a tar with exactly bass, drums, other and vocals, all as .mp3, all as .flac or all as both: {what}"
+    )]
     Malformed {
         /// What is wrong.
         what: String,

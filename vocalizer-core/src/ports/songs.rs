@@ -151,7 +151,7 @@ pub type SongCounts = [u64; StatusKind::ALL.len()];
 /// assert_eq!(repository.pending(10).await?[0].hash, hash);
 ///
 /// // A worker has delivered the stems.
-/// let split = repository.advance(&hash, &Advance::Finish).await?;
+/// let split = repository.advance(&hash, &Advance::FINISH_MP3).await?;
 /// assert_eq!(split[0].status().kind(), StatusKind::Split);
 /// assert!(repository.pending(10).await?.is_empty());
 /// # Ok(())
@@ -162,7 +162,7 @@ pub trait SongRepository: ShareRepository {
     /// Stores a new song whose bytes are durably stored, and plans its processing.
     ///
     /// In one step: [`on_upload`](crate::dedupe::on_upload) decides by the songs with the same hash, the song goes
-    /// through [`UploadPlan::transitions`](crate::dedupe::UploadPlan::transitions) and is stored. If the plan is to
+    /// through [`UploadPlan::apply`](crate::dedupe::UploadPlan::apply) and is stored. If the plan is to
     /// enqueue, its hash gets a new entry in the outbox, replacing an existing one: the old entry may be about to be
     /// removed for a job that a worker already dropped. Returns the song as stored, durable on return. Admitting the
     /// same song again succeeds without effect and returns its current state.
@@ -232,10 +232,11 @@ pub trait SongRepository: ShareRepository {
     /// [`RepositoryError::Conflict`] if it is not `FAILED`, and so for a repeat.
     async fn retry(&self, id: SongId) -> Result<Option<Song>, RepositoryError>;
 
-    /// Applies [`Advance::transitions`] to every song with a hash and returns the changed songs. A repeat changes
+    /// Applies [`Advance::apply`] to every song with a hash and returns the changed songs. A repeat changes
     /// nothing and returns none.
     ///
-    /// [`Advance::Finish`] and [`Advance::Fail`] also remove the outbox entry of this hash.
+    /// [`Advance::Finish`] also stores what is known of the stems. It and [`Advance::Fail`] remove the outbox entry of
+    /// this hash.
     ///
     /// # Errors
     ///

@@ -3,15 +3,17 @@
 use std::ops::Range;
 
 use async_trait::async_trait;
+use vocalizer_api::{InvalidProvenance, Provenance};
 
 use super::ServiceError;
 use super::songs::SongService;
 use crate::dedupe::Advance;
-use crate::part::Stem;
+use crate::part::{Format, Stem, StemFormats};
 use crate::ports::{
-    AudioError, Backend, BackendError, Blob, BlobKey, BlobStream, BlobWriter, Job, Received, StemSet, Wanted,
+    AudioError, AudioFacts, Backend, BackendError, Blob, BlobKey, BlobStream, BlobWriter, Job, Received, StemFile,
+    StemSet, Wanted,
 };
-use crate::song::{FailureReason, Song, SongHash, StatusKind};
+use crate::song::{FailureReason, Song, SongHash, StatusKind, StemsInfo};
 
 impl SongService {
     /// Returns whether the stems of a hash are wanted.
@@ -45,7 +47,7 @@ impl SongService {
     /// # Errors
     ///
     /// The errors of [`Self::wanted`], before the archive is read; [`ServiceError::Invalid`] for anything but four MP3
-    /// files; [`ServiceError::TooLarge`], [`ServiceError::Full`].
+    /// files, four undamaged FLAC files of the same length and rate, or both; [`ServiceError::TooLarge`], [`ServiceError::Full`].
     pub async fn accept(&self, hash: &SongHash, archive: BlobStream) -> Result<Wanted, ServiceError> {
         self.wanted(hash).await?;
         let ports = self.ports();
@@ -54,14 +56,16 @@ impl SongService {
     }
 
     async fn receive(&self, stems: &dyn StemSet) -> Result<Received, ServiceError> {
-        let mut received = Received::new();
-        for stem in Stem::FOUR {
-            let mut blob = stems.open(stem).await?;
-            let mut writer = self.ports().blobs.begin().await?;
-            while let Some(chunk) = blob.next_chunk().await? {
-                writer.write(chunk).await?;
+        let mut received = Received { provenance: stems.provenance().cloned(), ..Received::default() };
+        for &format in stems.formats().formats() {
+            for stem in Stem::FOUR {
+                let mut blob = stems.open_as(stem, format).await?;
+                let mut writer = self.ports().blobs.begin().await?;
+                while let Some(chunk) = blob.next_chunk().await? {
+                    writer.write(chunk).await?;
+                }
+                received.files.push(StemFile { stem, format, writer });
             }
-            received.push((stem, writer));
         }
         Ok(received)
     }
@@ -75,28 +79,70 @@ impl SongService {
 
     /// Stores the stems and marks their songs as split, unless that is done already or the songs were deleted.
     async fn keep(&self, hash: &SongHash, mut received: Received) -> Result<Wanted, ServiceError> {
-        for (stem, writer) in &mut received {
-            self.check_stem(*stem, writer.as_mut()).await?;
-        }
+        let formats = self.check_result(&mut received).await?;
         let _lock = self.ports().coordination.lock(hash).await?;
         if self.wanted(hash).await? == Wanted::Done {
             return Ok(Wanted::Done);
         }
-        for (stem, writer) in received {
-            writer.commit(&BlobKey::Stem(*hash, stem)).await?;
+        let Received { files, provenance } = received;
+        for StemFile { stem, format, writer } in files {
+            let is_lossless = format == Format::Flac;
+            let key = if is_lossless { BlobKey::Lossless(*hash, stem) } else { BlobKey::Stem(*hash, stem) };
+            writer.commit(&key).await?;
         }
-        let changed = self.ports().songs.advance(hash, &Advance::Finish).await?;
+        let stems = StemsInfo { formats, provenance };
+        let changed = self.ports().songs.advance(hash, &Advance::Finish(stems)).await?;
         tracing::info!(%hash, songs = changed.len(), "song split");
         self.clear_progress(hash).await?;
         Ok(Wanted::Yes)
     }
 
-    /// Checks that a stem is a playable MP3.
-    async fn check_stem(&self, stem: Stem, writer: &mut dyn BlobWriter) -> Result<(), ServiceError> {
-        let file = writer.reader().await?;
-        let refused = |what: &str| ServiceError::invalid("result", format!("{stem}.mp3 is not an MP3 file: {what}"));
-        match self.ports().probe.probe(file).await {
-            Ok(facts) if facts.format == "mp3" => Ok(()),
+    /// Checks that the stems are playable and that lossless ones are undamaged and fit each other. Returns their formats.
+    async fn check_result(&self, received: &mut Received) -> Result<StemFormats, ServiceError> {
+        let refused = |error: InvalidProvenance| ServiceError::invalid("result", error);
+        received.provenance.as_ref().map_or(Ok(()), Provenance::check).map_err(refused)?;
+        let (mut lossy, mut lossless) = (false, None);
+        for StemFile { stem, format, writer } in &mut received.files {
+            let facts = self.check_stem(*stem, *format, writer.as_mut()).await?;
+            if *format == Format::Mp3 {
+                lossy = true;
+                continue;
+            }
+            let shape = (facts.rate_hz, facts.duration_ms);
+            if *lossless.get_or_insert(shape) != shape {
+                let what = format!("{stem}.flac has another length or sample rate than the stem before it");
+                return Err(ServiceError::invalid("result", what));
+            }
+        }
+        Ok(match (lossless.is_some(), lossy) {
+            (true, true) => StemFormats::Both,
+            (true, false) => StemFormats::Flac,
+            (false, _) => StemFormats::Mp3,
+        })
+    }
+
+    /// Checks that a stem is a playable file of its format.
+    async fn check_stem(
+        &self,
+        stem: Stem,
+        format: Format,
+        writer: &mut dyn BlobWriter,
+    ) -> Result<AudioFacts, ServiceError> {
+        let (file, probe) = (writer.reader().await?, &self.ports().probe);
+        let checked = match format {
+            Format::Mp3 => probe.probe(file).await,
+            // All other formats are made from it later, when the worker no longer has it.
+            _ => probe.verify(file).await,
+        };
+        let refused = |what: &str| {
+            let message = match format {
+                Format::Mp3 => format!("{stem}.mp3 is not an MP3 file: {what}"),
+                _ => format!("{stem}.{format} is not a complete FLAC file: {what}"),
+            };
+            ServiceError::invalid("result", message)
+        };
+        match checked {
+            Ok(facts) if facts.format == format.extension() => Ok(facts),
             Ok(facts) => Err(refused(&format!("it is {}", facts.format))),
             Err(error @ (AudioError::Full | AudioError::Failed(_))) => Err(error.into()),
             Err(error) => Err(refused(&error.to_string())),

@@ -8,7 +8,7 @@ use crate::ports::{
     ResultReader, Track,
 };
 
-/// Accepts any file as an MP3 of unknown length. Workers then find out which songs cannot be split.
+/// Accepts any file as an MP3 of unknown length, or as a FLAC file where one is due. Workers then find out which songs cannot be split.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct AcceptAll;
 
@@ -16,6 +16,10 @@ pub struct AcceptAll;
 impl AudioProbe for AcceptAll {
     async fn probe(&self, _: Box<dyn LocalRead>) -> Result<AudioFacts, AudioError> {
         Ok(AudioFacts { format: "mp3".to_owned(), rate_hz: 44_100, channels: 2, duration_ms: None })
+    }
+
+    async fn verify(&self, file: Box<dyn LocalRead>) -> Result<AudioFacts, AudioError> {
+        Ok(AudioFacts { format: "flac".to_owned(), ..self.probe(file).await? })
     }
 }
 

@@ -11,7 +11,7 @@ use super::songs::SongService;
 use crate::account::{Client, Viewer};
 use crate::part::{Format, Part, Stem};
 use crate::ports::{Blob, BlobKey, BlobWriter, Peaks};
-use crate::song::{Song, SongHash, SongId, Status, Title};
+use crate::song::{Song, SongId, Status, Title};
 
 /// A part as an existing file with its size. Its bytes are not read yet. A cached rendition is not evicted while this
 /// value or a blob opened from it exists.
@@ -112,8 +112,9 @@ pub enum Origin {
 impl SongService {
     /// Returns a part of a song in a format.
     ///
-    /// `song.mp3` is the unchanged upload, as the contract requires. Stems are stored as MP3. Other formats and the
-    /// accompaniment are rendered on request, which takes a few seconds, and cached while there is room. Clients take
+    /// `song.mp3` is the unchanged upload, as the contract requires. Stems are stored as MP3, FLAC or both, as the worker
+    /// delivered them. Other formats and the accompaniment are rendered on request, from FLAC if there is one, which takes
+    /// a few seconds, and cached while there is room. Clients take
     /// turns. Dropping the call cancels the rendering, unless other clients wait for the same file.
     ///
     /// ```
@@ -148,13 +149,14 @@ impl SongService {
     /// [`ServiceError::Internal`].
     pub async fn part(&self, client: Client, id: SongId, part: Part, format: Format) -> Result<PartFile, ServiceError> {
         let song = self.with_part(client.viewer, id, part).await?;
-        let key = key(*song.hash(), part, format);
+        let key = key(&song, part, format);
         if let Some(file) = self.file(&song, key).await? {
             return Ok(file);
         }
         let _pin = match key {
-            BlobKey::Rendition(hash, ..) => {
-                let work = move |service: Self| async move { service.render(hash, part, format).await };
+            BlobKey::Rendition(..) => {
+                let sources = sources(&song, part);
+                let work = move |service: Self| async move { service.render(key, sources, format).await };
                 Some(self.make(client.share(), key, work).await?)
             }
             _ => None,
@@ -203,7 +205,7 @@ impl SongService {
         format: Format,
     ) -> Result<PartInfo, ServiceError> {
         let song = self.with_part(viewer, id, part).await?;
-        let key = key(*song.hash(), part, format);
+        let key = key(&song, part, format);
         let file = self.file(&song, key).await?;
         if file.is_none() && !matches!(key, BlobKey::Rendition(..)) {
             return Err(self.missing(id, key).await?);
@@ -271,7 +273,8 @@ impl SongService {
         if let Some(peaks) = self.kept_peaks(&key).await? {
             return Ok(peaks);
         }
-        let work = move |service: Self| async move { service.draw(key, part).await };
+        let sources = sources(&song, part);
+        let work = move |service: Self| async move { service.draw(key, sources).await };
         let _pin = self.make(client.share(), key, work).await?;
         match self.kept_peaks(&key).await? {
             Some(peaks) => Ok(peaks),
@@ -280,11 +283,11 @@ impl SongService {
     }
 
     /// Computes and stores peaks.
-    async fn draw(&self, key: BlobKey, part: Part) -> Result<(), ServiceError> {
+    async fn draw(&self, key: BlobKey, sources: Vec<BlobKey>) -> Result<(), ServiceError> {
         if self.kept_peaks(&key).await?.is_some() {
             return Ok(());
         }
-        let peaks = self.ports().renderer.peaks(self.sources(key.hash(), part).await?).await?;
+        let peaks = self.ports().renderer.peaks(self.open_all(sources).await?).await?;
         let bytes = peaks.to_bytes();
         let size_bytes = bytes.len() as u64;
         let mut writer = self.ports().blobs.begin().await?;
@@ -369,7 +372,7 @@ impl SongService {
         let mix = async {
             let mut tracks = Vec::new();
             for (stem, gain) in Stem::FOUR.into_iter().zip(levels.0).filter(|&(_, gain)| gain > 0.0) {
-                let key = BlobKey::Stem(*song.hash(), stem);
+                let key = stored(&song, stem);
                 tracks.push((self.ports().blobs.open(&key, None).await?.ok_or(ServiceError::NO_SONG)?, gain));
             }
             Ok::<_, ServiceError>(self.ports().renderer.mix(tracks, format).await?)
@@ -441,14 +444,13 @@ impl SongService {
     }
 
     /// Renders and stores a rendition.
-    async fn render(&self, hash: SongHash, part: Part, format: Format) -> Result<(), ServiceError> {
-        let key = BlobKey::Rendition(hash, part, format);
+    async fn render(&self, key: BlobKey, sources: Vec<BlobKey>, format: Format) -> Result<(), ServiceError> {
         let blobs = &self.ports().blobs;
         // Another client may have rendered it since the lookup.
         if blobs.size_bytes(&key).await?.is_some() {
             return Ok(());
         }
-        let mut rendered = self.ports().renderer.render(self.sources(&hash, part).await?, format).await?;
+        let mut rendered = self.ports().renderer.render(self.open_all(sources).await?, format).await?;
         let size_bytes = rendered.size_bytes();
         let mut writer = blobs.begin().await?;
         while let Some(chunk) = rendered.next_chunk().await? {
@@ -457,20 +459,10 @@ impl SongService {
         self.keep_made(writer, &key, size_bytes).await
     }
 
-    /// Opens the blobs whose sum is the part.
-    async fn sources(&self, hash: &SongHash, part: Part) -> Result<Vec<Blob>, ServiceError> {
-        let sources = match part.stem() {
-            Some(stem) => vec![BlobKey::Stem(*hash, stem)],
-            None if part == Part::Song => vec![BlobKey::Source(*hash)],
-            None => Stem::FOUR
-                .into_iter()
-                .filter(|&stem| stem != Stem::VOCALS)
-                .map(|stem| BlobKey::Stem(*hash, stem))
-                .collect(),
-        };
+    async fn open_all(&self, keys: Vec<BlobKey>) -> Result<Vec<Blob>, ServiceError> {
         let mut blobs = Vec::new();
-        for source in sources {
-            blobs.push(self.ports().blobs.open(&source, None).await?.ok_or(ServiceError::NO_SONG)?);
+        for key in keys {
+            blobs.push(self.ports().blobs.open(&key, None).await?.ok_or(ServiceError::NO_SONG)?);
         }
         Ok(blobs)
     }
@@ -504,10 +496,30 @@ fn with_guard(blob: Blob, guard: impl Send + 'static) -> Blob {
 }
 
 /// Returns the key that a part is stored under. Only renditions can be rebuilt.
-const fn key(hash: SongHash, part: Part, format: Format) -> BlobKey {
+fn key(song: &Song, part: Part, format: Format) -> BlobKey {
+    let (hash, formats) = (*song.hash(), song.stems().formats);
     match (part, part.stem(), format) {
         (Part::Song, _, Format::Mp3) => BlobKey::Source(hash),
-        (_, Some(stem), Format::Mp3) => BlobKey::Stem(hash, stem),
+        (_, Some(stem), Format::Mp3) if formats.has(format) => BlobKey::Stem(hash, stem),
+        (_, Some(stem), Format::Flac) if formats.has(format) => BlobKey::Lossless(hash, stem),
         _ => BlobKey::Rendition(hash, part, format),
+    }
+}
+
+/// Returns the key of a stem in the best format in which it is stored.
+fn stored(song: &Song, stem: Stem) -> BlobKey {
+    if song.stems().formats.is_lossless() {
+        BlobKey::Lossless(*song.hash(), stem)
+    } else {
+        BlobKey::Stem(*song.hash(), stem)
+    }
+}
+
+/// Returns the keys of the blobs whose sum is the part.
+fn sources(song: &Song, part: Part) -> Vec<BlobKey> {
+    match part.stem() {
+        Some(stem) => vec![stored(song, stem)],
+        None if part == Part::Song => vec![BlobKey::Source(*song.hash())],
+        None => Stem::FOUR.into_iter().filter(|&stem| stem != Stem::VOCALS).map(|stem| stored(song, stem)).collect(),
     }
 }

@@ -100,7 +100,8 @@ pub struct Listing {
     pub after: Option<Cursor>,
     /// The page size, at most [`MAX_PAGE`]. Default (`None`): [`MAX_PAGE`].
     pub limit: Option<u32>,
-    /// Whether to include fields that the original system does not have: [`SongView::uploaded_at`].
+    /// Whether to include fields that the original system does not have: [`SongView::uploaded_at`],
+    /// [`SongView::lossless`] and [`SongView::provenance`].
     pub details: bool,
 }
 

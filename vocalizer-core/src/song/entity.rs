@@ -1,9 +1,25 @@
 //! The song entity.
 
 use time::OffsetDateTime;
+use vocalizer_api::Provenance;
 use vocalizer_api::id::UserId;
+use vocalizer_api::part::StemFormats;
 
 use super::{FailureReason, IllegalTransition, SongHash, SongId, Status, Title, Transition};
+
+/// What is known about the stems of a song. The default applies to results of original workers.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct StemsInfo {
+    /// The formats in which they are stored.
+    pub formats: StemFormats,
+    /// What made them; `None` if the worker did not say it.
+    pub provenance: Option<Provenance>,
+}
+
+impl StemsInfo {
+    /// The default.
+    pub const MP3: Self = Self { formats: StemFormats::Mp3, provenance: None };
+}
 
 /// An uploaded song.
 ///
@@ -17,6 +33,7 @@ pub struct Song {
     uploader: Option<UserId>,
     uploaded_at: OffsetDateTime,
     status: Status,
+    stems: StemsInfo,
 }
 
 /// The stored fields of a song, to restore a [`Song`] from a row.
@@ -34,6 +51,8 @@ pub struct StoredSong {
     pub uploaded_at: OffsetDateTime,
     /// The status.
     pub status: Status,
+    /// What is known of the stems of a `SPLIT` song.
+    pub stems: StemsInfo,
 }
 
 impl Song {
@@ -46,7 +65,7 @@ impl Song {
         uploader: Option<UserId>,
         uploaded_at: OffsetDateTime,
     ) -> Self {
-        Self { id, title, hash, uploader, uploaded_at, status: Status::Uploading }
+        Self { id, title, hash, uploader, uploaded_at, status: Status::Uploading, stems: StemsInfo::MP3 }
     }
 
     /// Returns the song's ID.
@@ -83,6 +102,12 @@ impl Song {
     #[must_use]
     pub const fn status(&self) -> &Status {
         &self.status
+    }
+
+    /// Returns what is known of the stems; meaningless unless the song is `SPLIT`.
+    #[must_use]
+    pub const fn stems(&self) -> &StemsInfo {
+        &self.stems
     }
 
     /// The bytes are stored.
@@ -153,6 +178,11 @@ impl Song {
         self.title = title;
     }
 
+    /// Sets what is known of the stems.
+    pub fn set_stems(&mut self, stems: StemsInfo) {
+        self.stems = stems;
+    }
+
     /// Applies a transition, such as one from the rules in [`dedupe`](crate::dedupe).
     ///
     /// # Errors
@@ -167,14 +197,14 @@ impl Song {
 impl From<StoredSong> for Song {
     /// For stores only: other code creates songs with [`Song::begin`].
     fn from(stored: StoredSong) -> Self {
-        let StoredSong { id, title, hash, uploader, uploaded_at, status } = stored;
-        Self { id, title, hash, uploader, uploaded_at, status }
+        let StoredSong { id, title, hash, uploader, uploaded_at, status, stems } = stored;
+        Self { id, title, hash, uploader, uploaded_at, status, stems }
     }
 }
 
 impl From<Song> for StoredSong {
     fn from(song: Song) -> Self {
-        let Song { id, title, hash, uploader, uploaded_at, status } = song;
-        Self { id, title, hash, uploader, uploaded_at, status }
+        let Song { id, title, hash, uploader, uploaded_at, status, stems } = song;
+        Self { id, title, hash, uploader, uploaded_at, status, stems }
     }
 }

@@ -4,7 +4,7 @@ mod entity;
 mod status;
 mod title;
 
-pub use entity::{Song, StoredSong};
+pub use entity::{Song, StemsInfo, StoredSong};
 pub use status::{IllegalTransition, Status, StatusKind, Transition, UnknownStatus};
 pub use title::{Title, TitleError};
 pub use vocalizer_api::FailureReason;

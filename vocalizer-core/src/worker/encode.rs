@@ -4,12 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use vocalizer_api::Provenance;
 
-use crate::part::{Format, Stem};
+use crate::part::{Format, Stem, StemFormats};
 use crate::ports::{AudioError, Blob, BlobError, Progress, Renderer, Separator, StemSet};
 
 /// A [`Separator`] whose stems may have any format that a [`Renderer`] reads, such as WAV or FLAC. It encodes them as
-/// MP3, when they are delivered.
+/// MP3 or FLAC, when they are delivered.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -46,12 +47,19 @@ use crate::ports::{AudioError, Blob, BlobError, Progress, Renderer, Separator, S
 pub struct EncodedSeparator<S> {
     separator: S,
     renderer: Arc<dyn Renderer>,
+    formats: StemFormats,
 }
 
 impl<S: Separator> EncodedSeparator<S> {
-    /// Encodes the stems of this separator with this renderer.
+    /// Encodes the stems of this separator with this renderer as MP3.
     pub fn new(separator: S, renderer: Arc<dyn Renderer>) -> Self {
-        Self { separator, renderer }
+        Self { separator, renderer, formats: StemFormats::Mp3 }
+    }
+
+    /// Sets the formats to deliver.
+    #[must_use]
+    pub fn with_formats(self, formats: StemFormats) -> Self {
+        Self { formats, ..self }
     }
 }
 
@@ -59,24 +67,37 @@ impl<S: Separator> EncodedSeparator<S> {
 impl<S: Separator> Separator for EncodedSeparator<S> {
     async fn separate(&self, song: Blob, progress: Arc<dyn Progress>) -> Result<Box<dyn StemSet>, AudioError> {
         let stems = self.separator.separate(song, progress).await?;
-        Ok(Box::new(EncodedStems { stems, renderer: Arc::clone(&self.renderer) }))
+        Ok(Box::new(EncodedStems { stems, renderer: Arc::clone(&self.renderer), formats: self.formats }))
     }
 }
 
 struct EncodedStems {
     stems: Box<dyn StemSet>,
     renderer: Arc<dyn Renderer>,
+    formats: StemFormats,
 }
 
 #[async_trait]
 impl StemSet for EncodedStems {
     async fn open(&self, stem: Stem) -> Result<Blob, BlobError> {
+        self.open_as(stem, Format::Mp3).await
+    }
+
+    async fn open_as(&self, stem: Stem, format: Format) -> Result<Blob, BlobError> {
         let file = self.stems.open(stem).await?;
-        let encoded = self.renderer.render(vec![file], Format::Mp3).await;
+        let encoded = self.renderer.render(vec![file], format).await;
         encoded.map_err(|error| match error {
             AudioError::Full => BlobError::Full,
             error => BlobError::Unavailable(error.into()),
         })
+    }
+
+    fn formats(&self) -> StemFormats {
+        self.formats
+    }
+
+    fn provenance(&self) -> Option<&Provenance> {
+        self.stems.provenance()
     }
 
     fn duration(&self) -> Option<Duration> {

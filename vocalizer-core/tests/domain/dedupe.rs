@@ -73,7 +73,7 @@ impl World {
             Event::Lease if self.jobs > 0 => self.advance(&Advance::Begin),
             Event::Expire => self.advance(&Advance::HandBack),
             Event::Result if self.jobs > 0 => {
-                self.advance(&Advance::Finish);
+                self.advance(&Advance::FINISH_MP3);
                 (self.jobs, self.stems) = (self.jobs - 1, !self.songs.is_empty());
             }
             Event::Failure(reason) if self.jobs > 0 && splitting => {

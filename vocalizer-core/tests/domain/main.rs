@@ -9,6 +9,7 @@ mod names;
 mod ownership;
 mod parts;
 mod peaks;
+mod provenance;
 mod secrets;
 mod songs;
 mod state_machine;

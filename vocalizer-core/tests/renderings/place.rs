@@ -116,7 +116,7 @@ impl Fixture {
         let mut song = Song::begin(id, Title::parse(name, 100).unwrap(), hash, None, self.clock.now());
         song.finish_upload().unwrap();
         self.songs.admit(&song).await.unwrap();
-        self.songs.advance(&hash, &Advance::Finish).await.unwrap();
+        self.songs.advance(&hash, &Advance::FINISH_MP3).await.unwrap();
         id
     }
 

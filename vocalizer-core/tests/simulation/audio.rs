@@ -7,7 +7,7 @@ use futures_util::stream::{Stream, StreamExt as _, TryStreamExt as _, try_unfold
 use vocalizer_core::part::{Format, Stem};
 use vocalizer_core::ports::{
     AudioError, AudioFacts, AudioProbe, Blob, BlobError, BlobStore, BlobStream, LocalRead, Peaks, Progress, Received,
-    Renderer, ResultError, ResultReader, Separator, StemSet, Stems, Track,
+    Renderer, ResultError, ResultReader, Separator, StemFile, StemSet, Stems, Track,
 };
 use vocalizer_core::song::SongHash;
 
@@ -144,11 +144,11 @@ impl ResultReader for FakeAudio {
         let (content, attempt) = text.split_once(" by ").ok_or_else(malformed)?;
         let content = content.parse().map_err(|_| malformed())?;
         let attempt = attempt.parse().map_err(|_| malformed())?;
-        let mut received = Received::new();
+        let mut received = Received::default();
         for which in Stem::FOUR {
             let mut writer = blobs.begin().await?;
             writer.write(stem(which, content, attempt)).await?;
-            received.push((which, writer));
+            received.files.push(StemFile { stem: which, format: Format::Mp3, writer });
         }
         Ok(received)
     }

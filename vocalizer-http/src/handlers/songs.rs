@@ -25,7 +25,11 @@ pub(crate) async fn list(app: &Arc<App>, request: Request) -> Answer {
 }
 
 pub(crate) async fn get(app: &Arc<App>, request: Request) -> Answer {
-    let song = app.songs.song(request.viewer(), request.param("song_id")?).await?;
+    let (viewer, id) = (request.viewer(), request.param("song_id")?);
+    let song = match request.query().has(&fields::DETAILS) {
+        true => app.songs.song_in_detail(viewer, id).await?,
+        false => app.songs.song(viewer, id).await?,
+    };
     success(&SongData { song })
 }
 

@@ -63,5 +63,5 @@ fn hash(request: &Request) -> Result<SongHash, Failure> {
 }
 
 fn wanted(wanted: Wanted) -> Answer {
-    success(&WantedData { wanted })
+    success(&WantedData { wanted, lossless: true })
 }

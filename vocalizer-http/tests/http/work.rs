@@ -79,24 +79,24 @@ async fn reports_return_whether_stems_are_needed() {
     let service = Service::new();
     let (hash, id) = service.song(b"a song").await;
     let report = async |what: &str| service.post(&format!("/songs/{hash}/{what}"), "percent=42").await.data();
-    assert_eq!(report("begin").await, json!({"wanted": "yes"}));
+    assert_eq!(report("begin").await, json!({"wanted": "yes", "lossless": true}));
     assert_eq!(service.view(id).await["status"], "SPLITTING");
-    assert_eq!(report("progress").await, json!({"wanted": "yes"}));
+    assert_eq!(report("progress").await, json!({"wanted": "yes", "lossless": true}));
     assert_eq!(service.view(id).await["progress"], 42);
     assert_eq!(report("hand_back").await, Value::Null);
     assert_eq!(service.view(id).await["status"], "UPLOADED");
     report("begin").await;
-    service.songs.repository().advance(&hash, &Advance::Finish).await.unwrap();
+    service.songs.repository().advance(&hash, &Advance::FINISH_MP3).await.unwrap();
     for what in ["begin", "progress"] {
-        assert_eq!(report(what).await, json!({"wanted": "done"}));
+        assert_eq!(report(what).await, json!({"wanted": "done", "lossless": true}));
     }
     service.songs.delete(Viewer::Anonymous, id).await.unwrap();
     for what in ["begin", "progress"] {
-        assert_eq!(report(what).await, json!({"wanted": "gone"}), "deleted");
+        assert_eq!(report(what).await, json!({"wanted": "gone", "lossless": true}), "deleted");
     }
     for what in ["begin", "progress"] {
         let unknown = service.post(&format!("/songs/{HASH}/{what}"), "percent=42").await;
-        assert_eq!(unknown.data(), json!({"wanted": "gone"}), "never existed");
+        assert_eq!(unknown.data(), json!({"wanted": "gone", "lossless": true}), "never existed");
     }
     assert_eq!(report("hand_back").await, Value::Null, "handing back a deleted song is harmless");
 }

@@ -29,6 +29,8 @@ pub enum AudioFormat {
     Mp3(Bitrate),
     /// 16-bit FLAC, the default of the reference implementation.
     Flac,
+    /// 24-bit FLAC.
+    Flac24,
     /// 16-bit integer WAV.
     Wav16,
     /// 24-bit integer WAV.
@@ -42,7 +44,7 @@ impl AudioFormat {
     pub fn extension(self) -> &'static str {
         match self {
             Self::Mp3(_) => "mp3",
-            Self::Flac => "flac",
+            Self::Flac | Self::Flac24 => "flac",
             Self::Wav16 | Self::Wav24 | Self::WavF32 => "wav",
         }
     }
@@ -55,7 +57,7 @@ impl AudioFormat {
                 MP3_RATES_HZ.contains(&rate_hz) && (least..=most).contains(&kbps)
             }
             Self::Mp3(Bitrate::Vbr(_)) => MP3_RATES_HZ.contains(&rate_hz),
-            Self::Flac | Self::Wav16 | Self::Wav24 | Self::WavF32 => true,
+            Self::Flac | Self::Flac24 | Self::Wav16 | Self::Wav24 | Self::WavF32 => true,
         }
     }
 }
@@ -111,7 +113,11 @@ pub struct StemWriter {
 enum Encoder {
     #[cfg(feature = "mp3")]
     Mp3(Box<super::lame::Lame>),
-    Flac(Box<FlacSampleWriter<SharedFile>>, Vec<i32>),
+    Flac {
+        writer: Box<FlacSampleWriter<SharedFile>>,
+        bits: u32,
+        block: Vec<i32>,
+    },
     Wav(Box<hound::WavWriter<SharedFile>>, AudioFormat),
 }
 
@@ -180,13 +186,14 @@ impl StemWriter {
         let mut wav_chunks = Vec::new();
         let encoder = match format {
             AudioFormat::Mp3(bitrate) => mp3(bitrate, rate_hz, options, &sink)?,
-            AudioFormat::Flac => {
+            AudioFormat::Flac | AudioFormat::Flac24 => {
                 if rate_hz == 0 || rate_hz >= 1 << 20 {
                     return Err(EncodeError::Unsupported(format!("FLAC at {rate_hz} Hz; use 1 to 1048575 Hz")));
                 }
                 max_frames = (1 << 36) - 1;
-                let made = FlacSampleWriter::new(sink.clone(), flac_options(options), rate_hz, 16, channels, None);
-                Encoder::Flac(Box::new(made.map_err(flac_error)?), Vec::new())
+                let bits = if format == AudioFormat::Flac { 16 } else { 24 };
+                let made = FlacSampleWriter::new(sink.clone(), flac_options(options), rate_hz, bits, channels, None);
+                Encoder::Flac { writer: Box::new(made.map_err(flac_error)?), bits, block: Vec::new() }
             }
             AudioFormat::Wav16 | AudioFormat::Wav24 | AudioFormat::WavF32 => {
                 let (bits_per_sample, sample_format) = match format {
@@ -232,10 +239,10 @@ impl StemWriter {
         match &mut self.encoder {
             #[cfg(feature = "mp3")]
             Encoder::Mp3(lame) => lame.encode(&self.samples, &mut self.sink),
-            Encoder::Flac(flac, block) => {
+            Encoder::Flac { writer, bits, block } => {
                 block.clear();
-                block.extend(self.samples.iter().map(|&s| quantise(s, 15)));
-                flac.write(block).map_err(flac_error)
+                block.extend(self.samples.iter().map(|&s| quantise(s, *bits - 1)));
+                writer.write(block).map_err(flac_error)
             }
             Encoder::Wav(wav, format) => {
                 for &sample in &self.samples {
@@ -275,7 +282,7 @@ impl StemWriter {
         match encoder {
             #[cfg(feature = "mp3")]
             Encoder::Mp3(lame) => lame.finish(&mut sink)?,
-            Encoder::Flac(flac, _) => flac.finalize().map_err(flac_error)?,
+            Encoder::Flac { writer, .. } => writer.finalize().map_err(flac_error)?,
             Encoder::Wav(wav, _) => {
                 wav.finalize().map_err(wav_error)?;
                 end_wav(&mut sink, &wav_chunks).map_err(EncodeError::write)?;

@@ -5,10 +5,10 @@ use vocalizer_core::ports::{AudioError, AudioFacts, AudioProbe, LocalRead};
 
 use super::error;
 use super::pool::{self, Turns};
-use crate::audio::{AudioLimits, AudioReader, DecodeError};
+use crate::audio::{AudioLimits, AudioReader, DecodeError, ReadOptions};
 
 /// Blocks to decode: enough to reject a file that only starts like audio.
-const BLOCKS: u32 = 4;
+const BLOCKS: usize = 4;
 
 /// Opens files with [`AudioReader`], which checks their headers against the limits, and decodes the first blocks.
 #[derive(Debug, Clone)]
@@ -35,20 +35,42 @@ impl FileProbe {
 #[async_trait]
 impl AudioProbe for FileProbe {
     async fn probe(&self, file: Box<dyn LocalRead>) -> Result<AudioFacts, AudioError> {
+        self.look(file, ReadOptions::default(), BLOCKS).await
+    }
+
+    async fn verify(&self, file: Box<dyn LocalRead>) -> Result<AudioFacts, AudioError> {
+        let mut options = ReadOptions::default();
+        options.strict = true;
+        self.look(file, options, usize::MAX).await
+    }
+}
+
+impl FileProbe {
+    async fn look(
+        &self,
+        file: Box<dyn LocalRead>,
+        options: ReadOptions,
+        blocks: usize,
+    ) -> Result<AudioFacts, AudioError> {
         let turn = self.turns.take().await?;
         let limits = self.limits;
         pool::run(move || {
             let _turn = turn;
-            look(file, &limits).map_err(error::decode)
+            look(file, &limits, &options, blocks).map_err(error::decode)
         })
         .await
     }
 }
 
-fn look(file: Box<dyn LocalRead>, limits: &AudioLimits) -> Result<AudioFacts, DecodeError> {
-    let mut reader = AudioReader::from_reader(file, limits)?;
+fn look(
+    file: Box<dyn LocalRead>,
+    limits: &AudioLimits,
+    options: &ReadOptions,
+    blocks: usize,
+) -> Result<AudioFacts, DecodeError> {
+    let mut reader = AudioReader::from_reader_with(file, limits, options)?;
     let mut frames = Vec::new();
-    for _ in 0..BLOCKS {
+    for _ in 0..blocks {
         frames.clear();
         if !reader.read(&mut frames)? {
             break;

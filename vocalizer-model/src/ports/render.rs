@@ -114,7 +114,7 @@ fn check_cancelled(stop: &AtomicBool) -> Result<(), AudioError> {
     Ok(())
 }
 
-fn render(
+pub(super) fn render(
     files: &[(PathBuf, f32)],
     target: &Path,
     format: Format,

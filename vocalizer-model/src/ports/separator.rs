@@ -1,22 +1,27 @@
 //! Core's `Separator` port, implemented with a model.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
+use rayon::prelude::*;
 use tokio::sync::watch;
-use vocalizer_core::part::Stem;
+use vocalizer_core::api::Provenance;
+use vocalizer_core::part::{Format, Stem, StemFormats};
 use vocalizer_core::ports::{AudioError, Blob, BlobError, Progress, Separator, StemSet};
 
 use super::error;
 use super::pool::{self, OnDrop};
+use super::render::render;
 use super::work::{self, WorkDir};
-use crate::audio::{AudioFormat, Bitrate};
+use crate::audio::{AudioFormat, AudioLimits, Bitrate};
 use crate::outputs::{Outputs, check_four};
 use crate::{Cancel, Clip, Error, Listener, Model, SplitOptions, split_file_with};
 
-/// Splits songs into the four standard stems: MP3 at a constant 320 kbit/s, as long as the song.
+/// Splits songs into the four standard stems, as long as the song: MP3 at a constant 320 kbit/s, FLAC or both. MP3 is made
+/// from FLAC then.
 ///
 /// Further stems of the model are added to `other`, or are `other` if it has none. Dropping the future stops the work between two segments and removes
 /// its files.
@@ -24,6 +29,8 @@ pub struct ModelSeparator {
     model: Arc<Model>,
     options: SplitOptions,
     work_dir: PathBuf,
+    formats: StemFormats,
+    provenance: Option<Provenance>,
     /// The error of a failed device.
     device_failure: watch::Sender<Option<String>>,
 }
@@ -55,7 +62,26 @@ impl ModelSeparator {
         };
         options.check()?;
         Outputs::plan(&model, &options)?;
-        Ok(Self { model, options, work_dir: work_dir.into(), device_failure: watch::Sender::new(None) })
+        let (work_dir, device_failure) = (work_dir.into(), watch::Sender::new(None));
+        Ok(Self { model, options, work_dir, formats: StemFormats::Mp3, provenance: None, device_failure })
+    }
+
+    /// Sets the formats of the stems, and of FLAC the depth: 24 bits or 16. Default: MP3.
+    #[must_use]
+    pub fn with_formats(mut self, formats: StemFormats, has_24_bits: bool) -> Self {
+        self.formats = formats;
+        self.options.format = match (formats.is_lossless(), has_24_bits) {
+            (false, _) => AudioFormat::Mp3(Bitrate::Cbr(320)),
+            (true, false) => AudioFormat::Flac,
+            (true, true) => AudioFormat::Flac24,
+        };
+        self
+    }
+
+    /// Sets the provenance of the stems. Time and speed are added for each song.
+    #[must_use]
+    pub fn with_provenance(self, provenance: Provenance) -> Self {
+        Self { provenance: Some(provenance), ..self }
     }
 
     /// Checks that a model with these stems can be used, for a check before it is loaded
@@ -88,30 +114,52 @@ impl Separator for ModelSeparator {
         let dir = WorkDir::create(&self.work_dir).await?;
         let song = dir.spool(song, "song").await?;
         let (model, options) = (Arc::clone(&self.model), self.options.clone());
-        let cancel = Cancel::default();
+        let (formats, mut provenance) = (self.formats, self.provenance.clone());
+        let (cancel, stop) = (Cancel::default(), Arc::new(AtomicBool::new(false)));
         let _cancel_on_drop = OnDrop({
-            let cancel = cancel.clone();
-            move || cancel.cancel()
+            let (cancel, stop) = (cancel.clone(), Arc::clone(&stop));
+            move || {
+                cancel.cancel();
+                stop.store(true, Ordering::Relaxed);
+            }
         });
         let failed = self.device_failure.clone();
         pool::run(move || {
             let stems = dir.path().join(STEMS);
             let mut percent = Percent { progress, reported: None };
             percent.update(0);
+            let began = Instant::now();
             let report = split_file_with(&model, &song, &stems, &options, &mut percent, &cancel).map_err(|error| {
                 if let Error::Device { .. } = error {
                     failed.send_replace(Some(error.to_string()));
                 }
                 error::split(error)
             })?;
+            let duration = Duration::try_from_secs_f64(report.seconds).ok();
+            if let (Some(provenance), Some(duration)) = (&mut provenance, duration) {
+                provenance.measure(duration, began.elapsed());
+            }
             // The source is no longer needed, and the stems may wait a while for delivery.
             std::fs::remove_file(&song).map_err(error::io)?;
+            if formats.has(Format::Mp3) {
+                Stem::FOUR.par_iter().try_for_each(|&stem| mp3(&stems, stem, &options.limits, &stop).map(drop))?;
+            }
             percent.update(100);
-            let duration = Duration::try_from_secs_f64(report.seconds).ok();
-            Ok(Box::new(StemDir { dir, duration }) as Box<dyn StemSet>)
+            let limits = options.limits;
+            Ok(Box::new(StemDir { dir, duration, formats, provenance, limits }) as Box<dyn StemSet>)
         })
         .await
     }
+}
+
+/// Returns the MP3 of a stem. Makes it from FLAC unless it is there.
+fn mp3(stems: &Path, stem: Stem, limits: &AudioLimits, stop: &AtomicBool) -> Result<PathBuf, AudioError> {
+    let mp3 = stems.join(format!("{stem}.mp3"));
+    if !mp3.exists() {
+        let flac = stems.join(format!("{stem}.flac"));
+        render(&[(flac, 1.0)], &mp3, Format::Mp3, limits, stop)?;
+    }
+    Ok(mp3)
 }
 
 /// Name of the stems' folder in the job folder.
@@ -143,13 +191,37 @@ impl Listener for Percent {
 struct StemDir {
     dir: Arc<WorkDir>,
     duration: Option<Duration>,
+    formats: StemFormats,
+    provenance: Option<Provenance>,
+    limits: AudioLimits,
 }
 
 #[async_trait]
 impl StemSet for StemDir {
     async fn open(&self, stem: Stem) -> Result<Blob, BlobError> {
-        let path = self.dir.path().join(STEMS).join(format!("{stem}.mp3"));
+        let (dir, limits) = (Arc::clone(&self.dir), self.limits);
+        let made = pool::run(move || mp3(&dir.path().join(STEMS), stem, &limits, &AtomicBool::new(false))).await;
+        let path = made.map_err(|error| match error {
+            AudioError::Full => BlobError::Full,
+            error => BlobError::Unavailable(error.into()),
+        })?;
         work::blob(&path, &self.dir).map_err(|e| BlobError::Unavailable(e.into()))
+    }
+
+    async fn open_as(&self, stem: Stem, format: Format) -> Result<Blob, BlobError> {
+        if format == Format::Mp3 {
+            return self.open(stem).await;
+        }
+        let path = self.dir.path().join(STEMS).join(format!("{stem}.{format}"));
+        work::blob(&path, &self.dir).map_err(|e| BlobError::Unavailable(e.into()))
+    }
+
+    fn formats(&self) -> StemFormats {
+        self.formats
+    }
+
+    fn provenance(&self) -> Option<&Provenance> {
+        self.provenance.as_ref()
     }
 
     fn duration(&self) -> Option<Duration> {

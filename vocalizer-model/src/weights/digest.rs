@@ -30,6 +30,15 @@ pub(super) fn of_bytes(bytes: &[u8]) -> String {
     hasher.finish()
 }
 
+/// The digest of several networks: that of the only one, or that of all digests in order.
+#[cfg(feature = "separate")]
+pub(crate) fn of_networks(digests: &[String]) -> String {
+    match digests {
+        [only] => only.clone(),
+        digests => of_bytes(digests.concat().as_bytes()),
+    }
+}
+
 /// The digest of everything `reader` gives.
 pub(super) fn of_reader(mut reader: impl Read) -> io::Result<String> {
     let mut hasher = Hasher::default();

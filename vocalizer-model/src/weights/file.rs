@@ -138,6 +138,22 @@ impl WeightsFile {
         same(expected, found)
     }
 
+    /// Returns the digest that [`Self::verify`] or [`Self::verify_import`] has checked; that of the tensors if the file
+    /// states none.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::tensor_digest`].
+    #[cfg(feature = "separate")]
+    pub(crate) fn verified_digest(&self, member: Option<&MemberSpec>) -> Result<String, WeightsError> {
+        let stated = self.container.text(TENSOR_DIGEST).map(str::to_owned);
+        match member {
+            Some(member) if member.config.is_none() => Ok(member.tensor_digest.unwrap_or(member.sha256).to_owned()),
+            Some(_) => stated,
+            None => stated.or_else(|_| self.tensor_digest()),
+        }
+    }
+
     /// Checks the tensors of an imported file against the digest that the import wrote. Files without one pass.
     ///
     /// # Errors

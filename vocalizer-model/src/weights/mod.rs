@@ -36,6 +36,8 @@ mod toolkit_config;
 
 pub use cache::Cache;
 pub use checkpoint::CheckpointFile;
+#[cfg(feature = "separate")]
+pub(crate) use digest::of_networks;
 #[cfg(feature = "fetch")]
 pub use download::{FetchListener, NoListener, SourceError, WeightsSource};
 pub use dtype::Dtype;

@@ -19,7 +19,8 @@ fn through_ffmpeg(name: &str, arguments: &[&str]) -> (AudioInfo, Vec<Frame>) {
 fn own_lossless_files_round_trip_exactly() {
     let dir = dir();
     let song = song(FRAMES, RATE_HZ);
-    for format in [AudioFormat::Flac, AudioFormat::Wav16, AudioFormat::Wav24, AudioFormat::WavF32] {
+    for format in [AudioFormat::Flac, AudioFormat::Flac24, AudioFormat::Wav16, AudioFormat::Wav24, AudioFormat::WavF32]
+    {
         let path = dir.path().join("song").with_extension(format.extension());
         write(&path, format, RATE_HZ, &song);
         let (info, frames) = read(&path);

@@ -4,10 +4,11 @@ use vocalizer_model::audio::{AudioFormat, Bitrate, EncodeError, StemWriter};
 
 use super::support::{RATE_HZ, decoded_by_ffmpeg, dir, read, snr_db, song, write};
 
-const ALL: [AudioFormat; 6] = [
+const ALL: [AudioFormat; 7] = [
     AudioFormat::Mp3(Bitrate::Cbr(320)),
     AudioFormat::Mp3(Bitrate::Vbr(2)),
     AudioFormat::Flac,
+    AudioFormat::Flac24,
     AudioFormat::Wav16,
     AudioFormat::Wav24,
     AudioFormat::WavF32,
@@ -65,8 +66,10 @@ fn integers_round_to_nearest_and_clamp() {
     }
     write(&path, AudioFormat::WavF32, RATE_HZ, &frames);
     assert_eq!(read(&path).1, frames);
-    write(&path, AudioFormat::Wav24, RATE_HZ, &frames);
-    assert_eq!(read(&path).1[0], [8_388_607.0 / 8_388_608.0, -1.0]);
+    for format in [AudioFormat::Wav24, AudioFormat::Flac24] {
+        write(&path, format, RATE_HZ, &frames);
+        assert_eq!(read(&path).1[0], [8_388_607.0 / 8_388_608.0, -1.0], "{format:?}");
+    }
 }
 
 #[test]

@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use tempfile::TempDir;
-use vocalizer_core::part::Stem;
+use vocalizer_core::api::Provenance;
+use vocalizer_core::part::{Format, Stem, StemFormats};
 use vocalizer_core::ports::{AudioError, Blob, Progress, Separator as _, StemSet};
 use vocalizer_model::audio::{AudioFormat, AudioLimits, Bitrate, Frame};
 use vocalizer_model::ports::ModelSeparator;
@@ -108,6 +109,42 @@ async fn song_is_split_into_four_mp3s_of_same_length() {
     drop(stems);
     assert_eq!(decode(reader).await.1.len(), frames);
     assert_eq!(entries(&work(&dir)), 0, "the stems are not deleted");
+}
+
+#[tokio::test]
+async fn flac_stems_have_the_samples_of_wav_files() {
+    let song = song(100_003, RATE_HZ);
+    let mut wav = SplitOptions::default();
+    (wav.tags, wav.format) = (false, AudioFormat::Wav16);
+    let wav = split(&tiny("tiny-4s"), &song, RATE_HZ, &wav);
+    for (formats, has_24_bits) in
+        [(StemFormats::Flac, false), (StemFormats::Both, false), (StemFormats::Flac, true), (StemFormats::Both, true)]
+    {
+        let dir = dir();
+        let separator = ModelSeparator::new(Arc::new(tiny("tiny-4s")), SplitOptions::default(), work(&dir));
+        let separator = separator.expect("a separator").with_formats(formats, has_24_bits);
+        let separator = separator.with_provenance(Provenance::new("tiny-4s"));
+        let stems = separator.separate(blob(AudioFormat::WavF32, RATE_HZ, &song), Arc::new(())).await;
+        let stems = stems.expect("a split song");
+        assert_eq!(stems.formats(), formats);
+        // A folder, its lock, a folder of stems and the files.
+        assert_eq!(entries(&work(&dir)), 3 + 4 * formats.formats().len());
+        let provenance = stems.provenance().expect("a provenance");
+        assert!(provenance.check().is_ok() && provenance.took_ms.is_some() && provenance.speed.is_some());
+        for name in Stem::FOUR {
+            let (rate_hz, flac) = decode(stems.open_as(name, Format::Flac).await.expect("FLAC")).await;
+            assert_eq!((rate_hz, flac.len()), (RATE_HZ, song.len()));
+            let lsb = 1.0 / 32_768.0;
+            let exact = wav.stem(name);
+            let differences = flac.as_flattened().iter().zip(exact.as_flattened()).map(|(a, b)| (a - b).abs());
+            let largest = differences.fold(0.0, f32::max);
+            assert!(largest <= if has_24_bits { lsb } else { 0.0 }, "{name}: {} LSB", largest / lsb);
+            // Made on request if it is not to be delivered, as for an original backend.
+            let (_, mp3) = stem(&*stems, name).await;
+            assert_eq!(mp3.len(), song.len());
+            assert!(mp3_db(&flac, &mp3).await > 60.0);
+        }
+    }
 }
 
 #[tokio::test]

@@ -9,8 +9,8 @@ use vocalizer_core::part::Stem;
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum ArchiveError {
-    /// A stem is larger than [`Limits::max_stem_bytes`](vocalizer_core::limits::Limits::max_stem_bytes). Detected from
-    /// the header, before the stem is read.
+    /// A stem is larger than [`Limits::max_stem_bytes`](vocalizer_core::limits::Limits::max_stem_bytes), or than eight times
+    /// that as FLAC. Detected from the header, before the stem is read.
     #[error("the {stem} stem has {found_bytes} bytes; the limit is {max_bytes}")]
     Limit {
         /// The stem.
@@ -41,8 +41,10 @@ pub enum Flaw {
     /// A header is invalid, for example because a gzip file was sent.
     #[error("it has an invalid header")]
     Header(#[source] io::Error),
-    /// An entry does not have one of the four names.
-    #[error("unexpected entry {name:?}; only bass.mp3, drums.mp3, other.mp3 and vocals.mp3 are allowed")]
+    /// An entry does not have one of the names.
+    #[error(
+        "unexpected entry {name:?}; only bass, drums, other and vocals as .mp3 or .flac, and provenance.json are allowed"
+    )]
     Name {
         /// The beginning of the name.
         name: String,
@@ -74,6 +76,9 @@ pub enum Flaw {
         /// The first missing stem.
         stem: Stem,
     },
+    /// What it says about the origin of the stems is too long, not JSON, or out of bounds.
+    #[error("invalid provenance.json: {0}")]
+    Provenance(String),
     /// Nonzero bytes, or too many zeros, follow the end.
     #[error("unexpected data after the end")]
     Trailer,

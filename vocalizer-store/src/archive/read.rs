@@ -4,11 +4,12 @@ use std::io::{self, Read};
 
 use bytes::{Buf as _, Bytes, BytesMut};
 use tar::{Archive, EntryType, Header, PaxExtensions};
+use vocalizer_core::api::Provenance;
 use vocalizer_core::limits::Limits;
-use vocalizer_core::part::Stem;
+use vocalizer_core::part::{Format, Stem};
 use vocalizer_core::ports::Stems;
 
-use super::{ArchiveError, Flaw, ORDER, file_name};
+use super::{ArchiveError, Flaw, ORDER, PROVENANCE, file_name};
 
 /// Maximum number of zeros after the end. `tar` pads its last record to 10 KiB, or to the size given with `-b`.
 pub const MAX_TRAILER_BYTES: u64 = 1024 * 1024;
@@ -22,13 +23,16 @@ const READ_BYTES: usize = 16 * 1024;
 /// Maximum size of a PAX header. Python's has about 60 bytes.
 const MAX_PAX_BYTES: usize = 4096;
 
+/// How much larger than an MP3 a FLAC file may be: 24 bits at 96 kHz have 14 times the bits of an MP3 before they are packed.
+const LOSSLESS_TIMES: u64 = 8;
+
 /// Allowed PAX keys: none changes the content or the name of the file.
 const PAX_KEYS: [&str; 8] = ["atime", "ctime", "mtime", "uid", "gid", "uname", "gname", "comment"];
 
 /// Maximum length of an entry name in an error.
 const EXCERPT_CHARS: usize = 64;
 
-/// Reads an archive, in its order, in constant memory.
+/// Reads an archive of four MP3s, in its order, in constant memory.
 ///
 /// `sink` receives the bytes of each stem in chunks, none of them empty. The archive is valid only if this function
 /// returns `Ok`; otherwise the caller must discard what the sink stored.
@@ -53,8 +57,10 @@ where
             return parser.finish();
         }
         let mut chunk = Bytes::copy_from_slice(&buffer[..len]);
-        while let Some((stem, piece)) = parser.next(&mut chunk)? {
-            sink(stem, piece).map_err(ArchiveError::Write)?;
+        while let Some((entry, piece)) = parser.next(&mut chunk)? {
+            if let Entry::Stem(stem, _) = entry {
+                sink(stem, piece).map_err(ArchiveError::Write)?;
+            }
         }
     }
 }
@@ -80,11 +86,19 @@ pub fn read_stems<R: Read>(archive: R, limits: &Limits) -> Result<Stems, Archive
     Ok(Stems { drums: drums.into(), bass: bass.into(), other: other.into(), vocals: vocals.into() })
 }
 
+/// A file in an archive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Entry {
+    Stem(Stem, Format),
+    Provenance,
+}
+
 /// An incremental parser. It does no I/O, so it never blocks. `tar` parses the headers.
 pub(super) struct Parser {
     max_stem_bytes: u64,
-    /// The stems not seen yet.
-    missing: Vec<Stem>,
+    /// The formats of stems that are allowed, and whether a provenance is.
+    formats: &'static [Format],
+    seen: Vec<Entry>,
     /// Whether the last entry was a PAX header.
     after_pax: bool,
     /// The partial block or PAX header.
@@ -98,8 +112,8 @@ enum State {
     Pax {
         size_bytes: usize,
     },
-    Stem {
-        stem: Stem,
+    Entry {
+        entry: Entry,
         left_bytes: u64,
         padding_bytes: usize,
     },
@@ -113,19 +127,26 @@ enum State {
 }
 
 impl Parser {
+    /// Reads archives of original programs: four MP3s.
     pub(super) fn new(limits: &Limits) -> Self {
         Self {
             max_stem_bytes: limits.max_stem_bytes,
-            missing: ORDER.to_vec(),
+            formats: &[Format::Mp3],
+            seen: Vec::new(),
             after_pax: false,
             collected: BytesMut::new(),
             state: State::Header,
         }
     }
 
-    /// Consumes bytes from the front of `input`. Returns the next chunk of a stem, never empty, or `None` when `input`
+    /// Also allows FLAC and a provenance.
+    pub(super) fn with_lossless(self) -> Self {
+        Self { formats: &[Format::Mp3, Format::Flac], ..self }
+    }
+
+    /// Consumes bytes from the front of `input`. Returns the next chunk of a file, never empty, or `None` when `input`
     /// is consumed. After an error the parser must not be used.
-    pub(super) fn next(&mut self, input: &mut Bytes) -> Result<Option<(Stem, Bytes)>, ArchiveError> {
+    pub(super) fn next(&mut self, input: &mut Bytes) -> Result<Option<(Entry, Bytes)>, ArchiveError> {
         while !input.is_empty() {
             match &mut self.state {
                 State::Header => {
@@ -140,9 +161,9 @@ impl Parser {
                         self.state = State::Padding { left_bytes: padding(size_bytes as u64) };
                     }
                 }
-                State::Stem { stem, left_bytes, padding_bytes } => {
+                State::Entry { entry, left_bytes, padding_bytes } => {
                     let len = usize::try_from(*left_bytes).map_or(input.len(), |left| left.min(input.len()));
-                    let piece = (*stem, input.split_to(len));
+                    let piece = (*entry, input.split_to(len));
                     *left_bytes -= len as u64;
                     if *left_bytes == 0 {
                         self.state = State::Padding { left_bytes: *padding_bytes };
@@ -191,7 +212,7 @@ impl Parser {
         match entry.header().entry_type() {
             EntryType::Regular => {
                 self.after_pax = false;
-                self.stem(entry.header(), size_bytes)
+                self.file(entry.header(), size_bytes)
             }
             EntryType::XHeader => {
                 let small = usize::try_from(size_bytes).ok().filter(|&bytes| bytes <= MAX_PAX_BYTES);
@@ -203,28 +224,55 @@ impl Parser {
         }
     }
 
-    fn stem(&mut self, header: &Header, size_bytes: u64) -> Result<State, ArchiveError> {
-        let stem = stem_of(&header.path_bytes())?;
-        let Some(place) = self.missing.iter().position(|&wanted| wanted == stem) else {
-            return Err(ArchiveError::Malformed(Flaw::Twice { stem }));
-        };
-        self.missing.remove(place);
-        if size_bytes == 0 {
-            return Err(ArchiveError::Malformed(Flaw::Empty { stem }));
+    fn file(&mut self, header: &Header, size_bytes: u64) -> Result<State, ArchiveError> {
+        let entry = self.entry(&header.path_bytes())?;
+        let is_repeated = self.seen.contains(&entry);
+        self.seen.push(entry);
+        match entry {
+            Entry::Stem(stem, _) if is_repeated => return Err(ArchiveError::Malformed(Flaw::Twice { stem })),
+            Entry::Stem(stem, _) if size_bytes == 0 => return Err(ArchiveError::Malformed(Flaw::Empty { stem })),
+            Entry::Stem(stem, format) => {
+                let times = if format == Format::Mp3 { 1 } else { LOSSLESS_TIMES };
+                let max_bytes = self.max_stem_bytes.saturating_mul(times);
+                if size_bytes > max_bytes {
+                    return Err(ArchiveError::Limit { stem, max_bytes, found_bytes: size_bytes });
+                }
+            }
+            Entry::Provenance => {
+                let most_bytes = Provenance::MAX_JSON_BYTES as u64;
+                if is_repeated || !(1..=most_bytes).contains(&size_bytes) {
+                    let what = format!("use one file of 1 to {most_bytes} bytes");
+                    return Err(ArchiveError::Malformed(Flaw::Provenance(what)));
+                }
+            }
         }
-        if size_bytes > self.max_stem_bytes {
-            return Err(ArchiveError::Limit { stem, max_bytes: self.max_stem_bytes, found_bytes: size_bytes });
-        }
-        Ok(State::Stem { stem, left_bytes: size_bytes, padding_bytes: padding(size_bytes) })
+        Ok(State::Entry { entry, left_bytes: size_bytes, padding_bytes: padding(size_bytes) })
     }
 
-    /// Fails if a stem is missing.
-    fn check_complete(&self) -> Result<(), ArchiveError> {
-        match self.missing.first() {
-            Some(&stem) => Err(ArchiveError::Malformed(Flaw::Missing { stem })),
-            None if self.after_pax => Err(ArchiveError::Malformed(Flaw::Pax)),
-            None => Ok(()),
+    fn entry(&self, path: &[u8]) -> Result<Entry, ArchiveError> {
+        let name = path.strip_prefix(b"./").unwrap_or(path);
+        let mut stems = self.formats.iter().flat_map(|&format| ORDER.map(|stem| (stem, format)));
+        if let Some((stem, format)) = stems.find(|&(stem, format)| file_name(stem, format).as_bytes() == name) {
+            return Ok(Entry::Stem(stem, format));
         }
+        if name == PROVENANCE.as_bytes() && self.formats.contains(&Format::Flac) {
+            return Ok(Entry::Provenance);
+        }
+        let name = String::from_utf8_lossy(path).chars().take(EXCERPT_CHARS).collect();
+        Err(ArchiveError::Malformed(Flaw::Name { name }))
+    }
+
+    /// Fails if a stem is missing: every format that occurs needs all four.
+    fn check_complete(&self) -> Result<(), ArchiveError> {
+        let has =
+            |wanted: Format| self.seen.iter().any(|entry| matches!(entry, Entry::Stem(_, format) if *format == wanted));
+        let due = |&format: &Format| has(format) || (format == Format::Mp3 && !has(Format::Flac));
+        for format in [Format::Flac, Format::Mp3].into_iter().filter(due) {
+            if let Some(stem) = ORDER.into_iter().find(|&stem| !self.seen.contains(&Entry::Stem(stem, format))) {
+                return Err(ArchiveError::Malformed(Flaw::Missing { stem }));
+            }
+        }
+        if self.after_pax { Err(ArchiveError::Malformed(Flaw::Pax)) } else { Ok(()) }
     }
 }
 
@@ -239,15 +287,6 @@ fn collect(collected: &mut BytesMut, wanted_bytes: usize, input: &mut Bytes) -> 
 pub(super) fn padding(size_bytes: u64) -> usize {
     let last_bytes = usize::try_from(size_bytes % BLOCK_BYTES as u64).unwrap_or(0);
     (BLOCK_BYTES - last_bytes) % BLOCK_BYTES
-}
-
-fn stem_of(path: &[u8]) -> Result<Stem, ArchiveError> {
-    let name = path.strip_prefix(b"./").unwrap_or(path);
-    let stem = ORDER.into_iter().find(|&stem| file_name(stem).is_some_and(|wanted| wanted.as_bytes() == name));
-    stem.ok_or_else(|| {
-        let name = String::from_utf8_lossy(path).chars().take(EXCERPT_CHARS).collect();
-        ArchiveError::Malformed(Flaw::Name { name })
-    })
 }
 
 fn check_pax(records: &[u8]) -> Result<(), ArchiveError> {

@@ -2,14 +2,18 @@
 
 use async_trait::async_trait;
 use futures_util::StreamExt as _;
+use vocalizer_core::api::Provenance;
 use vocalizer_core::limits::Limits;
-use vocalizer_core::ports::{BlobError, BlobStore, BlobStream, Received, ResultError, ResultReader};
+use vocalizer_core::ports::{BlobError, BlobStore, BlobStream, Received, ResultError, ResultReader, StemFile};
 
-use super::ArchiveError;
-use super::read::Parser;
+use super::read::{Entry, Parser};
+use super::{ArchiveError, Flaw};
+
+/// Maximum length of an error of JSON in an error.
+const EXCERPT_CHARS: usize = 200;
 
 /// The result archive adapter: reads by the rules of [`read`](super::read) and writes the bytes of
-/// [`write`](super::write), both in constant memory.
+/// [`write`](super::write), both in constant memory, and both also with FLAC and a provenance.
 #[derive(Debug, Clone, Default)]
 pub struct TarResults {
     limits: Limits,
@@ -26,21 +30,38 @@ impl TarResults {
 #[async_trait]
 impl ResultReader for TarResults {
     async fn read(&self, mut archive: BlobStream, blobs: &dyn BlobStore) -> Result<Received, ResultError> {
-        let (mut parser, mut received) = (Parser::new(&self.limits), Received::new());
+        let mut parser = Parser::new(&self.limits).with_lossless();
+        let (mut received, mut current, mut provenance) = (Received::default(), None, Vec::new());
         while let Some(chunk) = archive.next().await {
             let mut chunk = chunk.map_err(interrupted)?;
-            while let Some((stem, piece)) = parser.next(&mut chunk).map_err(result_error)? {
-                if received.last().is_none_or(|&(last, _)| last != stem) {
-                    received.push((stem, blobs.begin().await?));
+            while let Some((entry, piece)) = parser.next(&mut chunk).map_err(result_error)? {
+                let Entry::Stem(stem, format) = entry else {
+                    // The parser has limited its size.
+                    provenance.extend_from_slice(&piece);
+                    continue;
+                };
+                if current.replace(entry) != Some(entry) {
+                    received.files.push(StemFile { stem, format, writer: blobs.begin().await? });
                 }
-                if let Some((_, writer)) = received.last_mut() {
+                if let Some(StemFile { writer, .. }) = received.files.last_mut() {
                     writer.write(piece).await?;
                 }
             }
         }
         parser.finish().map_err(result_error)?;
+        if !provenance.is_empty() {
+            received.provenance = Some(parse(&provenance).map_err(|flaw| result_error(ArchiveError::Malformed(flaw)))?);
+        }
         Ok(received)
     }
+}
+
+fn parse(json: &[u8]) -> Result<Provenance, Flaw> {
+    // The error may quote a value of any length.
+    let invalid = |error: serde_json::Error| Flaw::Provenance(error.to_string().chars().take(EXCERPT_CHARS).collect());
+    let provenance: Provenance = serde_json::from_slice(json).map_err(invalid)?;
+    provenance.check().map_err(|error| Flaw::Provenance(error.to_string()))?;
+    Ok(provenance)
 }
 
 fn result_error(error: ArchiveError) -> ResultError {

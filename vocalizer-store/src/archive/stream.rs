@@ -9,7 +9,7 @@ use vocalizer_core::ports::{Blob, BlobError, BlobStream, ResultWriter, StemSet};
 
 use super::read::{BLOCK_BYTES, padding};
 use super::write::header;
-use super::{ArchiveError, Flaw, ORDER, TarResults, file_name};
+use super::{ArchiveError, Flaw, ORDER, PROVENANCE, TarResults, file_name};
 
 /// The end marker of a tar.
 static END: [u8; 2 * BLOCK_BYTES] = [0; 2 * BLOCK_BYTES];
@@ -17,24 +17,49 @@ static END: [u8; 2 * BLOCK_BYTES] = [0; 2 * BLOCK_BYTES];
 #[async_trait]
 impl ResultWriter for TarResults {
     async fn write(&self, stems: &dyn StemSet) -> Result<Blob, BlobError> {
-        let (mut pieces, mut size_bytes) = (Vec::new(), END.len() as u64);
-        for stem in ORDER {
-            let blob = stems.open(stem).await?;
-            let stem_bytes = blob.size_bytes();
+        let mut archive = Pieces::default();
+        if let Some(provenance) = stems.provenance() {
+            let json = serde_json::to_vec(provenance).map_err(|error| BlobError::Unavailable(error.into()))?;
+            archive.add(PROVENANCE, json.len() as u64, ready(json.into()))?;
+        }
+        let formats = stems.formats().formats();
+        for (format, stem) in formats.iter().flat_map(|&format| ORDER.map(|stem| (format, stem))) {
+            let blob = stems.open_as(stem, format).await?;
             // Readers reject it, so fail before sending anything.
-            if stem_bytes == 0 {
+            if blob.size_bytes() == 0 {
                 return Err(unavailable(ArchiveError::Malformed(Flaw::Empty { stem })));
             }
-            let name = file_name(stem).ok_or_else(|| unavailable(ArchiveError::Malformed(Flaw::Missing { stem })))?;
-            let header = header(name, stem_bytes).map_err(|error| unavailable(ArchiveError::Write(error)))?;
-            let padding = &END[..padding(stem_bytes)];
-            size_bytes += (BLOCK_BYTES + padding.len()) as u64 + stem_bytes;
-            pieces.push(ready(Bytes::copy_from_slice(header.as_bytes())));
-            pieces.push(blob.map_err(move |error| unreadable(stem, &error)).boxed());
-            pieces.push(ready(Bytes::from_static(padding)));
+            let size_bytes = blob.size_bytes();
+            archive.add(
+                &file_name(stem, format),
+                size_bytes,
+                blob.map_err(move |error| unreadable(stem, &error)).boxed(),
+            )?;
         }
-        pieces.push(ready(Bytes::from_static(&END)));
-        Ok(Blob::new(size_bytes, "", stream::iter(pieces).flatten()))
+        Ok(archive.finish())
+    }
+}
+
+/// The pieces of an archive, in order.
+#[derive(Default)]
+struct Pieces {
+    pieces: Vec<BlobStream>,
+    size_bytes: u64,
+}
+
+impl Pieces {
+    fn add(&mut self, name: &str, size_bytes: u64, content: BlobStream) -> Result<(), BlobError> {
+        let header = header(name, size_bytes).map_err(|error| unavailable(ArchiveError::Write(error)))?;
+        let padding = &END[..padding(size_bytes)];
+        self.size_bytes += (BLOCK_BYTES + padding.len()) as u64 + size_bytes;
+        let header = ready(Bytes::copy_from_slice(header.as_bytes()));
+        self.pieces.extend([header, content, ready(Bytes::from_static(padding))]);
+        Ok(())
+    }
+
+    fn finish(mut self) -> Blob {
+        self.pieces.push(ready(Bytes::from_static(&END)));
+        Blob::new(self.size_bytes + END.len() as u64, "", stream::iter(self.pieces).flatten())
     }
 }
 

@@ -3,12 +3,12 @@
 use std::io::{self, Write};
 
 use tar::{Builder, EntryType, Header};
-use vocalizer_core::part::Part;
+use vocalizer_core::part::{Format, Part};
 use vocalizer_core::ports::Stems;
 
 use super::{ArchiveError, Flaw, ORDER, file_name};
 
-/// Writes an archive and returns the flushed writer.
+/// Writes an archive of four MP3s and returns the flushed writer.
 ///
 /// Equal stems give equal bytes.
 ///
@@ -19,15 +19,15 @@ pub fn write<W: Write>(stems: &Stems, out: W) -> Result<W, ArchiveError> {
     let mut files = Vec::new();
     for stem in ORDER {
         let bytes = Part::try_from(stem).ok().and_then(|part| stems.get(part));
-        match (file_name(stem), bytes) {
-            (Some(_), Some(bytes)) if bytes.is_empty() => return Err(ArchiveError::Malformed(Flaw::Empty { stem })),
-            (Some(name), Some(bytes)) => files.push((name, bytes)),
-            _ => return Err(ArchiveError::Malformed(Flaw::Missing { stem })),
+        match bytes {
+            Some(bytes) if bytes.is_empty() => return Err(ArchiveError::Malformed(Flaw::Empty { stem })),
+            Some(bytes) => files.push((file_name(stem, Format::Mp3), bytes)),
+            None => return Err(ArchiveError::Malformed(Flaw::Missing { stem })),
         }
     }
     let mut archive = Builder::new(out);
     for (name, bytes) in files {
-        let header = header(name, bytes.len() as u64).map_err(ArchiveError::Write)?;
+        let header = header(&name, bytes.len() as u64).map_err(ArchiveError::Write)?;
         archive.append(&header, bytes.as_ref()).map_err(ArchiveError::Write)?;
     }
     let mut out = archive.into_inner().map_err(ArchiveError::Write)?;

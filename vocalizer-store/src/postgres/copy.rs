@@ -11,6 +11,7 @@ use super::error::repository;
 use super::open::PostgresStore;
 use super::shares::insert_share;
 use crate::sql::rows::WholeSong;
+use crate::sql::rules;
 use crate::sqlite::{Snapshot, SqliteStore};
 
 /// Numbers of copied rows.
@@ -146,7 +147,8 @@ async fn insert(step: &mut PgConnection, whole: &WholeSong) -> Result<u64, CopyE
     let WholeSong { song, size_bytes, uploader_address, kept_since_us } = whole;
     let statement = query(
         "INSERT INTO songs (id, title, hash, uploader, uploaded_at_us, status, failure, \
-         size_bytes, uploader_address, kept_since_us) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+         size_bytes, uploader_address, kept_since_us, stems, provenance) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
     )
     .bind(song.id().to_string())
     .bind(song.title().as_str())
@@ -157,7 +159,9 @@ async fn insert(step: &mut PgConnection, whole: &WholeSong) -> Result<u64, CopyE
     .bind(song.status().failure().map(|reason| reason.as_str()))
     .bind(size_bytes)
     .bind(uploader_address)
-    .bind(kept_since_us);
+    .bind(kept_since_us)
+    .bind(song.stems().formats.name())
+    .bind(rules::provenance(song));
     row_count(statement.execute(step).await)
 }
 

@@ -7,7 +7,7 @@ use vocalizer_core::account::Invite;
 use vocalizer_core::account::{Account, ApiToken, PasswordHash, Session, SessionDigest, ShareLink, TokenName};
 use vocalizer_core::ports::{BoxError, Pending, RepositoryError};
 use vocalizer_core::quota::Usage;
-use vocalizer_core::song::{Song, SongHash, Status, StatusKind, StoredSong, Title};
+use vocalizer_core::song::{Song, SongHash, Status, StatusKind, StemsInfo, StoredSong, Title};
 
 /// Column types supported by every engine.
 pub(crate) trait Columns {
@@ -69,7 +69,7 @@ pub(crate) fn read_all<R, T>(rows: &[R], parse: fn(&R) -> Result<T, BoxError>) -
     rows.iter().map(|row| read(row, parse)).collect()
 }
 
-/// A row of `id, title, hash, uploader, uploaded_at_us, status, failure`.
+/// A row of `id, title, hash, uploader, uploaded_at_us, status, failure, stems, provenance`.
 pub(crate) fn song<R: Columns>(row: &R) -> Result<Song, BoxError> {
     let kind: StatusKind = row.text("status")?.parse()?;
     Ok(Song::from(StoredSong {
@@ -79,6 +79,10 @@ pub(crate) fn song<R: Columns>(row: &R) -> Result<Song, BoxError> {
         uploader: row.maybe_text("uploader")?.map(str::parse).transpose()?,
         uploaded_at: moment(row.number("uploaded_at_us")?)?,
         status: Status::from_stored(kind, row.maybe_text("failure")?),
+        stems: StemsInfo {
+            formats: row.maybe_text("stems")?.map(str::parse).transpose()?.unwrap_or_default(),
+            provenance: row.maybe_text("provenance")?.map(serde_json::from_str).transpose()?,
+        },
     }))
 }
 

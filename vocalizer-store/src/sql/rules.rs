@@ -5,7 +5,7 @@ use std::time::Duration;
 use vocalizer_core::dedupe::{UploadPlan, on_upload};
 use vocalizer_core::ports::{Charge, Cursor, RepositoryError, SongCounts};
 use vocalizer_core::quota::Uploader;
-use vocalizer_core::song::{IllegalTransition, Song, StatusKind, Transition};
+use vocalizer_core::song::{IllegalTransition, Song, StatusKind};
 
 /// Whether both are the same admitted song; its title and status may have changed since.
 pub(crate) fn is_same(known: &Song, song: &Song) -> bool {
@@ -14,18 +14,22 @@ pub(crate) fn is_same(known: &Song, song: &Song) -> bool {
 
 /// Decides how an `UPLOADED` song continues, given all songs with its hash, and applies the transitions.
 pub(crate) fn settle(mut song: Song, same_bytes: &[Song]) -> Result<(Song, UploadPlan), RepositoryError> {
-    let plan = on_upload(same_bytes.iter().filter(|other| other.id() != song.id()).map(Song::status));
-    apply_all(&mut song, plan.transitions().iter().cloned())?;
+    let id = song.id();
+    let others = || same_bytes.iter().filter(move |other| other.id() != id);
+    let plan = on_upload(others().map(Song::status));
+    plan.apply(&mut song, others()).map_err(illegal)?;
     Ok((song, plan))
 }
 
-/// Applies transitions from the rules, which cannot fail.
-pub(crate) fn apply_all(
-    song: &mut Song,
-    transitions: impl IntoIterator<Item = Transition>,
-) -> Result<(), RepositoryError> {
-    let applied: Result<(), IllegalTransition> = transitions.into_iter().try_for_each(|step| song.apply(step));
-    applied.map_err(|error| RepositoryError::Corrupt(error.into()))
+/// Converts an error of the rules, which cannot fail.
+pub(crate) fn illegal(error: IllegalTransition) -> RepositoryError {
+    RepositoryError::Corrupt(error.into())
+}
+
+/// Converts the provenance of a song's stems to its stored form.
+pub(crate) fn provenance(song: &Song) -> Option<String> {
+    // A struct of texts and numbers always has a form in JSON.
+    song.stems().provenance.as_ref().and_then(|provenance| serde_json::to_string(provenance).ok())
 }
 
 /// Returns the address to store with a song: its digest, if songs are counted per address.

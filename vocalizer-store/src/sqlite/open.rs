@@ -23,6 +23,7 @@ const MIGRATIONS: Migrations = Migrations {
         (2, "quotas", include_str!("../../migrations/sqlite/0002_quotas.sql")),
         (3, "installation", include_str!("../../migrations/sqlite/0003_installation.sql")),
         (4, "share links", include_str!("../../migrations/sqlite/0004_share_links.sql")),
+        (5, "stems", include_str!("../../migrations/sqlite/0005_stems.sql")),
     ],
 };
 

@@ -44,7 +44,7 @@ impl Snapshot {
 
     pub(crate) async fn songs(&mut self, after: &mut i64) -> Result<Option<Vec<WholeSong>>, RepositoryError> {
         const SQL: &str = "SELECT rowid AS place, id, title, hash, uploader, uploaded_at_us, status, failure, \
-                           size_bytes, uploader_address, kept_since_us \
+                           stems, provenance, size_bytes, uploader_address, kept_since_us \
                            FROM songs WHERE rowid > ? ORDER BY rowid LIMIT 1000";
         self.page(SQL, after, rows::whole_song).await
     }

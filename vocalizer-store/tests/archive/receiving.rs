@@ -15,7 +15,7 @@ use vocalizer_core::limits::Limits;
 use vocalizer_core::part::{Part, Stem};
 use vocalizer_core::ports::{
     Blob, BlobError, BlobKey, BlobStore, BlobStream, BlobWriter, LocalRead, MadeBlob, Received, ResultError,
-    ResultReader as _, Stems,
+    ResultReader as _, StemFile, Stems,
 };
 use vocalizer_core::song::SongHash;
 use vocalizer_store::archive::{self, TarResults};
@@ -68,7 +68,7 @@ async fn rejected(connection: BlobStream) -> ResultError {
 async fn stored(received: Received, blobs: &FileBlobs) -> Vec<(Stem, Bytes)> {
     let hash = SongHash::of(b"a");
     let mut stored = Vec::new();
-    for (stem, writer) in received {
+    for StemFile { stem, writer, .. } in received.files {
         let key = BlobKey::Stem(hash, stem);
         writer.commit(&key).await.unwrap();
         let mut reader = blobs.open(&key, None).await.unwrap().unwrap();
@@ -114,7 +114,8 @@ async fn malformed_archive_is_rejected_without_leftovers() {
     let error = rejected(connection(&cut[..700], 512, End::Closes)).await;
     assert_eq!(
         error.to_string(),
-        "the result is not a tar with exactly bass.mp3, drums.mp3, other.mp3 and vocals.mp3: it is truncated"
+        "the result is not a tar with exactly bass, drums, other and vocals, all as .mp3, all as .flac or all as both: \
+         it is truncated"
     );
 }
 

@@ -56,6 +56,7 @@ async fn blobs_are_at_the_documented_paths() {
     for key in [
         BlobKey::Source(hash()),
         BlobKey::Stem(hash(), Stem::DRUMS),
+        BlobKey::Lossless(hash(), Stem::DRUMS),
         BlobKey::Rendition(hash(), Part::Accompaniment, Format::Flac),
     ] {
         put(&blobs, &key, b"bytes").await;

@@ -7,9 +7,11 @@ use proptest::prelude::*;
 use time::{Duration, OffsetDateTime};
 use vocalizer_conformance::songs::SongsPlace;
 use vocalizer_core::account::{UserId, Viewer};
+use vocalizer_core::api::Provenance;
 use vocalizer_core::dedupe::{Advance, UploadPlan, on_upload};
+use vocalizer_core::part::StemFormats;
 use vocalizer_core::ports::{Cursor, RepositoryError, SongFilter, SongRepository};
-use vocalizer_core::song::{FailureReason, Song, SongHash, SongId, StatusKind, Title};
+use vocalizer_core::song::{FailureReason, Song, SongHash, SongId, StatusKind, StemsInfo, Title};
 
 use crate::sqlite::support::song;
 
@@ -31,7 +33,8 @@ pub(crate) fn step() -> impl Strategy<Value = Step> {
     let advance = prop_oneof![
         Just(Advance::Begin),
         Just(Advance::HandBack),
-        Just(Advance::Finish),
+        Just(Advance::FINISH_MP3),
+        Just(Advance::Finish(StemsInfo { formats: StemFormats::Both, provenance: Some(Provenance::new("a model")) })),
         "[a-zö ]{0,20}".prop_map(|text| Advance::Fail(FailureReason::new(&text))),
     ];
     prop_oneof![
@@ -59,9 +62,10 @@ struct Model {
 
 impl Model {
     fn settle(&mut self, mut song: Song) -> Song {
-        let others = self.songs.values().filter(|other| other.hash() == song.hash() && other.id() != song.id());
-        let plan = on_upload(others.map(Song::status));
-        plan.transitions().iter().for_each(|step| song.apply(step.clone()).unwrap());
+        let (hash, id) = (*song.hash(), song.id());
+        let others = || self.songs.values().filter(move |other| other.hash() == &hash && other.id() != id);
+        let plan = on_upload(others().map(Song::status));
+        plan.apply(&mut song, others()).unwrap();
         if plan == UploadPlan::Enqueue {
             self.outbox.retain(|hash| hash != song.hash());
             self.outbox.push(*song.hash());
@@ -122,12 +126,12 @@ async fn apply(step: Step, model: &mut Model, store: &dyn SongRepository, users:
             let mut expected = BTreeMap::new();
             for song in model.songs.values_mut().filter(|song| song.hash() == &hash(bytes)) {
                 let before = song.clone();
-                advance.transitions(before.status()).into_iter().for_each(|step| song.apply(step).unwrap());
-                if *song != before {
+                if advance.apply(song).unwrap() {
+                    assert_ne!(*song, before);
                     expected.insert(song.id(), song.clone());
                 }
             }
-            if matches!(advance, Advance::Finish | Advance::Fail(_)) {
+            if matches!(advance, Advance::Finish(_) | Advance::Fail(_)) {
                 model.outbox.retain(|entry| entry != &hash(bytes));
             }
             let changed = store.advance(&hash(bytes), &advance).await.unwrap();

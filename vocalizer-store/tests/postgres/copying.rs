@@ -6,12 +6,12 @@ use time::OffsetDateTime;
 use vocalizer_core::account::{
     Account, PasswordHash, Session, SessionDigest, ShareId, ShareLink, TokenId, TokenName, UserId, Viewer,
 };
-use vocalizer_core::api::ShareMix;
+use vocalizer_core::api::{Provenance, ShareMix};
 use vocalizer_core::dedupe::Advance;
-use vocalizer_core::part::Stem;
+use vocalizer_core::part::{Stem, StemFormats};
 use vocalizer_core::ports::{AccountRepository, RepositoryError, ShareRepository as _, SongFilter, SongRepository};
 use vocalizer_core::secret::Secret;
-use vocalizer_core::song::{FailureReason, Song, SongHash, SongId, Status, Title};
+use vocalizer_core::song::{FailureReason, Song, SongHash, SongId, Status, StemsInfo, Title};
 use vocalizer_store::postgres::{Copied, CopyError, copy_from_sqlite};
 use vocalizer_store::sqlite::SqliteStore;
 
@@ -80,7 +80,10 @@ async fn copy_keeps_everything_except_leases() {
         admitted(&from, "asked for, and published", "published", None, 6).await,
     ];
     from.advance(songs[1].hash(), &Advance::Begin).await.unwrap();
-    from.advance(songs[3].hash(), &Advance::Finish).await.unwrap();
+    let mut provenance = Provenance::new("htdemucs „fine“");
+    provenance.measure(Duration::from_secs(240), Duration::from_millis(12_345));
+    let stems = StemsInfo { formats: StemFormats::Flac, provenance: Some(provenance) };
+    from.advance(songs[3].hash(), &Advance::Finish(stems)).await.unwrap();
     let reason = FailureReason::new("it is „not“ a song 🙁");
     from.advance(songs[4].hash(), &Advance::Fail(reason)).await.unwrap();
     let stray = SongHash::of(b"stray");

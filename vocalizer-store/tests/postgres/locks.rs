@@ -104,7 +104,7 @@ async fn writes_of_a_suspended_server_are_rejected_after_losing_its_lock() {
     assert!(!stopped.renew(&hash).await.unwrap(), "a server without the lock must not delete bytes");
     let refused = stopped.admit(&song("a", None, NOW)).await;
     assert!(is_unavailable(&refused), "{refused:?}");
-    for advance in [Advance::Finish, Advance::Fail(FailureReason::new("x"))] {
+    for advance in [Advance::FINISH_MP3, Advance::Fail(FailureReason::new("x"))] {
         let refused = stopped.advance(&hash, &advance).await;
         assert!(is_unavailable(&refused), "{refused:?}");
     }

@@ -26,8 +26,14 @@ async fn new_database_is_migrated_explicitly_or_on_open() {
     let place = TestDatabase::new().await;
     let store = PostgresStore::open_without_migrating(&place.url(), settings()).await.unwrap();
     let pending = store.pending_migrations().await.unwrap();
-    let names =
-        ["0001 songs and users", "0002 quotas", "0003 installation", "0004 locks that expire", "0005 share links"];
+    let names = [
+        "0001 songs and users",
+        "0002 quotas",
+        "0003 installation",
+        "0004 locks that expire",
+        "0005 share links",
+        "0006 stems",
+    ];
     assert_eq!(pending, names);
     assert!(matches!(SongRepository::find(&store, SongId::random()).await, Err(RepositoryError::Unavailable(_))));
     assert_eq!(store.migrate().await.unwrap(), pending);

@@ -112,7 +112,7 @@ async fn concurrent_changes_to_one_hash_leave_consistent_songs() {
     assert!(left.iter().all(|song| song.title().as_str() == "another"));
     let entries: Vec<_> = servers[1].pending(10).await.unwrap().iter().map(|entry| entry.hash).collect();
     assert_eq!(entries, [hash]);
-    servers[2].advance(&hash, &Advance::Finish).await.unwrap();
+    servers[2].advance(&hash, &Advance::FINISH_MP3).await.unwrap();
     assert_eq!(servers[3].hashes_in(StatusKind::Split).await.unwrap(), [hash]);
 }
 

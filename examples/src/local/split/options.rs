@@ -103,6 +103,7 @@ pub(super) fn recorded(options: &SplitOptions, network: &NetworkArgs, precision:
         AudioFormat::Mp3(Bitrate::Cbr(kbps)) => ("mp3", json!(kbps)),
         AudioFormat::Mp3(Bitrate::Vbr(quality)) => ("mp3", json!(format!("v{quality}"))),
         AudioFormat::Flac => ("flac", Value::Null),
+        AudioFormat::Flac24 => ("flac24", Value::Null),
         AudioFormat::Wav16 => ("wav", Value::Null),
         AudioFormat::Wav24 => ("wav24", Value::Null),
         AudioFormat::WavF32 => ("wavf32", Value::Null),

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, value_parser};
 #[cfg(feature = "separate")]
+use vocalizer_core::part::StemFormats;
+#[cfg(feature = "separate")]
 use vocalizer_model::{ComputeOptions, DeviceChoice, Precision};
 
 use super::{BrokerArgs, LogFormat};
@@ -31,6 +33,15 @@ pub struct ComputeArgs {
     #[cfg(feature = "separate")]
     #[arg(long, env = "BATCH", value_name = "N", value_parser = value_parser!(u16).range(1..=1024), hide_short_help = true)]
     pub batch: Option<u16>,
+    /// Formats of the stems: mp3, which loses a little; flac, from which the server makes MP3 on request; or both. A server of the
+    /// original system gets mp3
+    #[cfg(feature = "separate")]
+    #[arg(long, env = "STEMS", value_name = "mp3|flac|both", default_value_t = StemFormats::Both)]
+    pub stems: StemFormats,
+    /// Bits per sample of FLAC: 16 or 24
+    #[cfg(feature = "separate")]
+    #[arg(long, env = "STEM_BITS", value_name = "BITS", default_value = "16", value_parser = ["16", "24"], hide_short_help = true)]
+    pub stem_bits: String,
     /// Number of compute threads [default: one per core]
     #[arg(long, env = "THREADS", value_name = "N", value_parser = value_parser!(u16).range(1..=1024))]
     pub threads: Option<u16>,

@@ -9,10 +9,11 @@ use vocalizer_conformance::backend::BackendPlace;
 use vocalizer_core::account::Viewer;
 use vocalizer_core::part::Stem;
 use vocalizer_core::ports::{Backend, Stems};
-use vocalizer_core::song::{Song, SongHash, StatusKind};
+use vocalizer_core::song::{Song, SongHash, StatusKind, StemsInfo};
+use vocalizer_model::audio::AudioFormat;
 
 use super::place::{SmallService, backend, upload};
-use crate::support::{mp3, song};
+use crate::support::{mp3, song, tone};
 
 struct OverHttp(SmallService);
 
@@ -23,6 +24,12 @@ impl OverHttp {
 
     async fn songs(&self, hash: &SongHash) -> Vec<Song> {
         self.0.songs.repository().with_hash(hash).await.unwrap()
+    }
+
+    async fn file(&self, hash: &SongHash, name: &str) -> Option<Bytes> {
+        let song = self.songs(hash).await.into_iter().next()?;
+        let response = reqwest::get(format!("http://{}/songs/{}/{name}", self.0.address, song.id())).await.unwrap();
+        if response.status() == 200 { Some(response.bytes().await.unwrap()) } else { None }
     }
 }
 
@@ -47,10 +54,15 @@ impl BackendPlace for OverHttp {
     }
 
     async fn stem(&self, hash: &SongHash, stem: Stem) -> Option<Bytes> {
-        let song = self.songs(hash).await.into_iter().next()?;
-        let url = format!("http://{}/songs/{}/{stem}.mp3", self.0.address, song.id());
-        let response = reqwest::get(url).await.unwrap();
-        if response.status() == 200 { Some(response.bytes().await.unwrap()) } else { None }
+        self.file(hash, &format!("{stem}.mp3")).await
+    }
+
+    async fn lossless(&self, hash: &SongHash, stem: Stem) -> Option<Bytes> {
+        self.file(hash, &format!("{stem}.flac")).await
+    }
+
+    async fn known(&self, hash: &SongHash) -> Vec<StemsInfo> {
+        self.songs(hash).await.iter().map(|song| song.stems().clone()).collect()
     }
 
     fn song(&self, number: u8) -> Bytes {
@@ -60,6 +72,10 @@ impl BackendPlace for OverHttp {
     fn stems(&self, number: u8) -> Stems {
         let stem = |index| mp3(u32::from(number) * 4 + index);
         Stems { drums: stem(0), bass: stem(1), other: stem(2), vocals: stem(3) }
+    }
+
+    fn flac(&self) -> Bytes {
+        tone(AudioFormat::Flac, 9)
     }
 }
 

@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::Provenance;
 use crate::id::{SongId, UserId};
 
 /// A song as clients see it: `{id, title, hash, uploader_id, status}`.
@@ -41,6 +42,13 @@ pub struct SongView {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schemars(extend("format" = "date-time")))]
     pub uploaded_at: Option<String>,
+    /// Whether the stems are stored without loss, so that WAV and FLAC have all that the model made. Present only if
+    /// `status` is `SPLIT` and details are requested.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lossless: Option<bool>,
+    /// What made the stems. Present only if `status` is `SPLIT`, details are requested and the worker said it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provenance: Option<Provenance>,
 }
 
 impl SongView {
@@ -57,6 +65,8 @@ impl SongView {
             progress: None,
             queue_position: None,
             uploaded_at: None,
+            lossless: None,
+            provenance: None,
         }
     }
 }

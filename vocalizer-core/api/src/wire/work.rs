@@ -31,6 +31,9 @@ pub enum Wanted {
 pub struct WantedData {
     /// Whether the stems are still wanted.
     pub wanted: Wanted,
+    /// Whether a result may contain FLAC and a provenance. Older servers do not say it and take four MP3s only.
+    #[serde(default)]
+    pub lossless: bool,
 }
 
 /// A leased job.

@@ -22,11 +22,12 @@ pub(super) fn bytes(len: usize, seed: u8) -> Bytes {
 }
 
 /// Returns keys of all kinds.
-pub(super) fn keys(hash: SongHash) -> [BlobKey; 6] {
+pub(super) fn keys(hash: SongHash) -> [BlobKey; 7] {
     [
         BlobKey::Source(hash),
         BlobKey::Stem(hash, Stem::DRUMS),
         BlobKey::Stem(hash, Stem::VOCALS),
+        BlobKey::Lossless(hash, Stem::VOCALS),
         BlobKey::Rendition(hash, Part::Drums, Format::Flac),
         BlobKey::Rendition(hash, Part::Accompaniment, Format::Wav),
         BlobKey::Peaks(hash, Part::Drums),

@@ -47,7 +47,7 @@ pub async fn song_with_splitting_hash_is_splitting(place: &impl SongsPlace) {
 
 pub async fn song_with_existing_stems_is_split(place: &impl SongsPlace) {
     let songs = place.songs().await;
-    songs.advance(admit_song(&songs, "a").await.hash(), &Advance::Finish).await.unwrap();
+    songs.advance(admit_song(&songs, "a").await.hash(), &Advance::FINISH_MP3).await.unwrap();
     let split = admit_song(&songs, "a").await;
     assert_eq!(split.status(), &Status::Split);
     assert_eq!(songs.find(split.id()).await.unwrap(), Some(split));
@@ -71,7 +71,7 @@ pub async fn repeated_admission_changes_nothing(place: &impl SongsPlace) {
     // The current state is returned.
     let title = Title::parse("another", usize::MAX).unwrap();
     songs.rename(song.id(), &title).await.unwrap();
-    songs.advance(song.hash(), &Advance::Finish).await.unwrap();
+    songs.advance(song.hash(), &Advance::FINISH_MP3).await.unwrap();
     let current = songs.admit(&song).await.unwrap();
     assert_eq!((current.title(), current.status()), (&title, &Status::Split));
     assert_eq!(songs.with_hash(song.hash()).await.unwrap(), [current]);

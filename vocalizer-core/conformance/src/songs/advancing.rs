@@ -6,10 +6,11 @@ use std::sync::Arc;
 use futures_util::future::join;
 
 use super::place::{SongsPlace, admit_song, fail, failed_song, outbox, song};
-use crate::support::hash;
+use crate::support::{hash, provenance};
 use vocalizer_core::dedupe::Advance;
+use vocalizer_core::part::StemFormats;
 use vocalizer_core::ports::SongRepository;
-use vocalizer_core::song::{FailureReason, Song, SongId, Status, StatusKind};
+use vocalizer_core::song::{FailureReason, Song, SongId, Status, StatusKind, StemsInfo};
 
 /// Advances songs and checks that the returned ones match the stored ones.
 async fn advance_songs(songs: &Arc<dyn SongRepository>, bytes: &str, advance: &Advance) -> BTreeSet<SongId> {
@@ -58,7 +59,7 @@ pub async fn result_finishes_all_songs_with_hash(place: &impl SongsPlace) {
     let songs = place.songs().await;
     let failed = failed_song(&songs, "a").await;
     let (waiting, other) = (admit_song(&songs, "a").await, admit_song(&songs, "b").await);
-    assert_eq!(advance_songs(&songs, "a", &Advance::Finish).await, BTreeSet::from([failed.id(), waiting.id()]));
+    assert_eq!(advance_songs(&songs, "a", &Advance::FINISH_MP3).await, BTreeSet::from([failed.id(), waiting.id()]));
     assert_eq!(
         statuses(&place.songs().await, &[&failed, &waiting, &other]).await,
         [StatusKind::Split, StatusKind::Split, StatusKind::Uploaded]
@@ -68,7 +69,24 @@ pub async fn result_finishes_all_songs_with_hash(place: &impl SongsPlace) {
         &Status::Split,
         "the failure reason is cleared"
     );
-    assert!(advance_songs(&songs, "a", &Advance::Finish).await.is_empty(), "a repeat changes nothing");
+    assert!(advance_songs(&songs, "a", &Advance::FINISH_MP3).await.is_empty(), "a repeat changes nothing");
+}
+
+pub async fn result_is_stored_with_formats_and_provenance(place: &impl SongsPlace) {
+    let songs = place.songs().await;
+    for (bytes, formats) in [("a", StemFormats::Mp3), ("b", StemFormats::Flac), ("c", StemFormats::Both)] {
+        let waiting = admit_song(&songs, bytes).await;
+        assert_eq!(waiting.stems(), &StemsInfo::MP3);
+        let stems = StemsInfo { formats, provenance: Some(provenance()) };
+        advance_songs(&songs, bytes, &Advance::Finish(stems.clone())).await;
+        // A repeat, as of a second worker, changes nothing.
+        advance_songs(&songs, bytes, &Advance::FINISH_MP3).await;
+        let later = admit_song(&songs, bytes).await;
+        assert_eq!(later.stems(), &stems, "a song that reuses stems");
+        for id in [waiting.id(), later.id()] {
+            assert_eq!(place.songs().await.find(id).await.unwrap().unwrap().stems(), &stems);
+        }
+    }
 }
 
 pub async fn failure_marks_all_waiting_songs(place: &impl SongsPlace) {
@@ -83,7 +101,7 @@ pub async fn failure_marks_all_waiting_songs(place: &impl SongsPlace) {
     assert!(advance_songs(&songs, "a", &fail("no again")).await.is_empty(), "a repeat changes nothing");
     // A split song stays split.
     let split = admit_song(&songs, "c").await;
-    advance_songs(&songs, "c", &Advance::Finish).await;
+    advance_songs(&songs, "c", &Advance::FINISH_MP3).await;
     assert!(advance_songs(&songs, "c", &fail("too late")).await.is_empty());
     assert_eq!(statuses(&songs, &[&split]).await, [StatusKind::Split]);
 }
@@ -100,7 +118,7 @@ pub async fn failure_reason_is_stored_unchanged(place: &impl SongsPlace) {
 
 pub async fn only_results_and_failures_clear_outbox(place: &impl SongsPlace) {
     let songs = place.songs().await;
-    for (bytes, last) in [("a", Advance::Finish), ("b", fail("no"))] {
+    for (bytes, last) in [("a", Advance::FINISH_MP3), ("b", fail("no"))] {
         admit_song(&songs, bytes).await;
         for advance in [Advance::Begin, Advance::HandBack] {
             songs.advance(&hash(bytes), &advance).await.unwrap();
@@ -113,7 +131,7 @@ pub async fn only_results_and_failures_clear_outbox(place: &impl SongsPlace) {
     }
     // Also if there is no song any more.
     songs.request(&hash("c")).await.unwrap();
-    songs.advance(&hash("c"), &Advance::Finish).await.unwrap();
+    songs.advance(&hash("c"), &Advance::FINISH_MP3).await.unwrap();
     assert_eq!(outbox(&songs).await, []);
 }
 
@@ -124,7 +142,8 @@ pub async fn concurrent_result_and_failure_leave_same_status(place: &impl SongsP
         one.admit(song).await.unwrap();
     }
     let (finished, failed) =
-        join(one.advance(&hash("a"), &Advance::Finish), async { other.advance(&hash("a"), &fail("no")).await }).await;
+        join(one.advance(&hash("a"), &Advance::FINISH_MP3), async { other.advance(&hash("a"), &fail("no")).await })
+            .await;
     assert_eq!(finished.unwrap().len(), same.len(), "the stems reach all songs in any order");
     assert!(matches!(failed.unwrap().len(), 0 | 4));
     assert_eq!(statuses(&one, &same.each_ref()).await, [StatusKind::Split; 4]);

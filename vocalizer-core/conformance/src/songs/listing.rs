@@ -66,8 +66,8 @@ pub async fn list_filters_by_status(place: &impl SongsPlace) {
     let user = place.user().await;
     upload_songs(&songs, &[(None, 1), (Some(user), 2), (None, 3), (Some(user), 4), (None, 5), (Some(user), 6)]).await;
     songs.advance(&hash("1"), &Advance::Begin).await.unwrap();
-    songs.advance(&hash("2"), &Advance::Finish).await.unwrap();
-    songs.advance(&hash("3"), &Advance::Finish).await.unwrap();
+    songs.advance(&hash("2"), &Advance::FINISH_MP3).await.unwrap();
+    songs.advance(&hash("3"), &Advance::FINISH_MP3).await.unwrap();
     songs.advance(&hash("4"), &fail("no")).await.unwrap();
     let all = songs.list(&SongFilter::all_of(Viewer::User(user))).await.unwrap();
     for kind in StatusKind::ALL {
@@ -142,7 +142,7 @@ pub async fn songs_are_counted_by_status(place: &impl SongsPlace) {
         admit_song(&songs, bytes).await;
     }
     songs.advance(&hash("a"), &Advance::Begin).await.unwrap();
-    songs.advance(&hash("b"), &Advance::Finish).await.unwrap();
+    songs.advance(&hash("b"), &Advance::FINISH_MP3).await.unwrap();
     songs.advance(&hash("c"), &fail("no")).await.unwrap();
     assert_eq!(songs.count().await.unwrap(), [0, 1, 3, 2, 1]);
 }

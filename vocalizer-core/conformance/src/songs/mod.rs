@@ -20,7 +20,8 @@ pub use admitting::{
 pub use advancing::{
     concurrent_result_and_failure_leave_same_status, failure_marks_all_waiting_songs,
     failure_reason_is_stored_unchanged, lease_marks_all_waiting_songs, only_results_and_failures_clear_outbox,
-    result_finishes_all_songs_with_hash, returned_lease_leaves_songs_waiting,
+    result_finishes_all_songs_with_hash, result_is_stored_with_formats_and_provenance,
+    returned_lease_leaves_songs_waiting,
 };
 pub use listing::{
     cursor_outlives_its_song, hashes_are_listed_once_by_status, list_filters_by_status, pages_are_contiguous,

@@ -32,8 +32,8 @@ pub async fn ended_songs_expire_oldest_first(place: &impl SongsPlace) {
     for (bytes, uploader, at) in uploads.into_iter().chain([("works", None, 0)]) {
         ids.push(songs.admit(&song_by(uploader, bytes, at)).await.unwrap().id());
     }
-    songs.advance(&hash("split"), &Advance::Finish).await.unwrap();
-    songs.advance(&hash("young"), &Advance::Finish).await.unwrap();
+    songs.advance(&hash("split"), &Advance::FINISH_MP3).await.unwrap();
+    songs.advance(&hash("young"), &Advance::FINISH_MP3).await.unwrap();
     songs.advance(&hash("failed"), &fail("no")).await.unwrap();
     songs.advance(&hash("works"), &Advance::Begin).await.unwrap();
     assert_eq!(expired(&songs, at_us(9), false).await, [ids[1], ids[4], ids[0]]);
@@ -63,8 +63,8 @@ pub async fn song_uploaded_with_slow_clock_is_not_old(place: &impl SongsPlace) {
     songs.retention_time(at_us(100), HOUR).await.unwrap();
     let behind = songs.admit(&song_by(None, "a", 0)).await.unwrap();
     let right = songs.admit(&song_by(None, "b", 101)).await.unwrap();
-    songs.advance(&hash("a"), &Advance::Finish).await.unwrap();
-    songs.advance(&hash("b"), &Advance::Finish).await.unwrap();
+    songs.advance(&hash("a"), &Advance::FINISH_MP3).await.unwrap();
+    songs.advance(&hash("b"), &Advance::FINISH_MP3).await.unwrap();
     assert_eq!(expired(&songs, at_us(100), false).await, []);
     assert_eq!(expired(&songs, at_us(101), false).await, [behind.id()]);
     assert_eq!(expired(&songs, at_us(102), false).await, [behind.id(), right.id()]);

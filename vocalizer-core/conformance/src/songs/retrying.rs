@@ -41,7 +41,7 @@ pub async fn only_failed_songs_are_retried(place: &impl SongsPlace) {
     for (advance, kind) in [
         (Advance::HandBack, StatusKind::Uploaded),
         (Advance::Begin, StatusKind::Splitting),
-        (Advance::Finish, StatusKind::Split),
+        (Advance::FINISH_MP3, StatusKind::Split),
     ] {
         songs.advance(&hash("a"), &advance).await.unwrap();
         let before = outbox(&songs).await;

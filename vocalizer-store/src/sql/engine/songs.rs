@@ -16,7 +16,7 @@ use vocalizer_core::song::{Song, SongHash, SongId, Status, StatusKind, StoredSon
 use super::engine::{self, Connection, Store, repository};
 use super::quotas;
 use crate::sql::rows::{self, micros, read, read_all};
-use crate::sql::rules::{self, apply_all, is_same};
+use crate::sql::rules::{self, is_same};
 
 #[async_trait]
 impl SongRepository for Store {
@@ -34,9 +34,10 @@ impl SongRepository for Store {
             let (song, plan) = rules::settle(song.clone(), &same_bytes)?;
             let stored = query(
                 "INSERT INTO songs \
-                 (id, title, hash, uploader, uploaded_at_us, status, size_bytes, uploader_address, kept_since_us) \
-                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, (SELECT time_us FROM retention WHERE time_us > $5)) \
-                 RETURNING id, title, hash, uploader, uploaded_at_us, status, failure",
+                 (id, title, hash, uploader, uploaded_at_us, status, size_bytes, uploader_address, stems, provenance, \
+                 kept_since_us) \
+                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, (SELECT time_us FROM retention WHERE time_us > $5)) \
+                 RETURNING id, title, hash, uploader, uploaded_at_us, status, failure, stems, provenance",
             )
             .bind(song.id().to_string())
             .bind(song.title().as_str())
@@ -46,6 +47,8 @@ impl SongRepository for Store {
             .bind(song.status().kind().name())
             .bind(rules::bytes(charge.weight.size_bytes))
             .bind(rules::kept_address(charge))
+            .bind(song.stems().formats.name())
+            .bind(rules::provenance(&song))
             // All rows, because SQLite reports a violated foreign key only after the last one.
             .fetch_all(&mut *step)
             .await
@@ -115,14 +118,12 @@ impl SongRepository for Store {
             let mut step = self.begin_for(hash).await?;
             let mut changed = Vec::new();
             for mut song in lock_songs(&mut step, hash).await? {
-                let transitions = advance.transitions(song.status());
-                if !transitions.is_empty() {
-                    apply_all(&mut song, transitions)?;
+                if advance.apply(&mut song).map_err(rules::illegal)? {
                     put_status(&mut step, &song).await?;
                     changed.push(song);
                 }
             }
-            if matches!(advance, Advance::Finish | Advance::Fail(_)) {
+            if matches!(advance, Advance::Finish(_) | Advance::Fail(_)) {
                 dequeue(&mut step, hash).await?;
                 self.check_lock(&mut step, hash).await?;
             }
@@ -135,7 +136,7 @@ impl SongRepository for Store {
     async fn rename(&self, id: SongId, title: &Title) -> Result<Option<Song>, RepositoryError> {
         const SQL: &str = "\
             UPDATE songs SET title = $2 WHERE id = $1 \
-            RETURNING id, title, hash, uploader, uploaded_at_us, status, failure";
+            RETURNING id, title, hash, uploader, uploaded_at_us, status, failure, stems, provenance";
         let row = self.write_row(|| query(SQL).bind(id.to_string()).bind(title.as_str())).await?;
         row.map(|row| read(&row, rows::song)).transpose()
     }
@@ -167,7 +168,7 @@ impl SongRepository for Store {
     async fn with_hash(&self, hash: &SongHash) -> Result<Vec<Song>, RepositoryError> {
         self.attempt(|| async {
             let rows =
-                query("SELECT id, title, hash, uploader, uploaded_at_us, status, failure FROM songs WHERE hash = $1")
+                query("SELECT id, title, hash, uploader, uploaded_at_us, status, failure, stems, provenance FROM songs WHERE hash = $1")
                     .bind(hash.to_string())
                     .fetch_all(self.read())
                     .await
@@ -197,7 +198,7 @@ impl SongRepository for Store {
             let mut step = self.begin_for(song.hash()).await?;
             let deleted = query(
                 "DELETE FROM songs WHERE id = $1 \
-                 RETURNING id, title, hash, uploader, uploaded_at_us, status, failure",
+                 RETURNING id, title, hash, uploader, uploaded_at_us, status, failure, stems, provenance",
             )
             .bind(id.to_string())
             .fetch_all(&mut *step)
@@ -295,11 +296,13 @@ async fn dequeue(step: &mut Connection, hash: &SongHash) -> Result<(), Repositor
 }
 
 async fn find(connection: &mut Connection, id: SongId) -> Result<Option<Song>, RepositoryError> {
-    let row = query("SELECT id, title, hash, uploader, uploaded_at_us, status, failure FROM songs WHERE id = $1")
-        .bind(id.to_string())
-        .fetch_optional(connection)
-        .await
-        .map_err(repository)?;
+    let row = query(
+        "SELECT id, title, hash, uploader, uploaded_at_us, status, failure, stems, provenance FROM songs WHERE id = $1",
+    )
+    .bind(id.to_string())
+    .fetch_optional(connection)
+    .await
+    .map_err(repository)?;
     row.as_ref().map(|row| read(row, rows::song)).transpose()
 }
 
@@ -311,10 +314,12 @@ async fn lock_songs(step: &mut Connection, hash: &SongHash) -> Result<Vec<Song>,
 
 async fn put_status(step: &mut Connection, song: &Song) -> Result<(), RepositoryError> {
     let StoredSong { id, status, .. } = song.clone().into();
-    query("UPDATE songs SET status = $2, failure = $3 WHERE id = $1")
+    query("UPDATE songs SET status = $2, failure = $3, stems = $4, provenance = $5 WHERE id = $1")
         .bind(id.to_string())
         .bind(status.kind().name())
         .bind(status.failure().map(|reason| reason.as_str().to_owned()))
+        .bind(song.stems().formats.name())
+        .bind(rules::provenance(song))
         .execute(step)
         .await
         .map(|_| ())
