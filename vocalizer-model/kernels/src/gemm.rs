@@ -7,7 +7,7 @@
 //! Weights may be packed with fewer bits ([`Precision`]). The product then converts the input as it needs it.
 
 #![cfg_attr(
-    not(target_arch = "x86_64"),
+    not(any(target_arch = "x86_64", target_arch = "aarch64")),
     allow(dead_code, reason = "instructions of other processors are not used yet")
 )]
 
@@ -270,6 +270,21 @@ unsafe fn with_fewer_bits(product: Product<'_>) {
             }
         }
     }
+    #[cfg(target_arch = "aarch64")]
+    match product.weights.precision {
+        // SMLAL multiplies four values of 16 bits, as many as the f32 instruction.
+        Precision::F32 | Precision::Int16 => {}
+        Precision::Bf16 => {
+            if let Some(dots) = dots::NeonBf16::detect() {
+                return dots.vectorize(bf16::Multiply(product));
+            }
+        }
+        Precision::Int8 => {
+            if let Some(dots) = dots::NeonInt8::detect() {
+                return dots.vectorize(integers::Multiply(product));
+            }
+        }
+    }
     dispatch(expanded::Expanded(product));
 }
 
@@ -298,6 +313,10 @@ pub(crate) fn spin(precision: Precision, times: usize) -> Option<usize> {
             let wide = dots::Avx512Int8::detect().map(|dots| dots.vectorize(dots::Spin(times)));
             wide.or_else(|| dots::AvxInt8::detect().map(|dots| dots.vectorize(dots::Spin(times))))
         }
+        #[cfg(target_arch = "aarch64")]
+        Precision::Bf16 => dots::NeonBf16::detect().map(|dots| dots.vectorize(dots::Spin(times))),
+        #[cfg(target_arch = "aarch64")]
+        Precision::Int8 => dots::NeonInt8::detect().map(|dots| dots.vectorize(dots::Spin(times))),
         #[cfg(not(target_arch = "x86_64"))]
         _ => None,
     }

@@ -7,8 +7,8 @@ use pulp::{Arch, Simd, WithSimd};
 
 /// Runs `op` with the widest vectors of this machine.
 ///
-/// `VOCALIZER_SIMD` (`avx512`, `avxvnni`, `avx2` or `scalar`) limits the instructions, for comparisons; `avx512bf16` uses it
-/// even where it is slow.
+/// `VOCALIZER_SIMD` (`avx512`, `avxvnni`, `avx2`, `neon` or `scalar`) limits the instructions, for comparisons; `avx512bf16`
+/// uses it even where it is slow.
 #[inline]
 pub(crate) fn dispatch<Op: WithSimd>(op: Op) -> Op::Output {
     level().arch.dispatch(op)
@@ -22,6 +22,7 @@ pub(crate) struct Level {
     /// Whether the instructions for fewer bits may be used where the machine has them.
     pub(crate) fewer_bits: bool,
     /// Whether they are used even if they are slower than others.
+    #[cfg(target_arch = "x86_64")]
     pub(crate) slow: bool,
 }
 
@@ -35,10 +36,15 @@ pub(crate) fn level() -> Level {
             Ok(name @ ("avx2" | "avxvnni")) => {
                 (pulp::x86::V3::try_new().map_or(Arch::Scalar, Arch::V3), name == "avxvnni")
             }
-            Ok("avx512") => (Arch::new(), false),
+            Ok("avx512" | "neon") => (Arch::new(), false),
             _ => (Arch::new(), true),
         };
-        Level { arch, fewer_bits, slow: name.as_deref() == Ok("avx512bf16") }
+        Level {
+            arch,
+            fewer_bits,
+            #[cfg(target_arch = "x86_64")]
+            slow: name.as_deref() == Ok("avx512bf16"),
+        }
     })
 }
 

@@ -52,6 +52,7 @@ pub(crate) fn new_file(path: &Path) -> io::Result<File> {
 /// Creates a folder, accessible to its owner only, unless it exists.
 pub(crate) fn make_dir(path: &Path) -> io::Result<()> {
     let mut builder = fs::DirBuilder::new();
+    builder.recursive(false);
     #[cfg(unix)]
     {
         use std::os::unix::fs::DirBuilderExt as _;

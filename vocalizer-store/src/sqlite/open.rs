@@ -102,7 +102,8 @@ impl SqliteStore {
         copied.map_err(|error| SqliteError::Database { path: self.path().to_owned(), source: error.into() })?;
         // SQLite does not sync the copy. No connection has it open yet, so opening it drops no locks.
         let to = to.to_owned();
-        let synced = spawn_blocking(move || std::fs::File::open(&to)?.sync_all()).await;
+        // Windows syncs only files that are open for writing.
+        let synced = spawn_blocking(move || std::fs::File::options().write(true).open(&to)?.sync_all()).await;
         synced.map_err(io::Error::other).flatten().map_err(file)
     }
 

@@ -32,9 +32,9 @@ pub(super) trait PairDot<S: Simd>: Dot<S> {
     fn pair(self, simd: S, first: S::f32s, second: S::f32s) -> S::u32s;
 }
 
-/// Products of integers, the first of which are not negative, with sums in integers.
+/// Products of integers, with sums in integers.
 pub(super) trait IntegerDot<S: Simd>: Dot<S> {
-    /// The integers' size.
+    /// The integers' size, and whether inputs have a sign.
     const SIZE: Size;
 
     /// Converts sums.
@@ -46,28 +46,6 @@ pub(super) trait WithDots<S: Simd, D: Dot<S>> {
     type Output;
 
     fn with_dots(self, simd: S, dots: D) -> Self::Output;
-}
-
-/// Returns the name of this machine's instructions for bf16.
-pub(super) fn floats() -> Option<&'static str> {
-    #[cfg(target_arch = "x86_64")]
-    if Avx512Bf16::detect_fast().is_some() {
-        return Some("avx512-bf16");
-    }
-    None
-}
-
-/// Returns the name of this machine's instructions for integers.
-pub(super) fn integers() -> Option<&'static str> {
-    #[cfg(target_arch = "x86_64")]
-    if Avx512Int8::detect().is_some() {
-        return Some("avx512-vnni");
-    }
-    #[cfg(target_arch = "x86_64")]
-    if AvxInt8::detect().is_some() {
-        return Some("avx-vnni");
-    }
-    None
 }
 
 /// Adds the products of a panel's rows and some vectors per word to sums in registers.
@@ -127,6 +105,38 @@ impl<S: Simd, D: Dot<S>> WithDots<S, D> for Spin {
     }
 }
 
+/// Defines the proof that the machine has an instruction, how to detect it, and how to compile work with it.
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+macro_rules! instruction {
+    ($(#[$doc:meta])* $Dots:ident, $arch:path, $S:ty, $feature:tt, $($vectors:tt),+) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy)]
+        pub(crate) struct $Dots($S);
+
+        impl $Dots {
+            /// Returns the proof, unless the instruction is missing or not to be used.
+            #[inline]
+            pub(crate) fn detect() -> Option<Self> {
+                let level = level();
+                let $arch(simd) = level.arch else { return None };
+                (level.fewer_bits && detected!($feature)).then_some(Self(simd))
+            }
+
+            /// Runs work, compiled with the instruction.
+            pub(crate) fn vectorize<Op: WithDots<$S, Self>>(self, op: Op) -> Op::Output {
+                #[target_feature($(enable = $vectors),+, enable = $feature)]
+                fn inner<Op: WithDots<$S, $Dots>>(dots: $Dots, op: Op) -> Op::Output {
+                    op.with_dots(dots.0, dots)
+                }
+                // SAFETY: the machine has the instructions.
+                unsafe { inner(self, op) }
+            }
+        }
+    };
+}
+
+#[cfg(target_arch = "aarch64")]
+pub(super) use self::neon::{NeonBf16, NeonInt8};
 #[cfg(target_arch = "x86_64")]
 pub(super) use self::x86::{Avx512Bf16, Avx512Int8, Avx512Int16, AvxInt8, AvxInt16};
 
@@ -137,6 +147,7 @@ mod x86 {
         _mm256_dpwssd_avx_epi32, _mm512_cvtepi32_ps, _mm512_cvtne2ps_pbh, _mm512_dpbf16_ps, _mm512_dpbusd_epi32,
         _mm512_dpwssd_epi32, _mm512_permutexvar_epi16,
     };
+    use std::is_x86_feature_detected as detected;
     use std::mem::transmute;
 
     use pulp::x86::{V3, V4};
@@ -145,35 +156,6 @@ mod x86 {
     use super::{Dot, IntegerDot, PairDot, WithDots};
     use crate::gemm::groups::{INT8, INT16, Size};
     use crate::simd::level;
-
-    /// Defines the proof that the machine has an instruction, how to detect it, and how to compile work with it.
-    macro_rules! instruction {
-        ($(#[$doc:meta])* $Dots:ident, $arch:path, $S:ty, $feature:tt, $($vectors:tt),+) => {
-            $(#[$doc])*
-            #[derive(Clone, Copy)]
-            pub(crate) struct $Dots($S);
-
-            impl $Dots {
-                /// Returns the proof, unless the instruction is missing or not to be used.
-                #[inline]
-                pub(crate) fn detect() -> Option<Self> {
-                    let level = level();
-                    let $arch(simd) = level.arch else { return None };
-                    (level.fewer_bits && is_x86_feature_detected!($feature)).then_some(Self(simd))
-                }
-
-                /// Runs work, compiled with the instruction.
-                pub(crate) fn vectorize<Op: WithDots<$S, Self>>(self, op: Op) -> Op::Output {
-                    #[target_feature($(enable = $vectors),+, enable = $feature)]
-                    fn inner<Op: WithDots<$S, $Dots>>(dots: $Dots, op: Op) -> Op::Output {
-                        op.with_dots(dots.0, dots)
-                    }
-                    // SAFETY: the machine has the instructions.
-                    unsafe { inner(self, op) }
-                }
-            }
-        };
-    }
 
     instruction!(
         /// AVX512-BF16.
@@ -278,4 +260,88 @@ mod x86 {
     integers!(Avx512Int16, V4, INT16, u32x16, f32x16, __m512i, __m512, _mm512_dpwssd_epi32, _mm512_cvtepi32_ps);
     integers!(AvxInt8, V3, INT8, u32x8, f32x8, __m256i, __m256, _mm256_dpbusd_avx_epi32, _mm256_cvtepi32_ps);
     integers!(AvxInt16, V3, INT16, u32x8, f32x8, __m256i, __m256, _mm256_dpwssd_avx_epi32, _mm256_cvtepi32_ps);
+}
+
+#[cfg(target_arch = "aarch64")]
+mod neon {
+    //! BFDOT and SDOT work on the words of [`Dot`]. The matrix forms, BFMMLA and SMMLA, multiply twice as many values per
+    //! instruction, but by 2 × 2 tiles, which needs another layout of weights, inputs and sums. The intrinsics are unstable.
+
+    use std::arch::aarch64::{float32x4_t, int32x4_t, uint32x4_t, vcvtq_f32_s32};
+    use std::arch::{asm, is_aarch64_feature_detected as detected};
+    use std::mem::transmute;
+
+    use pulp::aarch64::Neon;
+    use pulp::{Arch, f32x4, u32x4};
+
+    use super::{Dot, IntegerDot, PairDot, WithDots};
+    use crate::gemm::groups::{SIGNED_INT8, Size};
+    use crate::simd::level;
+
+    instruction!(
+        /// BFDOT.
+        NeonBf16, Arch::Neon, Neon, "bf16", "neon"
+    );
+    instruction!(
+        /// SDOT. Every machine with USDOT has it, too, but not the reverse.
+        NeonInt8, Arch::Neon, Neon, "dotprod", "neon"
+    );
+
+    /// Implements the sum of products.
+    macro_rules! dot {
+        ($Dots:ident, $operations:expr, $instruction:literal) => {
+            impl Dot<Neon> for $Dots {
+                const OPERATIONS: usize = $operations;
+
+                #[inline(always)]
+                fn add(self, _: Neon, sums: u32x4, values: u32x4, weights: u32x4) -> u32x4 {
+                    // SAFETY: the machine has the instruction, and all types are 16 bytes without padding.
+                    unsafe {
+                        let mut sums = transmute::<u32x4, uint32x4_t>(sums);
+                        asm!(
+                            $instruction,
+                            sums = inout(vreg) sums,
+                            values = in(vreg) transmute::<u32x4, uint32x4_t>(values),
+                            weights = in(vreg) transmute::<u32x4, uint32x4_t>(weights),
+                            options(pure, nomem, nostack, preserves_flags),
+                        );
+                        transmute::<uint32x4_t, u32x4>(sums)
+                    }
+                }
+            }
+        };
+    }
+
+    dot!(NeonBf16, 4, "bfdot {sums:v}.4s, {values:v}.8h, {weights:v}.8h");
+    dot!(NeonInt8, 8, "sdot {sums:v}.4s, {values:v}.16b, {weights:v}.16b");
+
+    impl PairDot<Neon> for NeonBf16 {
+        #[inline(always)]
+        fn pair(self, _: Neon, first: f32x4, second: f32x4) -> u32x4 {
+            // SAFETY: as above.
+            unsafe {
+                let mut words = transmute::<f32x4, uint32x4_t>(first);
+                // Denormal numbers become zero in BFDOT.
+                asm!(
+                    "bfcvtn {words:v}.4h, {words:v}.4s",
+                    "bfcvtn {second:v}.4h, {second:v}.4s",
+                    "zip1 {words:v}.8h, {words:v}.8h, {second:v}.8h",
+                    words = inout(vreg) words,
+                    second = inout(vreg) transmute::<f32x4, uint32x4_t>(second) => _,
+                    options(pure, nomem, nostack, preserves_flags),
+                );
+                transmute::<uint32x4_t, u32x4>(words)
+            }
+        }
+    }
+
+    impl IntegerDot<Neon> for NeonInt8 {
+        const SIZE: Size = SIGNED_INT8;
+
+        #[inline(always)]
+        fn to_f32(self, _: Neon, sums: u32x4) -> f32x4 {
+            // SAFETY: as above.
+            unsafe { transmute::<float32x4_t, f32x4>(vcvtq_f32_s32(transmute::<u32x4, int32x4_t>(sums))) }
+        }
+    }
 }

@@ -1,5 +1,5 @@
 //! The layout of integer weights. Terms are cut into groups. Weights are signed, with a scale for each row and group; the
-//! inputs that they are multiplied by are not negative.
+//! inputs that they are multiplied by are not negative, see [`Size::centre`] for an exception.
 
 use super::padded_rows;
 
@@ -12,13 +12,19 @@ pub(super) struct Size {
     most_weight: f32,
     /// The largest input less one, which rounding of the zero point may take.
     pub(super) most_input: f32,
+    /// What is subtracted from inputs, for instructions that want a sign: half of the range of a term's bits, or zero.
+    pub(super) centre: u32,
 }
 
 /// Bytes.
-pub(super) const INT8: Size = Size { terms: 4, most_weight: 127.0, most_input: 254.0 };
+pub(super) const INT8: Size = Size { terms: 4, most_weight: 127.0, most_input: 254.0, centre: 0 };
+
+/// Bytes, with inputs from -128 on.
+#[cfg(target_arch = "aarch64")]
+pub(super) const SIGNED_INT8: Size = Size { centre: 128, ..INT8 };
 
 /// As many of 16 bits as leave the sum of a group below 2^31: 128 · 2047 · 8191.
-pub(super) const INT16: Size = Size { terms: 2, most_weight: 2047.0, most_input: 8190.0 };
+pub(super) const INT16: Size = Size { terms: 2, most_weight: 2047.0, most_input: 8190.0, centre: 0 };
 
 /// Terms per group.
 pub(super) const GROUP: usize = 128;

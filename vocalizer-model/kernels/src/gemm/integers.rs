@@ -128,7 +128,7 @@ unsafe fn quantise<S: Simd, const VECTORS: usize>(
         zeros[j] = simd.mul_add_e_f32s(simd.neg_f32s(lows[j]), factors[j], integer);
         let scale = simd.select_f32s(is_used, simd.mul_f32s(range, splat(1.0 / size.most_input)), zero);
         let scale = simd.add_f32s(scale, simd.mul_add_e_f32s(range, zero, flaws[j]));
-        let shift = simd.mul_f32s(simd.sub_f32s(integer, zeros[j]), scale);
+        let shift = simd.mul_f32s(simd.sub_f32s(splat(INTEGER + size.centre as f32), zeros[j]), scale);
         // SAFETY: as above.
         unsafe {
             to.add(j).write_unaligned(scale);
@@ -168,6 +168,8 @@ unsafe fn integers<S: Simd, const VECTORS: usize>(
 ) {
     // What the sums with `INTEGER` add to a word.
     let surplus = (0..size.terms).fold(0_u32, |sum, k| sum.wrapping_add(INTEGER.to_bits() << (k * size.bits())));
+    // Flipping the highest bit of a term subtracts the centre.
+    let flips = (0..size.terms).fold(0, |sum, k| sum | size.centre << (k * size.bits()));
     for j in 0..VECTORS {
         let mut sum = simd.splat_u32s(surplus.wrapping_neg());
         for k in 0..size.terms {
@@ -182,6 +184,9 @@ unsafe fn integers<S: Simd, const VECTORS: usize>(
             let v = simd.transmute_u32s_f32s(v);
             let v = if k == 0 { v } else { simd.wrapping_dyn_shl_u32s(v, simd.splat_u32s((k * size.bits()) as u32)) };
             sum = simd.add_u32s(sum, v);
+        }
+        if flips != 0 {
+            sum = simd.xor_u32s(sum, simd.splat_u32s(flips));
         }
         // SAFETY: as above.
         unsafe { to.add(j).write_unaligned(simd.transmute_f32s_u32s(sum)) }

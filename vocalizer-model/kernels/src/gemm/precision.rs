@@ -1,7 +1,9 @@
 //! The number formats of packed weights.
 
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+use super::dots;
 use super::groups::{GROUP, INT8, INT16};
-use super::{bf16, dots, padded_rows};
+use super::{bf16, padded_rows};
 
 /// The number format in which packed weights are stored and multiplied. Sums are always f32, and so are the inputs and
 /// outputs of every kernel.
@@ -32,8 +34,19 @@ impl Precision {
     pub fn instructions(self) -> Option<&'static str> {
         match self {
             Self::F32 => Some(crate::simd::name()),
-            Self::Bf16 => dots::floats(),
-            Self::Int16 | Self::Int8 => dots::integers(),
+            #[cfg(target_arch = "x86_64")]
+            Self::Bf16 => dots::Avx512Bf16::detect_fast().map(|_| "avx512-bf16"),
+            #[cfg(target_arch = "x86_64")]
+            Self::Int16 | Self::Int8 => {
+                let wide = dots::Avx512Int8::detect().map(|_| "avx512-vnni");
+                wide.or_else(|| dots::AvxInt8::detect().map(|_| "avx-vnni"))
+            }
+            #[cfg(target_arch = "aarch64")]
+            Self::Bf16 => dots::NeonBf16::detect().map(|_| "neon-bf16"),
+            #[cfg(target_arch = "aarch64")]
+            Self::Int8 => dots::NeonInt8::detect().map(|_| "neon-dotprod"),
+            #[cfg(not(target_arch = "x86_64"))]
+            _ => None,
         }
     }
 

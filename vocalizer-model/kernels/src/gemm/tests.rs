@@ -65,7 +65,17 @@ impl Case {
         dispatch(Run(self, panels, before))
     }
 
-    /// Returns the product by the definition, and the size of what is added as a measure for rounding.
+    /// Returns the case with the operands that a product in bf16 multiplies.
+    fn rounded(&self, precision: Precision) -> Self {
+        let of = |values: &[f32], rounds: bool| values.iter().map(|&v| if rounds { nearest(v) } else { v }).collect();
+        let is_bf16 = precision.fit(self.rows, self.terms) == Precision::Bf16;
+        let weights = of(&self.weights, is_bf16);
+        let values = of(&self.values, is_bf16 && precision.instructions().is_some());
+        Self { weights, values, offsets: self.offsets.clone(), ..*self }
+    }
+
+    /// Returns the product by the definition, of [`Self::rounded`] operands, and the size of what is added as a measure for
+    /// rounding.
     fn defined(&self, precision: Precision, row: usize, column: usize) -> [f64; 2] {
         let mut sums = [0.0; 2];
         let mut add = |value: f64, size: f64| {
@@ -73,14 +83,13 @@ impl Case {
             sums[1] += size;
         };
         let precision = precision.fit(self.rows, self.terms);
-        let rounds_input = precision != Precision::F32 && precision.instructions().is_some();
+        let rounds_input = precision.instructions().is_some();
         let weights: Vec<f32> = (0..self.terms).map(|term| self.weight(row, term)).collect();
         let terms: Vec<f32> = (0..self.terms).map(|term| self.term(term, column)).collect();
         match precision {
             Precision::F32 | Precision::Bf16 => {
                 for (&w, &x) in weights.iter().zip(&terms) {
-                    let w = if precision == Precision::Bf16 { nearest(w) } else { w };
-                    let product = f64::from(w) * f64::from(if rounds_input { nearest(x) } else { x });
+                    let product = f64::from(w) * f64::from(x);
                     add(product, product.abs());
                 }
             }
@@ -119,9 +128,10 @@ impl Case {
 
     fn check(&self, precision: Precision, before: Option<f32>) {
         let made = self.run(precision, before);
+        let rounded = self.rounded(precision);
         for row in 0..self.rows {
             for column in 0..self.columns {
-                let [value, size] = self.defined(precision, row, column);
+                let [value, size] = rounded.defined(precision, row, column);
                 let (value, made) =
                     (value + f64::from(before.unwrap_or(0.0)), f64::from(made[row * self.columns + column]));
                 let bound = 1e-5 * (size + f64::from(before.unwrap_or(0.0))) + 1e-36;
