@@ -50,6 +50,16 @@ impl Layer {
         Self { packed, bias: vec![0.0; rows], terms }
     }
 
+    /// A GLU convolution of as many channels as its input has.
+    fn gated(noise: &mut Noise, channels: usize, taps: [usize; 2]) -> Self {
+        let (rows, terms) = (2 * channels, channels * taps[0] * taps[1]);
+        let weights = noise.values(rows * terms);
+        let scale = (1.0 / terms as f32).sqrt();
+        let at = |row: usize, term: usize| scale * weights[row * terms + term];
+        let packed = Precision::ALL.map(|precision| conv::pack_same(precision, rows, channels, taps, at));
+        Self { packed, bias: vec![0.0; rows], terms }
+    }
+
     fn panels(&self, precision: Precision) -> Panels<'_> {
         Panels::new(&self.packed[precision as usize], self.bias.len(), self.terms)
     }
@@ -106,11 +116,11 @@ fn main() {
         let values = noise.values(x.len());
         let positions = rows * x.frames;
         for taps in [[1, 1], [3, 3]] {
-            let layer = Layer::random(noise, 2 * channels, channels * taps[0] * taps[1]);
+            let layer = Layer::gated(noise, channels, taps);
             let name = format!("GLU convolution {} × {}, {channels}", taps[0], taps[1]);
             measure(&name, layer.flop() * positions, &vec![0.0; x.len()], |precision, out| {
                 let extras = GluExtras::default();
-                conv::conv_glu((&values, x), layer.panels(precision), &layer.bias, taps, extras, out);
+                conv::conv_glu((&values, x), &layer.packed[precision as usize], &layer.bias, taps, extras, out);
             });
         }
         let layer = Layer::random(noise, 2 * channels, conv::TAPS * channels);

@@ -177,7 +177,7 @@ pub(crate) fn finish<S: Simd>(simd: S, sums: &[f32], bias: f32, activate: bool, 
 }
 
 /// Adds like [`gather`] copies.
-fn add_gathered(row: &[f32], start: isize, out: &mut [f32]) {
+pub(crate) fn add_gathered(row: &[f32], start: isize, out: &mut [f32]) {
     let before = start.min(0).unsigned_abs().min(out.len());
     let from = usize::try_from(start).unwrap_or(0).min(row.len());
     for (value, add) in out[before..].iter_mut().zip(&row[from..]) {

@@ -24,9 +24,17 @@ struct Layer {
 
 impl Layer {
     fn random(precision: Precision, rows: usize, terms: usize) -> Self {
+        Self::packed_by(rows, terms, |at| pack_as(precision, rows, terms, at))
+    }
+
+    fn gated(precision: Precision, rows: usize, channels: usize, taps: [usize; 2]) -> Self {
+        Self::packed_by(rows, channels * taps[0] * taps[1], |at| conv::pack_same(precision, rows, channels, taps, at))
+    }
+
+    fn packed_by(rows: usize, terms: usize, pack: impl Fn(&dyn Fn(usize, usize) -> f32) -> Vec<f32>) -> Self {
         let scale = (1.0 / terms as f32).sqrt();
         let weights = noise(3, rows * terms);
-        let packed = pack_as(precision, rows, terms, |row, term| scale * weights[row * terms + term]);
+        let packed = pack(&|row, term| scale * weights[row * terms + term]);
         Self { packed, bias: noise(4, rows).iter().map(|v| v / 8.0).collect(), terms }
     }
 
@@ -66,9 +74,9 @@ const X: Extent = Extent { items: 1, channels: 48, rows: 9, frames: 101 };
 fn convolutions_lose_little() {
     let values = noise(1, X.len());
     check(|precision| {
-        let layer = Layer::random(precision, 64, 9 * X.channels);
+        let layer = Layer::gated(precision, 64, X.channels, [3, 3]);
         let mut out = vec![f32::NAN; 32 * X.rows * X.frames];
-        conv::conv_glu((&values, X), layer.panels(), &layer.bias, [3, 3], GluExtras::default(), &mut out);
+        conv::conv_glu((&values, X), &layer.packed, &layer.bias, [3, 3], GluExtras::default(), &mut out);
         out
     });
     for axis in [Axis::Rows, Axis::Frames] {

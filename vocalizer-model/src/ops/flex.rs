@@ -150,6 +150,14 @@ impl NetworkOps for Flex {
         packed(rows, pack_as(precision, rows, terms, |row, term| values[row * terms + term]))
     }
 
+    fn pack_glu(weight: FloatTensor<Self>, taps: [usize; 2], precision: Precision) -> FloatTensor<Self> {
+        let weight = weight.to_contiguous();
+        let (rows, terms) = (weight.shape()[0], weight.shape()[1]);
+        let channels = terms / (taps[0] * taps[1]);
+        let values = values(&weight);
+        packed(rows, conv::pack_same(precision, rows, channels, taps, |row, term| values[row * terms + term]))
+    }
+
     fn pack_transposed(weight: FloatTensor<Self>, channels_out: usize, precision: Precision) -> FloatTensor<Self> {
         let weight = weight.to_contiguous();
         let channels = [weight.shape()[0], channels_out];
@@ -183,8 +191,7 @@ impl NetworkOps for Flex {
         let from = extent(&x);
         let to = Extent { channels: layer.rows / 2, ..from };
         let mut out = output(to);
-        let weights = panels(&layer, from.channels * taps[0] * taps[1]);
-        conv::conv_glu((values(&x), from), weights, values(&layer.bias), taps, extras, &mut out);
+        conv::conv_glu((values(&x), from), values(&layer.weight), values(&layer.bias), taps, extras, &mut out);
         shaped(out, to)
     }
 

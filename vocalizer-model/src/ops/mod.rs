@@ -27,7 +27,7 @@ pub(crate) use record::settle;
 pub(crate) use record::{Cost, Record, Recording};
 pub(crate) use tensors::{
     DConvLayer, Extra, Linear, Norm, attention, conv_glu, dconv, feed_forward, group_norm, linear, linear_residual,
-    pack, pack_transposed, position_norm, strided_gelu, transposed_gelu,
+    pack, pack_glu, pack_transposed, position_norm, strided_gelu, transposed_gelu,
 };
 pub(crate) use vocalizer_kernels::conv::{Axis, STRIDE, TAPS};
 pub(crate) use vocalizer_kernels::memory::Keeper;

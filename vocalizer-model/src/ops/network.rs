@@ -8,14 +8,20 @@ use super::parameters::{DConvParameters, GluExtra, LinearParameters, NormParamet
 use vocalizer_kernels::conv::Axis;
 use vocalizer_kernels::gemm::Precision;
 
-/// The operations of the network. Every input is `[items, channels, rows, frames]`; weights come from [`Self::pack`] or
-/// [`Self::pack_transposed`]. The default methods compose burn's operations; a backend may override them.
+/// The operations of the network. Every input is `[items, channels, rows, frames]`; weights come from [`Self::pack`],
+/// [`Self::pack_glu`] or [`Self::pack_transposed`]. The default methods compose burn's operations; a backend may override them.
 #[backend_extension(Flex, Cube: cfg(any(feature = "wgpu", feature = "cuda")))]
 pub(crate) trait NetworkOps: Backend {
     /// Packs weights `[rows, terms]` for this backend. Only the CPU has packed weights of another precision than its values.
     fn pack(weight: FloatTensor<Self>, precision: Precision) -> FloatTensor<Self> {
         let _ = precision;
         weight
+    }
+
+    /// Packs the weights of [`Self::conv_glu`], `[rows, channels_in · taps]`, for this backend.
+    fn pack_glu(weight: FloatTensor<Self>, taps: [usize; 2], precision: Precision) -> FloatTensor<Self> {
+        let _ = taps;
+        Self::pack(weight, precision)
     }
 
     /// Packs the weights of a transposed convolution, `[channels_in, channels_out · taps]`, for this backend.

@@ -12,7 +12,7 @@ use vocalizer_kernels::gemm::Precision;
 /// A layer's packed weights and its bias.
 #[derive(Debug, Clone)]
 pub(crate) struct Linear {
-    /// From [`pack`] or [`pack_transposed`], or packed for the operations of one family.
+    /// From [`pack`], [`pack_glu`] or [`pack_transposed`], or packed for the operations of one family.
     pub(crate) weight: Tensor<2>,
     /// `[rows]`.
     pub(crate) bias: Tensor<1>,
@@ -78,6 +78,11 @@ impl Cost {
 /// Packs weights `[rows, terms]` for their device.
 pub(crate) fn pack(weight: Tensor<2>, precision: Precision) -> Tensor<2> {
     Tensor::from_dispatch(Dispatch::pack(weight.into_dispatch(), precision))
+}
+
+/// Packs the weights of [`conv_glu`], `[rows, channels_in · taps]`, for their device.
+pub(crate) fn pack_glu(weight: Tensor<2>, taps: [usize; 2], precision: Precision) -> Tensor<2> {
+    Tensor::from_dispatch(Dispatch::pack_glu(weight.into_dispatch(), taps, precision))
 }
 
 /// Packs the weights of a transposed convolution, `[channels_in, channels_out · 8]`, for their device.

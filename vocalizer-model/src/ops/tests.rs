@@ -75,10 +75,12 @@ proptest! {
     }
 
     #[test]
-    fn gated_convolutions(tall in 0..2_usize, wide in 0..3_usize, items in 1..3_usize, input in 1..7_usize, out in 1..11_usize, rows in 1..5_usize, frames in frames(), extra in 0..3) {
+    fn gated_convolutions(tall in 0..2_usize, wide in 0..3_usize, items in 1..3_usize, input in prop_oneof![1..7_usize, 40..50_usize], out in 1..11_usize, rows in 1..6_usize, frames in frames(), extra in 0..3) {
         let taps = [1 + 2 * tall, 1 + 2 * wide];
         let x = tensor(1, [items, input, rows, frames]);
-        let [packed, plain] = layer(2, 2 * out, input * taps[0] * taps[1]);
+        let [_, plain] = layer(2, 2 * out, input * taps[0] * taps[1]);
+        let weight = Flex::pack_glu(plain.weight.clone(), taps, Precision::F32);
+        let packed = LinearParameters { weight, bias: plain.bias.clone() };
         let extra = match extra {
             0 => GluExtra::None,
             1 => GluExtra::Skip(tensor(4, [items, input, rows, frames])),
@@ -247,7 +249,8 @@ fn results_do_not_depend_on_thread_count() {
                 bias: tensor(seed + 1, [rows]),
             };
             let x = Flex::group_norm(Flex::dconv(x, parameters), norm(11, 16));
-            let x = Flex::conv_glu(x, GluExtra::None, linear(13, 32, 48), [1, 3]);
+            let weight = Flex::pack_glu(tensor(13, [32, 48]), [1, 3], Precision::F32);
+            let x = Flex::conv_glu(x, GluExtra::None, LinearParameters { weight, bias: tensor(14, [32]) }, [1, 3]);
             let x = Flex::strided_gelu(x, linear(15, 16, 128), Axis::Frames);
             let qkv = Flex::norm_linear(x.clone(), norm(17, 16), linear(19, 48, 16));
             let x = Flex::linear_residual(

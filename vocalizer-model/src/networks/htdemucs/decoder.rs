@@ -3,7 +3,7 @@
 use burn::tensor::Tensor;
 
 use super::config::HtdemucsConfig;
-use super::layers::{DConv, layer, transposed};
+use super::layers::{DConv, gated, transposed};
 use crate::networks::loader::Loader;
 use crate::ops::{self, Axis, Extra, Linear};
 use crate::weights::WeightsError;
@@ -30,9 +30,10 @@ impl Decoder {
     ) -> Result<Self, WeightsError> {
         let wide = 1 + 2 * config.context;
         let rewrite = from.at("rewrite");
-        let (rewrite, taps) = match axis {
-            Axis::Rows => (layer(&rewrite, [2 * input, input, wide, wide])?, [wide, wide]),
-            Axis::Frames => (layer(&rewrite, [2 * input, input, wide])?, [1, wide]),
+        let taps = [if axis == Axis::Rows { wide } else { 1 }, wide];
+        let rewrite = match axis {
+            Axis::Rows => gated(&rewrite, [2 * input, input, wide, wide], taps)?,
+            Axis::Frames => gated(&rewrite, [2 * input, input, wide], taps)?,
         };
         Ok(Self {
             axis,

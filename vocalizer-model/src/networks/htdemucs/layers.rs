@@ -14,6 +14,18 @@ pub(super) fn layer<const D: usize>(from: &Loader<'_>, shape: [usize; D]) -> Res
     })
 }
 
+/// Loads a GLU convolution with these taps over rows and over frames; the weights have this shape.
+pub(super) fn gated<const D: usize>(
+    from: &Loader<'_>,
+    shape: [usize; D],
+    taps: [usize; 2],
+) -> Result<Linear, WeightsError> {
+    Ok(Linear {
+        weight: ops::pack_glu(from.matrix("weight", shape)?, taps, from.format.packed),
+        bias: from.tensor("bias", [shape[0]])?,
+    })
+}
+
 /// Loads a convolution over one axis. The weights have the dimensions of their branch: `[channels_out, channels_in,
 /// taps]` for the waveform, with one more dimension for the spectrogram.
 pub(super) fn along(

@@ -3,7 +3,7 @@
 use burn::tensor::{Tensor, TensorData};
 
 use super::config::ScnetConfig;
-use super::layers::{layer, unit};
+use super::layers::{layer, same, unit};
 use crate::networks::Watcher;
 use crate::networks::loader::Loader;
 use crate::ops::Linear;
@@ -41,7 +41,7 @@ impl Encoder {
             bands,
             thin: [thin(0)?, thin(1)?, thin(2)?],
             units: [units(0)?, units(1)?, units(2)?],
-            globalconv: layer(&from.at("globalconv"), [channels, channels, 3, 3])?,
+            globalconv: same(&from.at("globalconv"), channels)?,
             name,
         })
     }

@@ -24,6 +24,15 @@ pub(super) fn layer<const D: usize>(from: &Loader<'_>, shape: [usize; D]) -> Res
     })
 }
 
+/// Loads a 3×3 convolution that keeps rows and frames.
+pub(super) fn same(from: &Loader<'_>, channels: usize) -> Result<Linear, WeightsError> {
+    let weight = matrix(from, [channels, channels, 3, 3])?;
+    Ok(Linear {
+        weight: ops::scnet::pack_same(weight, [3, 3], from.format.packed),
+        bias: bias(from, "bias", channels)?,
+    })
+}
+
 /// Loads a transposed convolution over the rows of a band.
 pub(super) fn transposed(
     from: &Loader<'_>,
@@ -46,7 +55,7 @@ pub(super) fn fusion(from: &Loader<'_>, channels: usize) -> Result<Linear, Weigh
     let row = |row: &[f32]| row[..half].iter().zip(&row[half..]).map(|(a, b)| a + b).collect::<Vec<f32>>();
     let sums = values.chunks_exact(2 * half).flat_map(row).collect();
     Ok(Linear {
-        weight: ops::pack(from.on_device(sums, [rows, half]), from.format.packed),
+        weight: ops::pack_glu(from.on_device(sums, [rows, half]), [3, 3], from.format.packed),
         bias: bias(from, "bias", rows)?,
     })
 }

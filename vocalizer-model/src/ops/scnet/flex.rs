@@ -6,7 +6,7 @@ use rayon::prelude::*;
 use realfft::RealFftPlanner;
 use realfft::num_complex::Complex;
 use vocalizer_kernels::band_conv::{self, Band};
-use vocalizer_kernels::conv::Axis;
+use vocalizer_kernels::conv::{self, Axis};
 use vocalizer_kernels::gemm::{Panels, Precision, pack_as};
 use vocalizer_kernels::lstm::{self, Direction};
 use vocalizer_kernels::unit::{self, Unit};
@@ -21,6 +21,10 @@ use crate::ops::parameters::{LinearParameters, NormParameters};
 impl ScnetOps for Flex {
     fn pack_layer(weight: FloatTensor<Self>, precision: Precision) -> FloatTensor<Self> {
         Self::pack(weight, precision)
+    }
+
+    fn pack_same(weight: FloatTensor<Self>, taps: [usize; 2], precision: Precision) -> FloatTensor<Self> {
+        Self::pack_glu(weight, taps, precision)
     }
 
     fn pack_lstm(input: FloatTensor<Self>, state: FloatTensor<Self>, precision: Precision) -> FloatTensor<Self> {
@@ -58,14 +62,12 @@ impl ScnetOps for Flex {
         shaped(out, to)
     }
 
-    fn same_conv(x: FloatTensor<Self>, layer: LinearParameters<Self>, [tall, wide]: [usize; 2]) -> FloatTensor<Self> {
+    fn same_conv(x: FloatTensor<Self>, layer: LinearParameters<Self>, taps: [usize; 2]) -> FloatTensor<Self> {
         let (x, layer) = (x.to_contiguous(), Linear::from(layer));
         let from = extent(&x);
         let to = Extent { channels: layer.rows, ..from };
-        let band = Band { first: 0, rows: from.rows, taps: tall, stride: 1 };
         let mut out = output(to);
-        let (weights, bias) = (panels(&layer, from.channels * tall * wide), values(&layer.bias));
-        band_conv::conv((values(&x), from), weights, bias, (band, wide), (&mut out, to), 0);
+        conv::same((values(&x), from), values(&layer.weight), values(&layer.bias), taps, &mut out);
         shaped(out, to)
     }
 

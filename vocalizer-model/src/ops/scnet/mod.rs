@@ -51,6 +51,11 @@ pub(crate) fn pack_layer(weight: Tensor<2>, precision: Precision) -> Tensor<2> {
     Tensor::from_dispatch(Dispatch::pack_layer(weight.into_dispatch(), precision))
 }
 
+/// Packs the weights of [`same_conv`], `[rows, channels_in · taps]`, for their device.
+pub(crate) fn pack_same(weight: Tensor<2>, taps: [usize; 2], precision: Precision) -> Tensor<2> {
+    Tensor::from_dispatch(Dispatch::pack_same(weight.into_dispatch(), taps, precision))
+}
+
 /// Packs the weights of one direction of an LSTM, `[4 · hidden, inputs]` and `[4 · hidden, hidden]`, for their device.
 pub(crate) fn pack_lstm(input: Tensor<2>, state: Tensor<2>, precision: Precision) -> Tensor<2> {
     Tensor::from_dispatch(Dispatch::pack_lstm(input.into_dispatch(), state.into_dispatch(), precision))

@@ -20,6 +20,12 @@ pub(crate) trait ScnetOps: Backend {
         weight
     }
 
+    /// Packs the weights of [`Self::same_conv`], `[rows, channels_in · taps]`.
+    fn pack_same(weight: FloatTensor<Self>, taps: [usize; 2], precision: Precision) -> FloatTensor<Self> {
+        let _ = taps;
+        Self::pack_layer(weight, precision)
+    }
+
     /// Packs the weights of one direction of an LSTM for this backend: `[4 · hidden, inputs]` for the input and
     /// `[4 · hidden, hidden]` for the state.
     fn pack_lstm(input: FloatTensor<Self>, state: FloatTensor<Self>, precision: Precision) -> FloatTensor<Self> {
