@@ -54,6 +54,7 @@ const MAX_KNOWN: usize = 10_000;
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
+#[expect(clippy::large_enum_variant, reason = "most changes are songs, and a box would be in every match")]
 pub enum Change {
     /// A song is new or changed.
     Song(SongView),

@@ -7,8 +7,8 @@ use crate::memory::{peaks_kib, print_peak};
 /// Set for the child process.
 const MEASURED: &str = "VOCALIZER_TEST_MEMORY";
 
-/// Parameters of htdemucs in f32: 168 MB.
-const WEIGHTS_KIB: u64 = 164_000;
+/// Parameters of htdemucs in f32: 168 MB, and 28 more for the transformed weights of its convolutions.
+const WEIGHTS_KIB: u64 = 192_000;
 
 #[test]
 fn htdemucs_takes_little_more_memory_than_its_weights_and_skip_connections() {
