@@ -140,7 +140,7 @@ async fn songs_of_the_version_before_keep_their_mp3s() {
     for undo in [
         "ALTER TABLE songs DROP COLUMN stems",
         "ALTER TABLE songs DROP COLUMN provenance",
-        "DELETE FROM store_migrations WHERE version = 4",
+        "DELETE FROM store_migrations WHERE version = 5",
     ] {
         sql(&database, undo);
     }

@@ -30,7 +30,10 @@ impl Line {
     }
 }
 
-/// Lines of a region, more than the tensors of most networks need: what is not used takes no memory.
+/// Lines of the first region: enough for small networks where address space is limited.
+const FIRST_REGION: usize = (64 << 20) / size_of::<Line>();
+
+/// Lines of further regions, more than the tensors of most networks need: what is not used takes no memory.
 const REGION: usize = (256 << 20) / size_of::<Line>();
 
 /// A part of a region.
@@ -110,7 +113,12 @@ impl Pool {
         if let Some(part) = self.regions.iter_mut().find_map(|region| region.take(lines)) {
             return part;
         }
-        let mut region = Region::new(if self.keepers > 0 { lines.max(REGION) } else { lines });
+        let least = match (self.keepers, self.regions.len()) {
+            (0, _) => 0,
+            (_, 0) => FIRST_REGION,
+            _ => REGION,
+        };
+        let mut region = Region::new(lines.max(least));
         let part = region.take(lines).expect("a region of this size");
         self.regions.push(region);
         part
@@ -238,7 +246,7 @@ mod tests {
     fn keepers_share_regions_and_the_last_one_empties_the_pool() {
         let mut pool = Pool { regions: Vec::new(), keepers: 2 };
         let [small, large] = [10, REGION + 1].map(|lines| pool.take(lines));
-        assert_eq!(pool.regions.iter().map(|region| region.lines).collect::<Vec<_>>(), [REGION, REGION + 1]);
+        assert_eq!(pool.regions.iter().map(|region| region.lines).collect::<Vec<_>>(), [FIRST_REGION, REGION + 1]);
         assert!(pool.put(&large).is_none() && pool.leave().is_empty(), "a keeper is left");
         assert_eq!(pool.leave().len(), 1, "the free region");
         let other = pool.take(5);
