@@ -17,6 +17,7 @@ export function view(secret) {
   let shared = null;
   let trouble = null;
   let playing = null;
+  let takes = null;
   let timer = null;
   let ended = false;
 
@@ -43,7 +44,8 @@ export function view(secret) {
 
   function start() {
     playing = player(shared.song, shared.mix);
-    inside.replaceChildren(playing.element, downloads(shared.song, playing));
+    takes = downloads(shared.song, playing);
+    inside.replaceChildren(playing.element, takes.element);
     playing.open();
   }
 
@@ -60,6 +62,7 @@ export function view(secret) {
     setText(lead, end ? t('shared-until', { end: date(end) }) : t('shared'));
     setText(status, song.status === 'SPLIT' ? '' : state(song));
     playing?.update();
+    takes?.update();
   }
 
   load();

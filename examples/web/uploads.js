@@ -133,7 +133,7 @@ function duplicate(upload, song) {
   upload.known = song;
   upload.retry.dataset.t = 'upload-again';
   setText(upload.retry, t('upload-again'));
-  fail(upload, t('upload-duplicate'), true);
+  fail(upload, t('error-duplicate'), true);
 }
 
 function fail(upload, why, again) {

@@ -220,6 +220,8 @@ def test_upload_rename_and_delete_by_keyboard(idle, visit):
     expect(page.get_by_role("heading", name="Day Train")).to_be_visible()
     expect(page.get_by_role("button", name="Rename")).to_be_focused()
     page.keyboard.press("Tab")
+    expect(page.get_by_role("button", name="Share")).to_be_focused()
+    page.keyboard.press("Tab")
     page.keyboard.press("Enter")
     expect(page.locator("#main")).to_be_focused()
     expect(page.locator(".song")).to_have_count(0)
