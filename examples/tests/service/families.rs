@@ -159,8 +159,9 @@ async fn further_stems_of_a_model_are_part_of_other() {
     let sum = |at: usize, channel: usize| others.iter().map(|stem| stem[at][channel]).sum::<f32>();
     let other: Vec<Frame> = (0..50_000).map(|at| [sum(at, 0), sum(at, 1)]).collect();
     for ((name, served), local) in STEMS.iter().zip(&stems).zip([read("drums"), read("bass"), other, read("vocals")]) {
+        // This quiet song is at 47 dB of its 16 bits.
         let db = snr_db(&local, &place.decode(served));
-        assert!(db > 60.0, "{name}: {db} dB");
+        assert!(db > 40.0, "{name}: {db} dB");
     }
 }
 

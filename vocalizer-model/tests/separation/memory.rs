@@ -18,7 +18,7 @@ fn htdemucs_takes_little_more_memory_than_its_weights_and_skip_connections() {
         println!("{loaded} KiB after loading, {separated} KiB after separating");
         // A second copy of the weights in half precision would be 82,000 KiB.
         assert!(loaded < WEIGHTS_KIB + 60_000, "{loaded} KiB after loading");
-        assert!(separated < WEIGHTS_KIB + 310_000, "{separated} KiB after separating");
+        assert!(separated < WEIGHTS_KIB + 330_000, "{separated} KiB after separating");
     }
 }
 
