@@ -15,7 +15,7 @@ pub(crate) struct AutoPrecision {
 impl AutoPrecision {
     /// Returns what it takes on the CPU of this machine.
     pub(crate) fn on_cpu() -> Self {
-        Self::with(gemm::Precision::Bf16.instructions(), gemm::Precision::Int16.instructions())
+        Self::with(gemm::Precision::Int16.instructions())
     }
 
     /// Returns what it takes on a GPU.
@@ -23,15 +23,12 @@ impl AutoPrecision {
         Self { precision: Precision::F32, reason: "f16 and bf16 are less exact".to_owned() }
     }
 
-    /// The rule for CPUs, by the names of their instructions for bf16 and for integers. Instructions that are slower than those for
-    /// f32 count as missing.
-    fn with(bf16: Option<&str>, integers: Option<&str>) -> Self {
-        let (precision, reason) = match (bf16, integers) {
-            // More exact than bf16, and not slower.
-            (_, Some(name)) => (Precision::Int16, name.to_uppercase()),
-            (_, None) => (Precision::F32, "no VNNI instructions".to_owned()),
-        };
-        Self { precision, reason }
+    /// The rule for CPUs, by the name of their instructions for integers. bf16 is less exact than int16 and, where it is fast, as fast.
+    fn with(integers: Option<&str>) -> Self {
+        match integers {
+            Some(name) => Self { precision: Precision::Int16, reason: name.to_uppercase() },
+            None => Self { precision: Precision::F32, reason: "no VNNI instructions".to_owned() },
+        }
     }
 }
 
@@ -53,15 +50,13 @@ mod tests {
 
     #[test]
     fn cpu_takes_int16_if_it_has_instructions_for_it() {
-        for (bf16, integers, precision, reason) in [
-            (None, None, Precision::F32, "no VNNI instructions"),
-            (None, Some("avx-vnni"), Precision::Int16, "AVX-VNNI"),
-            (None, Some("avx512-vnni"), Precision::Int16, "AVX512-VNNI"),
-            (Some("avx512-bf16"), Some("avx512-vnni"), Precision::Int16, "AVX512-VNNI"),
-            (Some("avx512-bf16"), None, Precision::F32, "no VNNI instructions"),
+        for (integers, precision, reason) in [
+            (None, Precision::F32, "no VNNI instructions"),
+            (Some("avx-vnni"), Precision::Int16, "AVX-VNNI"),
+            (Some("avx512-vnni"), Precision::Int16, "AVX512-VNNI"),
         ] {
             let expected = AutoPrecision { precision, reason: reason.to_owned() };
-            assert_eq!(AutoPrecision::with(bf16, integers), expected, "{bf16:?}, {integers:?}");
+            assert_eq!(AutoPrecision::with(integers), expected, "{integers:?}");
         }
     }
 

@@ -6,6 +6,8 @@
 //!
 //! Each line has the GFLOP/s in f32, then for bf16, int16 and int8 the speed relative to it and the signal to error ratio.
 
+mod noise;
+
 use std::time::Instant;
 
 use vocalizer_kernels::conv::{self, Axis, GluExtras};
@@ -14,25 +16,10 @@ use vocalizer_kernels::memory::Keeper;
 use vocalizer_kernels::transformer::{self, Linear};
 use vocalizer_kernels::{Extent, rms, roofline, rotary};
 
+use self::noise::Noise;
+
 /// Rounds per layer; the fastest counts.
 const ROUNDS: usize = 8;
-
-struct Noise(u32);
-
-impl Noise {
-    /// Returns a value of a distribution close to the normal one.
-    fn next(&mut self) -> f32 {
-        let uniform = |()| {
-            self.0 = self.0.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            (self.0 >> 8) as f32 / 16_777_216.0
-        };
-        [(); 12].map(uniform).iter().sum::<f32>() - 6.0
-    }
-
-    fn values(&mut self, count: usize) -> Vec<f32> {
-        (0..count).map(|_| self.next()).collect()
-    }
-}
 
 /// A matrix in each precision, and a bias.
 struct Layer {

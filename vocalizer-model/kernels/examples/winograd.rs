@@ -8,6 +8,8 @@
 //! Each line has the time directly and transformed, the speed relative to the direct one, and the signal to error ratio
 //! of both: on a signal that changes slowly over frames, and on white noise.
 
+mod noise;
+
 use std::time::Instant;
 
 use vocalizer_kernels::Extent;
@@ -15,37 +17,22 @@ use vocalizer_kernels::conv::{self, GluExtras};
 use vocalizer_kernels::gemm::{Precision, pack_as};
 use vocalizer_kernels::memory::Keeper;
 
+use self::noise::Noise;
+
 /// Rounds per layer; the fastest counts.
 const ROUNDS: usize = 12;
 
 /// Values of the output that are compared with f64.
 const COMPARED: usize = 2000;
 
-struct Noise(u32);
-
-impl Noise {
-    /// Returns a value of a distribution close to the normal one.
-    fn next(&mut self) -> f32 {
-        let uniform = |()| {
-            self.0 = self.0.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            (self.0 >> 8) as f32 / 16_777_216.0
-        };
-        [(); 12].map(uniform).iter().sum::<f32>() - 6.0
-    }
-
-    fn values(&mut self, count: usize) -> Vec<f32> {
-        (0..count).map(|_| self.next()).collect()
-    }
-
-    /// Returns values of which each resembles the one before it.
-    fn signal(&mut self, count: usize) -> Vec<f32> {
-        let mut last = 0.0;
-        let next = |_| {
-            last = 0.9 * last + 0.44 * self.next();
-            last
-        };
-        (0..count).map(next).collect()
-    }
+/// Returns values of which each resembles the one before it.
+fn signal(noise: &mut Noise, count: usize) -> Vec<f32> {
+    let mut last = 0.0;
+    let next = |_| {
+        last = 0.9 * last + 0.44 * noise.next();
+        last
+    };
+    (0..count).map(next).collect()
 }
 
 /// A GLU convolution of as many channels as its input has, without a bias.
@@ -122,7 +109,7 @@ fn main() {
     ] {
         let x = Extent { items: 1, channels, rows, frames };
         let layer = Layer::random(noise, x, tall);
-        let [signal, white] = [noise.signal(x.len()), noise.values(x.len())];
+        let [signal, white] = [signal(noise, x.len()), noise.values(x.len())];
         let mut out = vec![0.0; x.len()];
         let mut seconds = [f64::MAX; 2];
         // By turns, so that the machine's other work does not change the ratio.

@@ -23,7 +23,7 @@ mod groups;
 mod integers;
 mod precision;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use pulp::Simd;
 

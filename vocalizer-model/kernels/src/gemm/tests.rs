@@ -165,11 +165,11 @@ fn nearest(value: f32) -> f32 {
     ((f64::from(value) / step).round_ties_even() * step) as f32
 }
 
-struct Noise(u32);
+pub(crate) struct Noise(pub(crate) u32);
 
 impl Noise {
     /// Returns a value of a distribution close to the normal one.
-    fn normal(&mut self) -> f32 {
+    pub(crate) fn normal(&mut self) -> f32 {
         let uniform = |()| {
             self.0 = self.0.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
             (self.0 >> 8) as f32 / 16_777_216.0

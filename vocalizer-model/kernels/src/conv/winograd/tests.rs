@@ -5,16 +5,12 @@ use rayon::ThreadPoolBuilder;
 
 use super::*;
 use crate::conv::{self, conv_glu, same};
+use crate::gemm::tests::Noise;
 use crate::gemm::{Precision, pack_as};
 
-/// Returns values of a distribution close to the normal one.
 fn noise(seed: u32, count: usize) -> Vec<f32> {
-    let mut state = seed;
-    let mut uniform = |()| {
-        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        (state >> 8) as f32 / 16_777_216.0
-    };
-    (0..count).map(|_| [(); 12].map(&mut uniform).iter().sum::<f32>() - 6.0).collect()
+    let mut noise = Noise(seed);
+    (0..count).map(|_| noise.normal()).collect()
 }
 
 /// A convolution, with its weights in both formats.
@@ -143,7 +139,8 @@ fn loss_is_close_to_that_of_direct_sums() {
     let x = Extent { items: 1, channels: 96, rows: 5, frames: 70 };
     let mut case = Case::random(x, 8, 3);
     let (direct, made) = (case.decibels(&case.direct()), case.decibels(&case.transformed()));
-    assert!(direct > 130.0 && made > 125.0, "white noise: {direct:.1} dB and {made:.1} dB");
+    // Direct sums lose more with narrow vectors: 129 dB in plain code and with NEON, 134 with AVX-512.
+    assert!(direct > 128.0 && made > 125.0, "white noise: {direct:.1} dB and {made:.1} dB");
     // Values that change slowly over frames, as those of a network do.
     for row in case.values.chunks_exact_mut(x.frames) {
         row.iter_mut().fold(0.0, |before, value| {
@@ -152,7 +149,7 @@ fn loss_is_close_to_that_of_direct_sums() {
         });
     }
     let (direct, made) = (case.decibels(&case.direct()), case.decibels(&case.transformed()));
-    assert!(direct > 130.0 && made > 129.0, "signal: {direct:.1} dB and {made:.1} dB");
+    assert!(direct > 128.0 && made > 129.0, "signal: {direct:.1} dB and {made:.1} dB");
 }
 
 #[test]
