@@ -13,9 +13,6 @@ use crate::{Client, Error, Upload};
 /// Larger songs are uploaded in this way, if the server supports it.
 pub(crate) const THRESHOLD_BYTES: u64 = 8 * 1024 * 1024;
 
-/// The size of a part: below the usual limits of proxies, which may keep a whole part before they forward it.
-pub(crate) const PART_BYTES: u64 = 16 * 1024 * 1024;
-
 /// The header of the protocol's version.
 const VERSION: (&str, &str) = ("tus-resumable", "1.0.0");
 

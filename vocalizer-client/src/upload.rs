@@ -21,7 +21,9 @@ use vocalizer_api::id::SongId;
 
 use crate::Error;
 use crate::flow::{Blocks, ByteStream, Progress, ProgressStream, Slices, StallTimer};
-use crate::resumable::PART_BYTES;
+
+/// The size of a part of a resumable upload: below the usual limits of proxies, which may keep a whole part before they forward it.
+const PART_BYTES: u64 = 16 * 1024 * 1024;
 
 /// A song to upload: its title, and its bytes from a file, from memory or from a stream.
 ///

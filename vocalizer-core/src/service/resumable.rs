@@ -8,6 +8,7 @@ use bytes::Bytes;
 use time::OffsetDateTime;
 
 use super::interrupts::Running;
+use super::resumable_settings::ResumableSettings;
 use super::songs::SongService;
 use super::upload::SongUpload;
 use super::{ServiceError, Swept};
@@ -29,33 +30,6 @@ const FULL_RETRY_AFTER: Duration = Duration::from_secs(60);
 const BATCH: u32 = 200;
 
 const NO_UPLOAD: ServiceError = ServiceError::NotFound { what: "upload" };
-
-/// The bounds of resumable uploads.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ResumableSettings {
-    /// Most unfinished uploads of one user, or of one address without a login. Default: 16.
-    pub max_per_uploader: u32,
-    /// Most bytes of them, by their declared sizes. Default (`None`): four times the largest song file.
-    pub max_bytes_per_uploader: Option<u64>,
-    /// Most unfinished uploads of all users. Default: 1,000. With 0, there are no resumable uploads.
-    pub max_total: u32,
-    /// Most bytes of them, by their declared sizes. Default (`None`): 64 times the largest song file.
-    pub max_total_bytes: Option<u64>,
-    /// An upload is deleted when no bytes have been stored for this long. Default: one day.
-    pub expires_after: Duration,
-}
-
-impl Default for ResumableSettings {
-    fn default() -> Self {
-        Self {
-            max_per_uploader: 16,
-            max_bytes_per_uploader: None,
-            max_total: 1000,
-            max_total_bytes: None,
-            expires_after: Duration::from_secs(24 * 60 * 60),
-        }
-    }
-}
 
 /// A resumable upload that one caller continues. No other caller can meanwhile; a newer one in this process
 /// [interrupts](Self::interrupted) it.

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use super::renderings::RenderingSettings;
-use super::resumable::ResumableSettings;
+use super::resumable_settings::ResumableSettings;
 use crate::account::Viewer;
 use crate::limits::Limits;
 use crate::ports::ThrottleSettings;
