@@ -6,7 +6,7 @@ use reqwest::Method;
 use reqwest::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE};
 use tokio::time::sleep;
 use vocalizer_api::id::UploadId;
-use vocalizer_api::{ErrorCode, SongView, UploadData, UploadView};
+use vocalizer_api::{ApiError, ErrorCode, SongView, UploadData, UploadView};
 
 use crate::{Client, Error, Upload};
 
@@ -119,15 +119,13 @@ impl Client {
 
 /// Whether the server knows another state of the upload than the client.
 fn is_behind(error: &Error) -> bool {
-    match error {
-        Error::Api { errors, .. } => errors.iter().any(|error| match error.code {
-            ErrorCode::Conflict => error.field.is_none(),
-            ErrorCode::Timeout => true,
-            _ => false,
-        }),
+    let Error::Api { errors, .. } = error else { return false };
+    let is_behind = |error: &ApiError| match error.code {
+        ErrorCode::Conflict => error.field.is_none(),
+        ErrorCode::Timeout => true,
         _ => false,
-    }
-    || is_gone(error)
+    };
+    is_gone(error) || errors.iter().any(is_behind)
 }
 
 fn is_gone(error: &Error) -> bool {
