@@ -3,6 +3,7 @@ import { currentUser } from './account.js';
 import { ask, connectionLost, parseError, untilReachable } from './api.js';
 import { explain, h, icon, setText, toast } from './dom.js';
 import { limits } from './limits.js';
+import { forgetParts, isResumable, sendParts } from './resumable.js';
 import { putAndRefresh } from './songs.js';
 import { percent, size, t } from './text.js';
 
@@ -69,19 +70,14 @@ function next() {
 function begin(upload) {
   upload.state = 'going';
   upload.loaded = 0;
-  upload.sent = upload.title;
+  upload.sent = upload.place?.title ?? upload.title;
   upload.known = null;
-  const form = new FormData();
-  form.append('title', upload.title);
-  if (!upload.duplicate) form.append('duplicates', 'refuse');
-  form.append('file', upload.file, upload.file.name);
-  const request = new XMLHttpRequest();
-  upload.request = request;
-  request.upload.onprogress = (event) => {
-    upload.loaded = event.total ? event.loaded / event.total : 0;
+  const fields = { title: upload.title, ...(!upload.duplicate && { duplicates: 'refuse' }) };
+  const progress = (loaded, total) => {
+    upload.loaded = total ? loaded / total : 0;
     update(upload);
   };
-  request.onload = () => {
+  const answered = (request) => {
     if (request.status === 200) return done(upload, JSON.parse(request.responseText).data.song);
     const error = parseError(request.status, request.responseText);
     if (error.unreachable) return broken(upload);
@@ -90,6 +86,17 @@ function begin(upload) {
     // Offer a retry if it may succeed: temporary errors, or a rejected title, which the user can change.
     fail(upload, explain(error), error.status >= 500 || [403, 408, 429].includes(error.status) || error.errors.some(({ field }) => field === 'title'));
   };
+  if (isResumable(upload.file)) {
+    sendParts(upload, fields, { progress, answered, broken: () => broken(upload) });
+    return update(upload);
+  }
+  const form = new FormData();
+  for (const [name, value] of Object.entries(fields)) form.append(name, value);
+  form.append('file', upload.file, upload.file.name);
+  const request = new XMLHttpRequest();
+  upload.request = request;
+  request.upload.onprogress = (event) => progress(event.loaded, event.total);
+  request.onload = () => answered(request);
   request.onerror = () => broken(upload);
   request.open('POST', 'songs/upload');
   request.send(form);
@@ -169,6 +176,7 @@ function show(upload) {
     remove(upload);
     if (request) request.onerror = null;
     request?.abort();
+    forgetParts(upload);
   } }, icon('close'));
   upload.row = h('li', { class: 'upload' }, name, h('span', { class: 'dim' }, size(upload.file.size)), upload.retry, cancel, upload.bar, upload.note);
   list.append(upload.row);

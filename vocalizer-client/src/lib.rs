@@ -51,6 +51,7 @@ mod file;
 mod flow;
 mod identity;
 mod query;
+mod resumable;
 mod retry;
 mod save;
 mod service;

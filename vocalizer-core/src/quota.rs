@@ -186,6 +186,18 @@ pub enum Exceeded {
         /// When this song may be uploaded.
         retry_after: Duration,
     },
+    /// The number of unfinished uploads is at its limit.
+    #[error("too many unfinished uploads: at most {max_uploads}; finish or delete one to begin another")]
+    Unfinished {
+        /// The limit.
+        max_uploads: u64,
+    },
+    /// The declared bytes of unfinished uploads would exceed their limit.
+    #[error("unfinished uploads too large: at most {max_bytes} bytes in total; finish or delete one to begin another")]
+    UnfinishedBytes {
+        /// The limit.
+        max_bytes: u64,
+    },
     /// The rate limit of uploads is reached.
     #[error("rate limit reached: at most {max_uploads} uploads per minute; try again later")]
     Uploads {
@@ -212,7 +224,11 @@ impl Exceeded {
     pub const fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Audio { retry_after, .. } | Self::Uploads { retry_after, .. } => Some(*retry_after),
-            Self::Songs { .. } | Self::Bytes { .. } | Self::TooLong { .. } => None,
+            Self::Songs { .. }
+            | Self::Bytes { .. }
+            | Self::TooLong { .. }
+            | Self::Unfinished { .. }
+            | Self::UnfinishedBytes { .. } => None,
         }
     }
 }
@@ -290,7 +306,7 @@ impl Quota {
     }
 
     /// Checks that one more song fits the totals.
-    fn fits(&self, usage: Usage, weight: Weight) -> Result<(), Exceeded> {
+    pub(crate) fn fits(&self, usage: Usage, weight: Weight) -> Result<(), Exceeded> {
         if let Some(max_songs) = self.max_songs.filter(|&max_songs| usage.songs >= max_songs) {
             return Err(Exceeded::Songs { max_songs });
         }

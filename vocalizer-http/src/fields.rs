@@ -36,8 +36,13 @@ pub(crate) struct Whole {
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Input {
     Nothing,
-    Form { required: &'static [&'static Field], optional: &'static [&'static Field] },
+    Form {
+        required: &'static [&'static Field],
+        optional: &'static [&'static Field],
+    },
     Upload,
+    /// The next bytes of a resumable upload.
+    Piece,
     Tar,
 }
 

@@ -132,6 +132,8 @@ pub(crate) struct Metrics {
     connections: Gauge,
     renderings: Family<Label, Gauge>,
     rendition_bytes: Gauge,
+    unfinished_uploads: Gauge,
+    unfinished_bytes: Gauge,
 }
 
 impl Metrics {
@@ -160,6 +162,10 @@ impl Metrics {
         registry.register("renderings", "Renderings by state: running or waiting", renderings.clone());
         let help = "Bytes of cached renditions and of mixes being downloaded";
         registry.register_with_unit("rendition", help, Unit::Bytes, rendition_bytes.clone());
+        let (unfinished_uploads, unfinished_bytes) = (Gauge::default(), Gauge::default());
+        registry.register("unfinished_uploads", "Unfinished resumable uploads", unfinished_uploads.clone());
+        let help = "Declared bytes of unfinished resumable uploads";
+        registry.register_with_unit("unfinished_upload", help, Unit::Bytes, unfinished_bytes.clone());
         Self {
             registry,
             requests,
@@ -173,6 +179,8 @@ impl Metrics {
             connections,
             renderings,
             rendition_bytes,
+            unfinished_uploads,
+            unfinished_bytes,
         }
     }
 
@@ -205,6 +213,9 @@ impl Metrics {
             self.renderings.get_or_create(&[("state", state)]).set(gauge(count as u64));
         }
         self.rendition_bytes.set(gauge(bytes));
+        let unfinished = songs.unfinished_uploads().await?;
+        self.unfinished_uploads.set(gauge(unfinished.uploads));
+        self.unfinished_bytes.set(gauge(unfinished.bytes));
         Ok(())
     }
 

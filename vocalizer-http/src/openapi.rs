@@ -7,7 +7,7 @@ use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 use vocalizer_core::api::{
     ApiError, JobData, LimitsData, NewShareData, NewTokenData, PeaksData, SharedData, SharesData, SongData, SongView,
-    SongsData, TokensData, UserData, WantedData,
+    SongsData, TokensData, UploadData, UserData, WantedData,
 };
 use vocalizer_core::part::Part;
 
@@ -21,7 +21,7 @@ pub fn document() -> Value {
     for route in ROUTES {
         let operations = paths.entry(route.path).or_default();
         operations.insert(route.method.as_str().to_lowercase(), operation(route, false));
-        if matches!(route.operation, Operation::Part) {
+        if matches!(route.operation, Operation::Part | Operation::GetUpload) {
             operations.insert("head".to_owned(), operation(route, true));
         }
     }
@@ -60,6 +60,7 @@ fn schemas() -> Map<String, Value> {
     add::<SongView>(&mut generator);
     add::<SongData>(&mut generator);
     add::<SongsData>(&mut generator);
+    add::<UploadData>(&mut generator);
     add::<UserData>(&mut generator);
     add::<TokensData>(&mut generator);
     add::<NewTokenData>(&mut generator);
@@ -110,7 +111,7 @@ fn tag(route: &Route) -> &'static str {
 
 fn parameters(route: &Route) -> Vec<Value> {
     let mut parameters = Vec::new();
-    for name in ["song_id", "token_id", "share_id", "file", "part", "hash", "lease"] {
+    for name in ["song_id", "token_id", "share_id", "upload_id", "file", "part", "hash", "lease"] {
         if route.path.contains(&format!("{{{name}}}")) {
             let schema = match name {
                 "file" => json!({"type": "string", "examples": ["vocals.mp3", "accompaniment.flac", "stems.zip"]}),
@@ -128,9 +129,22 @@ fn parameters(route: &Route) -> Vec<Value> {
         Operation::Part | Operation::Source => &["Range", "If-Range", "If-None-Match"],
         Operation::Events => &["Last-Event-ID"],
         Operation::Upload => &["Idempotency-Key"],
+        Operation::CreateUpload => &["Upload-Metadata", "Idempotency-Key"],
         _ => &[],
     };
     parameters.extend(headers.iter().map(|name| json!({"name": name, "in": "header", "schema": {"type": "string"}})));
+    let numbers: &[_] = match route.operation {
+        Operation::CreateUpload => &["Upload-Length"],
+        Operation::AppendUpload => &["Upload-Offset"],
+        _ => &[],
+    };
+    let number = json!({"type": "integer", "minimum": 0});
+    parameters
+        .extend(numbers.iter().map(|name| json!({"name": name, "in": "header", "required": true, "schema": number})));
+    if matches!(route.operation, Operation::CreateUpload | Operation::AppendUpload | Operation::TerminateUpload) {
+        let version = json!({"const": "1.0.0"});
+        parameters.push(json!({"name": "Tus-Resumable", "in": "header", "required": true, "schema": version}));
+    }
     parameters
 }
 
@@ -160,6 +174,10 @@ fn request_body(input: Input) -> Option<Value> {
                     "description": "With refuse, a file that the user has uploaded before gives 409 with code duplicate and song_id"},
             },
         }}}),
+        Input::Piece => {
+            let schema = json!({"type": "string", "format": "binary"});
+            return Some(json!({"content": {"application/offset+octet-stream": {"schema": schema}}}));
+        }
         Input::Tar => json!({"application/octet-stream": {"schema": {
             "type": "string",
             "format": "binary",
@@ -174,7 +192,7 @@ fn responses(route: &Route, head: bool) -> Map<String, Value> {
     let mut responses = Map::new();
     for (status, description) in successes(route) {
         let mut response = json!({"description": description});
-        if let (false, Some(content)) = (head, content(route.output)) {
+        if let (false, Some(content)) = (head || status == 204, content(route.output)) {
             response["content"] = content;
         }
         responses.insert(status.to_string(), response);
@@ -207,6 +225,11 @@ fn successes(route: &Route) -> Vec<(u16, &'static str)> {
             vec![(200, "The whole file"), (206, "The requested byte range")]
         }
         Operation::Ready => vec![(200, "Ready")],
+        Operation::CreateUpload => vec![(201, "Created: Location has its address")],
+        Operation::AppendUpload => {
+            vec![(200, "Stored, for a client that accepts application/json"), (204, "Stored")]
+        }
+        Operation::UploadOptions | Operation::TerminateUpload => vec![(204, "Success")],
         _ => vec![(200, "Success")],
     }
 }
@@ -221,6 +244,7 @@ fn content(output: Output) -> Option<Value> {
         Output::Nothing => {
             json!({"application/json": {"schema": envelope(&json!({"const": true}), &json!({"type": "null"}))}})
         }
+        Output::Empty => return None,
         Output::Bytes => json!({"application/octet-stream": binary}),
         Output::Audio => {
             let types =
@@ -264,6 +288,7 @@ fn describe(status: u16) -> &'static str {
         408 => "Request timeout: the body arrived too slowly",
         409 => "Conflict with the current state, or not ready yet: then with Retry-After",
         410 => "The song was deleted",
+        412 => "Another version of the tus protocol",
         413 => "Request larger than allowed",
         415 => "Unsupported content type",
         416 => "The range starts after the end of the file",

@@ -8,7 +8,7 @@ use matchit::Router;
 use crate::app::App;
 use crate::fields::{self, Field, Input};
 use crate::handlers::{
-    Answer, auth, events, jobs, list_events, operations, parts, results, shares, songs, upload, work,
+    Answer, auth, events, jobs, list_events, operations, parts, results, resumable, shares, songs, upload, work,
 };
 use crate::request::Request;
 
@@ -36,6 +36,8 @@ pub(crate) enum Output {
     Data(&'static str),
     /// An envelope without data.
     Nothing,
+    /// No body.
+    Empty,
     /// Binary data.
     Bytes,
     Audio,
@@ -150,6 +152,23 @@ routes! {
     Upload "upload" upload::upload,
         POST "/songs/upload" Anyone Input::Upload => Output::Data("SongData"), [] [400, 408, 409, 413, 415, 422, 429, 507]
         "Uploads a song and queues it for splitting";
+    UploadOptions "upload_options" resumable::options,
+        OPTIONS "/songs/uploads" Public Input::Nothing => Output::Empty, [] []
+        "Tells the versions and extensions of the tus protocol for resumable uploads";
+    CreateUpload "create_upload" resumable::create,
+        POST "/songs/uploads" Anyone Input::Piece => Output::Data("UploadData"), []
+        [404, 408, 409, 410, 412, 413, 415, 422, 429, 507]
+        "Begins a resumable upload (tus 1.0.0), optionally with its first bytes";
+    GetUpload "get_upload" resumable::get,
+        GET "/songs/uploads/{upload_id}" Anyone Input::Nothing => Output::Data("UploadData"), [] [404, 412]
+        "Returns the state of a resumable upload; HEAD returns the offset to continue from";
+    AppendUpload "append_upload" resumable::append,
+        PATCH "/songs/uploads/{upload_id}" Anyone Input::Piece => Output::Data("UploadData"), []
+        [404, 408, 409, 410, 412, 413, 415, 422, 429, 507]
+        "Continues a resumable upload; with the last bytes, it becomes a song";
+    TerminateUpload "terminate_upload" resumable::terminate,
+        DELETE "/songs/uploads/{upload_id}" Anyone Input::Nothing => Output::Empty, [] [404, 412]
+        "Deletes a resumable upload and its bytes; the song of a finished one stays";
     GetSong "get_song" songs::get,
         GET "/songs/{song_id}" Reader Input::Nothing => Output::Data("SongData"), [DETAILS] [404, 429]
         "Returns a song with its status and progress";

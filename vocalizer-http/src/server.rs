@@ -29,6 +29,7 @@ use crate::app::App;
 use crate::body::{Body, Incoming, RequestBody, full, in_span};
 use crate::caps::{Connections, LongResponses};
 use crate::failure::Failure;
+use crate::handlers::resumable;
 use crate::metrics::{self, Metrics};
 pub use crate::metrics::{Metric, MoreMetrics};
 use crate::page::{Page, PageFile};
@@ -265,6 +266,7 @@ async fn respond(app: Arc<App>, routes: &Routes, peer: IpAddr, request: http::Re
     };
     let is_shared = matches!(&found, Found::Route(Route { access: Access::Reader | Access::Share, .. }, _))
         && share::shown(request.headers()).is_some();
+    let is_resumable = path.strip_prefix(resumable::PATH).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
     let span = tracing::info_span!("request", %id, %method, operation);
     let answered = AssertUnwindSafe(answer(&app, found, peer, request)).catch_unwind();
     let mut response = match answered.instrument(span.clone()).await {
@@ -290,6 +292,9 @@ async fn respond(app: Arc<App>, routes: &Routes, peer: IpAddr, request: http::Re
     headers.entry(header::REFERRER_POLICY).or_insert(HeaderValue::from_static("no-referrer"));
     if is_shared {
         headers.insert(ROBOTS, HeaderValue::from_static("noindex"));
+    }
+    if is_resumable {
+        headers.insert(resumable::RESUMABLE, resumable::VERSION);
     }
     if let Ok(id) = HeaderValue::try_from(id) {
         headers.insert(REQUEST_ID, id);

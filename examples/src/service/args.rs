@@ -2,6 +2,7 @@
 
 mod admin;
 mod policy;
+pub(crate) mod resumable;
 #[cfg(any(feature = "separate", feature = "cluster"))]
 mod worker;
 
@@ -15,6 +16,7 @@ use vocalizer_http::settings::Caps;
 
 pub use self::admin::{Admin, AdminCommand, InviteArgs};
 pub use self::policy::{PolicyArgs, RegistrationArg};
+pub use self::resumable::ResumableArgs;
 #[cfg(any(feature = "separate", feature = "cluster"))]
 pub use self::worker::{ComputeArgs, WorkerArgs};
 use super::addresses::QueueKind;
@@ -40,6 +42,9 @@ pub struct ServeArgs {
     /// Concurrency limits.
     #[command(flatten)]
     pub caps: CapsArgs,
+    /// Resumable uploads.
+    #[command(flatten)]
+    pub resumable: ResumableArgs,
     /// Rendering.
     #[command(flatten)]
     pub renderings: RenderingArgs,

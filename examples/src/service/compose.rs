@@ -74,6 +74,7 @@ pub async fn compose_with(config: &Config, data: &DataDir, tuning: Tuning) -> Re
             limits: config.limits,
             min_free_bytes: config.min_free_bytes,
             renderings: config.renderings,
+            resumable: config.resumable,
             uploads: UploadPolicy {
                 anonymous: config.policy.anonymous_uploads,
                 per_user: config.policy.per_user,

@@ -10,12 +10,12 @@ use etcetera::BaseStrategy as _;
 use ipnet::IpNet;
 use vocalizer_core::limits::Limits;
 use vocalizer_core::secret::Secret;
-use vocalizer_core::service::RenderingSettings;
+use vocalizer_core::service::{RenderingSettings, ResumableSettings};
 use vocalizer_http::settings::{AllowedHosts, Caps};
 
 use super::adapters::{check_broker, check_bucket};
 use super::addresses::{Blobs, Broker, Database};
-use super::args::{BrokerArgs, CapsArgs, RenderingArgs, ServeArgs, StorageArgs};
+use super::args::{BrokerArgs, CapsArgs, RenderingArgs, ServeArgs, StorageArgs, resumable};
 use super::error::{ConfigError, invalid, text_or_file};
 use super::policy::Policy;
 
@@ -66,6 +66,8 @@ pub struct Config {
     pub caps: Caps,
     /// Rendering and caching of other formats, mixes and peaks.
     pub renderings: RenderingSettings,
+    /// Bounds of resumable uploads.
+    pub resumable: ResumableSettings,
     /// The grace period for open work at shutdown.
     pub shutdown_grace: Duration,
 }
@@ -111,6 +113,7 @@ impl Config {
             secure_cookies: args.network.secure_cookies,
             caps: caps(&args.caps),
             renderings: renderings(&args.renderings, args.room.renditions_max_bytes),
+            resumable: args.resumable.into(),
             shutdown_grace: Duration::from_secs(args.advanced.shutdown_grace_s),
         })
     }
@@ -279,6 +282,7 @@ impl fmt::Display for Config {
         writeln!(f, "OPEN_UPLOAD_RESULT={}", self.open_upload_result)?;
         writeln!(f, "MAX_UPLOAD_BYTES={}", self.limits.max_upload_bytes)?;
         writeln!(f, "MAX_SHARES={}", self.limits.max_shares)?;
+        resumable::show(f, &self.resumable)?;
         match self.min_free_bytes {
             None => writeln!(f, "MIN_FREE_BYTES=(1 GiB, or 5 % of the disk)")?,
             Some(bytes) => writeln!(f, "MIN_FREE_BYTES={bytes}")?,

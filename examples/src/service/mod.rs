@@ -26,7 +26,7 @@ pub use addresses::{Blobs, Broker, Database, QueueKind};
 pub(crate) use admin::admin;
 pub use args::{
     Admin, AdminCommand, AdvancedArgs, BrokerArgs, CapsArgs, InviteArgs, LogFormat, NetworkArgs, PolicyArgs,
-    RegistrationArg, RenderingArgs, RoomArgs, ServeArgs, StorageArgs,
+    RegistrationArg, RenderingArgs, ResumableArgs, RoomArgs, ServeArgs, StorageArgs,
 };
 #[cfg(any(feature = "separate", feature = "cluster"))]
 pub use args::{ComputeArgs, WorkerArgs};

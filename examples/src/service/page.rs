@@ -29,6 +29,7 @@ pub(super) const FILES: &[PageFile] = files! {
     "limits.js" "text/javascript; charset=utf-8";
     "list.js" "text/javascript; charset=utf-8";
     "player.js" "text/javascript; charset=utf-8";
+    "resumable.js" "text/javascript; charset=utf-8";
     "share.js" "text/javascript; charset=utf-8";
     "shared.js" "text/javascript; charset=utf-8";
     "song.js" "text/javascript; charset=utf-8";

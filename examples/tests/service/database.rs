@@ -241,6 +241,7 @@ fn second_server_on_same_database_or_blobs_is_rejected() {
         secure_cookies: false,
         caps: vocalizer_http::settings::Caps::default(),
         renderings: vocalizer_core::service::RenderingSettings::default(),
+        resumable: vocalizer_core::service::ResumableSettings::default(),
         shutdown_grace: std::time::Duration::from_secs(1),
     };
     let first = DataDir::open(&config("a", "a/x.db", "a/blobs")).unwrap();

@@ -9,13 +9,14 @@ use std::time::Duration;
 use async_trait::async_trait;
 use time::OffsetDateTime;
 use vocalizer_core::account::{SessionDigest, ShareId, ShareLink};
+use vocalizer_core::api::id::UploadId;
 use vocalizer_core::dedupe::Advance;
 use vocalizer_core::part::Stem;
 use vocalizer_core::ports::{
     AudioError, Backend, BackendError, Blob, BlobError, BlobKey, BlobStore, BlobWriter, Charge, DeadLetter, Depth,
-    DurableLeases, Expiry, GivenUp, Job, JobQueue, JobState, Lease, LocalRead, MadeBlob, Pending, Progress, QueueError,
-    Removed, RepositoryError, Separator, ShareRepository, SongCounts, SongFilter, SongRepository, Space, StemSet,
-    Wanted,
+    DurableLeases, Expiry, GivenUp, Job, JobQueue, JobState, Lease, LocalRead, MadeBlob, PartialUpload, Pending,
+    Progress, QueueError, Removed, RepositoryError, Separator, ShareRepository, SongCounts, SongFilter, SongRepository,
+    Space, StemSet, UploadBounds, UploadRepository, UploadTotals, Wanted,
 };
 use vocalizer_core::quota::{Quota, Uploader};
 use vocalizer_core::song::{FailureReason, Song, SongHash, SongId, StatusKind, Title};
@@ -49,7 +50,7 @@ impl Killer {
             BlobKey::Source(_) => self.reached("after the blob is written").await,
             // One of the four stems is stored by then.
             BlobKey::Stem(..) | BlobKey::Lossless(..) => self.reached("in mid-result").await,
-            BlobKey::Rendition(..) | BlobKey::Peaks(..) => {}
+            BlobKey::Rendition(..) | BlobKey::Peaks(..) | BlobKey::Piece(..) => {}
         }
     }
 
@@ -223,6 +224,45 @@ impl ShareRepository for Killing<Arc<dyn SongRepository>> {
     }
     async fn forget_expired_shares(&self, now: OffsetDateTime) -> Result<u64, RepositoryError> {
         self.inner.forget_expired_shares(now).await
+    }
+}
+
+#[async_trait]
+impl UploadRepository for Killing<Arc<dyn SongRepository>> {
+    async fn create_upload(
+        &self,
+        upload: &PartialUpload,
+        uploader: &Uploader,
+        bounds: &UploadBounds,
+    ) -> Result<bool, RepositoryError> {
+        self.inner.create_upload(upload, uploader, bounds).await
+    }
+    async fn find_upload(&self, id: UploadId) -> Result<Option<PartialUpload>, RepositoryError> {
+        self.inner.find_upload(id).await
+    }
+    async fn advance_upload(
+        &self,
+        id: UploadId,
+        from: u64,
+        to: u64,
+        expires_at: OffsetDateTime,
+    ) -> Result<bool, RepositoryError> {
+        self.inner.advance_upload(id, from, to, expires_at).await
+    }
+    async fn finish_upload(&self, id: UploadId, song: SongId) -> Result<(), RepositoryError> {
+        self.inner.finish_upload(id, song).await
+    }
+    async fn remove_upload(&self, id: UploadId) -> Result<bool, RepositoryError> {
+        self.inner.remove_upload(id).await
+    }
+    async fn expired_uploads(&self, now: OffsetDateTime, limit: u32) -> Result<Vec<UploadId>, RepositoryError> {
+        self.inner.expired_uploads(now, limit).await
+    }
+    async fn uploads(&self) -> Result<Vec<UploadId>, RepositoryError> {
+        self.inner.uploads().await
+    }
+    async fn unfinished_uploads(&self) -> Result<UploadTotals, RepositoryError> {
+        self.inner.unfinished_uploads().await
     }
 }
 

@@ -38,6 +38,8 @@ mod renditions;
 mod repeating;
 mod request_ids;
 mod results;
+mod resumable;
+mod resuming;
 mod retention;
 mod server;
 mod sessions;

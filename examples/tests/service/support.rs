@@ -18,7 +18,7 @@ use vocalizer::service::{Blobs, Config, DataDir, Database, Policy, Tuning, compo
 use vocalizer_core::limits::Limits;
 use vocalizer_core::ports::{AudioError, Blob, Progress, Separator, StemSet, Stems, ThrottleSettings};
 use vocalizer_core::secret::Secret;
-use vocalizer_core::service::{AccountService, AccountSettings, RenderingSettings, SongService};
+use vocalizer_core::service::{AccountService, AccountSettings, RenderingSettings, ResumableSettings, SongService};
 use vocalizer_core::worker::{Worker, WorkerSettings};
 use vocalizer_http::settings::{AllowedHosts, Caps, Timeouts};
 use vocalizer_model::audio::{AudioFormat, Bitrate, StemWriter};
@@ -56,6 +56,7 @@ pub(crate) struct Settings {
     pub(crate) adopt_blobs: bool,
     pub(crate) caps: Caps,
     pub(crate) renderings: RenderingSettings,
+    pub(crate) resumable: ResumableSettings,
     /// Whether the server sweeps, and relays what could not be published at once. Most tests call the sweep themselves.
     pub(crate) background: bool,
 }
@@ -78,6 +79,7 @@ impl Default for Settings {
             adopt_blobs: false,
             caps: Caps::default(),
             renderings: RenderingSettings::default(),
+            resumable: ResumableSettings::default(),
             background: false,
         }
     }
@@ -132,6 +134,7 @@ impl Service {
             secure_cookies: false,
             caps: settings.caps,
             renderings: settings.renderings,
+            resumable: settings.resumable,
             shutdown_grace: Duration::from_secs(1),
         };
         let data = DataDir::open(&config).unwrap();

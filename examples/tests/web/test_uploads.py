@@ -217,6 +217,43 @@ def test_upload_restarts_when_the_server_is_back(idle, visit):
     assert known(idle) == ["first-light"]
 
 
+def test_large_upload_continues_where_the_server_is(idle, visit):
+    page = visit(idle)
+    offsets = []
+    page.on("request", lambda request: request.method == "PATCH" and offsets.append(int(request.headers["upload-offset"])))
+    # A WAV file of two parts and some pieces.
+    head, samples = tone(440, 0.1)[:44], bytes(range(256)) * (26 * 4096)
+    sizes = {4: 36 + len(samples), 40: len(samples)}
+    for at, size in sizes.items():
+        head = head[:at] + size.to_bytes(4, "little") + head[at + 4:]
+    throttle(page, 4_000_000)
+    choose(page, {**SONG, "buffer": head + samples})
+    note = uploading(page, "Night Train").locator(".note")
+    # The server has the first part and a piece of the second.
+    expect(note).to_have_text(re.compile(r"^9\d% uploaded$"), timeout=60_000)
+    idle.process.kill()
+    idle.stop()
+    expect(note).to_have_text("Connection lost. The upload restarts when the server is back.")
+    assert offsets == [0, 16 * 1024 * 1024]
+    throttle(page, -1)
+    idle.start()
+    expect(row(page, "Night Train")).to_be_visible(timeout=60_000)
+    assert len(offsets) == 3 and offsets[2] >= 16 * 1024 * 1024, offsets
+    [song] = idle.ask("GET", "/songs/")["songs"]
+    assert idle.bytes(f"/songs/{song['id']}/song.mp3") == head + samples
+
+
+def test_cancelled_large_upload_is_deleted(idle, visit):
+    page = visit(idle)
+    throttle(page, 1_000_000)
+    choose(page, {**SONG, "buffer": tone(440, 0.1) + bytes(10_000_000)})
+    partly_sent(page, "Night Train")
+    with page.expect_request(lambda request: request.method == "DELETE" and "/songs/uploads/" in request.url):
+        uploading(page).get_by_role("button", name="Cancel").click()
+    expect(uploading(page)).to_have_count(0)
+    assert known(idle) == []
+
+
 def test_reload_warns_and_then_reports_interrupted_uploads(idle, visit):
     page = visit(idle)
     asked = []

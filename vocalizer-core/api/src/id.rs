@@ -1,4 +1,4 @@
-//! Identifiers of songs, users, API tokens, share links and leases.
+//! Identifiers of songs, users, API tokens, share links, resumable uploads and leases.
 
 /// Defines a random, opaque identifier type that cannot be confused with another one.
 ///
@@ -106,4 +106,11 @@ opaque_id!(
     LeaseId,
     ParseLeaseIdError,
     "lease"
+);
+
+opaque_id!(
+    /// The ID of a resumable upload. Anyone who knows the ID of an anonymous upload can continue it.
+    UploadId,
+    ParseUploadIdError,
+    "upload"
 );

@@ -54,8 +54,9 @@ macro_rules! queue_conformance {
     };
 }
 
-/// Generates the tests for [`SongRepository`](vocalizer_core::ports::SongRepository) and
-/// [`ShareRepository`](vocalizer_core::ports::ShareRepository). Takes a test attribute and an expression that creates a new [`SongsPlace`](crate::songs::SongsPlace).
+/// Generates the tests for [`SongRepository`](vocalizer_core::ports::SongRepository),
+/// [`ShareRepository`](vocalizer_core::ports::ShareRepository) and
+/// [`UploadRepository`](vocalizer_core::ports::UploadRepository). Takes a test attribute and an expression that creates a new [`SongsPlace`](crate::songs::SongsPlace).
 #[macro_export]
 macro_rules! songs_conformance {
     (#[$test:meta] $place:expr) => {
@@ -122,6 +123,14 @@ macro_rules! songs_conformance {
             revoked_share_is_not_found
             removed_song_has_no_shares
             expired_shares_are_deleted
+            created_upload_is_found_unchanged
+            upload_advances_only_from_its_offset
+            finished_upload_does_not_count
+            unfinished_uploads_are_bounded
+            concurrent_uploads_do_not_exceed_bounds
+            upload_counts_towards_quota
+            upload_is_removed_once
+            expired_uploads_are_listed_oldest_first
         }
     };
 }

@@ -8,6 +8,7 @@ mod clock;
 mod idle_queue;
 mod passwords;
 mod songs;
+mod uploads;
 
 pub use accounts::MemoryAccounts;
 pub use blobs::MemoryBlobs;

@@ -10,7 +10,8 @@ use time::OffsetDateTime;
 use crate::account::{SessionDigest, ShareId, ShareLink};
 use crate::dedupe::{Advance, UploadPlan, on_upload};
 use crate::ports::{
-    Charge, Cursor, Expiry, Pending, Removed, RepositoryError, ShareRepository, SongCounts, SongFilter, SongRepository,
+    Charge, Cursor, Expiry, PartialUpload, Pending, Removed, RepositoryError, ShareRepository, SongCounts, SongFilter,
+    SongRepository,
 };
 use crate::quota::{Quota, Uploader, Usage};
 use crate::song::{IllegalTransition, Song, SongHash, SongId, StatusKind, Title};
@@ -20,9 +21,10 @@ use crate::song::{IllegalTransition, Song, SongHash, SongId, StatusKind, Title};
 pub struct MemorySongs(Mutex<State>);
 
 #[derive(Debug, Default)]
-struct State {
+pub(super) struct State {
     songs: Vec<Song>,
     shares: Vec<ShareLink>,
+    pub(super) uploads: Vec<PartialUpload>,
     outbox: Vec<Pending>,
     /// When the claims on outbox entries expire, by number.
     claims: HashMap<i64, OffsetDateTime>,
@@ -62,7 +64,7 @@ impl State {
         }
     }
 
-    fn usage(&self, uploader: &Uploader) -> Usage {
+    pub(super) fn usage(&self, uploader: &Uploader) -> Usage {
         let counted = self.extras.values().filter(|extra| extra.uploader == Some(*uploader));
         let (songs, bytes) = counted.fold((0, 0), |(songs, bytes), extra| (songs + 1, bytes + extra.size_bytes));
         let (uploads_until_us, audio_until_us) = self.buckets.get(uploader).copied().unwrap_or_default();
@@ -87,7 +89,7 @@ fn corrupt(error: IllegalTransition) -> RepositoryError {
 }
 
 impl MemorySongs {
-    fn state(&self) -> MutexGuard<'_, State> {
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use time::OffsetDateTime;
 
-use super::{RepositoryError, ShareRepository, Space};
+use super::{RepositoryError, ShareRepository, Space, UploadRepository};
 use crate::account::Viewer;
 use crate::dedupe::Advance;
 use crate::quota::{Quota, Uploader, Weight};
@@ -158,7 +158,7 @@ pub type SongCounts = [u64; StatusKind::ALL.len()];
 /// # }
 /// ```
 #[async_trait]
-pub trait SongRepository: ShareRepository {
+pub trait SongRepository: ShareRepository + UploadRepository {
     /// Stores a new song whose bytes are durably stored, and plans its processing.
     ///
     /// In one step: [`on_upload`](crate::dedupe::on_upload) decides by the songs with the same hash, the song goes

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use super::ServiceError;
 use super::background_state::BackgroundState;
 use super::change_notifier::{ChangeNotifier, Changed};
+use super::interrupts::Interrupts;
 use super::known_shares::KnownShares;
 use super::relay_state::RelayState;
 use super::renderings::Renderings;
@@ -89,6 +90,7 @@ struct Inner {
     changes: ChangeNotifier,
     background: BackgroundState,
     known_shares: KnownShares,
+    interrupts: Interrupts,
 }
 
 /// Which songs to list, and how many.
@@ -119,7 +121,9 @@ impl SongService {
         let renderings = Renderings::new(&settings.renderings, &ports.clock);
         let (relaying, changes) = (RelayState::default(), ChangeNotifier::new());
         let (background, known_shares) = (BackgroundState::default(), KnownShares::default());
-        Self { inner: Arc::new(Inner { ports, settings, relaying, renderings, changes, background, known_shares }) }
+        let interrupts = Interrupts::default();
+        let inner = Inner { ports, settings, relaying, renderings, changes, background, known_shares, interrupts };
+        Self { inner: Arc::new(inner) }
     }
 
     pub(super) fn ports(&self) -> &SongPorts {
@@ -140,6 +144,10 @@ impl SongService {
 
     pub(super) fn known_shares(&self) -> &KnownShares {
         &self.inner.known_shares
+    }
+
+    pub(super) fn interrupts(&self) -> &Interrupts {
+        &self.inner.interrupts
     }
 
     pub(super) fn changes(&self) -> &ChangeNotifier {
@@ -187,12 +195,18 @@ impl SongService {
 
     /// Checks that the disks have room for uploads and renditions. Everything else may use the reserve.
     pub(super) async fn check_room(&self) -> Result<(), ServiceError> {
+        self.check_room_for(0).await
+    }
+
+    /// Checks that so many bytes fit on the disk of the blobs without using the reserve.
+    pub(super) async fn check_room_for(&self, size_bytes: u64) -> Result<(), ServiceError> {
         let SongPorts { blobs, songs, .. } = self.ports();
-        for (what, space) in [("blobs", blobs.space().await?), ("database", songs.space().await?)] {
+        let disks = [("blobs", blobs.space().await?, size_bytes), ("database", songs.space().await?, 0)];
+        for (what, space, size_bytes) in disks {
             let Some(Space { free_bytes, total_bytes }) = space else { continue };
             let reserve_bytes = self.settings().min_free_bytes.unwrap_or(MIN_FREE_BYTES.min(total_bytes / 20));
-            if free_bytes < reserve_bytes {
-                tracing::warn!(what, free_bytes, reserve_bytes, "request rejected: low disk space");
+            if free_bytes < reserve_bytes.saturating_add(size_bytes) {
+                tracing::warn!(what, free_bytes, reserve_bytes, size_bytes, "request rejected: low disk space");
                 return Err(ServiceError::Full);
             }
         }

@@ -9,7 +9,7 @@ use super::song_settings::SongSettings;
 use super::songs::SongService;
 use crate::causes::chain;
 use crate::dedupe::Advance;
-use crate::ports::{DeadLetter, JobState};
+use crate::ports::{DeadLetter, JobState, PartialUpload};
 use crate::song::{FailureReason, SongHash, StatusKind};
 use crate::worker::DAMAGED;
 
@@ -31,6 +31,8 @@ pub struct Swept {
     pub leftovers: u64,
     /// Songs deleted at the end of their retention.
     pub expired: u64,
+    /// Resumable uploads that were not finished in time, and records of finished ones.
+    pub uploads: u64,
 }
 
 impl SongService {
@@ -48,6 +50,7 @@ impl SongService {
         // A failing part does not stop the others: a broker that is down must not keep expired songs on the disk.
         let jobs = self.sweep_jobs(&mut swept).await;
         let leftovers = ports.blobs.sweep().await.map(|leftovers| swept.leftovers = leftovers).map_err(Into::into);
+        let uploads = self.sweep_uploads(&mut swept).await;
         let orphans = self.sweep_orphans().await.map(|orphans| swept.orphans = orphans);
         let expired = self.sweep_expired(&mut swept).await;
         self.sweep_uploaders().await;
@@ -58,8 +61,9 @@ impl SongService {
             tracing::info!(?swept, "sweep finished");
         }
         let mut failed = None;
-        for error in
-            [jobs, leftovers, orphans, expired, progress, deletions, shares].into_iter().filter_map(Result::err)
+        for error in [jobs, leftovers, uploads, orphans, expired, progress, deletions, shares]
+            .into_iter()
+            .filter_map(Result::err)
         {
             if let Some(other) = failed.replace(error) {
                 tracing::warn!(error = chain(&other), "a part of the sweep failed");
@@ -152,6 +156,7 @@ impl SongService {
         for status in StatusKind::ALL {
             known.extend(ports.songs.hashes_in(status).await?);
         }
+        known.extend(ports.songs.uploads().await?.into_iter().map(PartialUpload::hash_of));
         let orphans: Vec<_> = stored.iter().filter(|hash| !known.contains(hash)).collect();
         // A crash leaves a few orphans. The wrong database, or an outdated one, would leave most blobs as orphans.
         if orphans.len() > MOST_ORPHANS && orphans.len() * 2 > stored.len() {

@@ -66,17 +66,28 @@ impl SongService {
     /// [`ServiceError::Exceeded`] when a quota is reached, [`ServiceError::Unauthenticated`] when anonymous uploads are
     /// not allowed, and the errors of [`Self::begin_upload`].
     pub async fn begin_upload_from(&self, viewer: Viewer, address: IpAddr) -> Result<SongUpload, ServiceError> {
-        let policy = &self.settings().uploads;
-        if viewer.user().is_none() && !policy.anonymous {
+        self.check_may_upload(viewer)?;
+        let (uploader, quota) = self.settings().uploads.uploader(viewer, Some(address));
+        if let Some(uploader) = uploader.filter(|_| !quota.is_unlimited()) {
+            self.ports().songs.begin_upload(&uploader, &quota, self.ports().clock.now()).await?;
+        }
+        self.begin_counted(viewer, address).await
+    }
+
+    /// Begins an upload whose start has been counted.
+    pub(super) async fn begin_counted(&self, viewer: Viewer, address: IpAddr) -> Result<SongUpload, ServiceError> {
+        let (uploader, quota) = self.settings().uploads.uploader(viewer, Some(address));
+        Ok(SongUpload { uploader, quota, ..self.begin_upload(viewer).await? })
+    }
+
+    /// Checks whether the viewer may upload at all.
+    pub(super) fn check_may_upload(&self, viewer: Viewer) -> Result<(), ServiceError> {
+        if viewer.user().is_none() && !self.settings().uploads.anonymous {
             return Err(ServiceError::Unauthenticated {
                 message: "log in first: this server does not accept anonymous uploads",
             });
         }
-        let (uploader, quota) = policy.uploader(viewer, Some(address));
-        if let Some(uploader) = uploader.filter(|_| !quota.is_unlimited()) {
-            self.ports().songs.begin_upload(&uploader, &quota, self.ports().clock.now()).await?;
-        }
-        Ok(SongUpload { uploader, quota, ..self.begin_upload(viewer).await? })
+        Ok(())
     }
 
     /// Begins an upload that counts towards no quota.

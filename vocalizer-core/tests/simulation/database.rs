@@ -8,10 +8,12 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use time::OffsetDateTime;
 use vocalizer_core::account::{SessionDigest, ShareId, ShareLink};
+use vocalizer_core::api::id::UploadId;
 use vocalizer_core::dedupe::Advance;
 use vocalizer_core::memory::MemorySongs;
 use vocalizer_core::ports::{
-    Charge, Expiry, Pending, Removed, RepositoryError, ShareRepository, SongCounts, SongFilter, SongRepository,
+    Charge, Expiry, PartialUpload, Pending, Removed, RepositoryError, ShareRepository, SongCounts, SongFilter,
+    SongRepository, UploadBounds, UploadRepository, UploadTotals,
 };
 use vocalizer_core::quota::{Quota, Uploader};
 use vocalizer_core::song::{Song, SongHash, SongId, StatusKind, Title};
@@ -210,5 +212,40 @@ impl ShareRepository for Database {
 
     async fn forget_expired_shares(&self, at: OffsetDateTime) -> DbResult<u64> {
         self.call(|| now(self.songs.forget_expired_shares(at))).await
+    }
+}
+
+#[async_trait]
+impl UploadRepository for Database {
+    async fn create_upload(&self, upload: &PartialUpload, by: &Uploader, bounds: &UploadBounds) -> DbResult<bool> {
+        self.call(|| now(self.songs.create_upload(upload, by, bounds))).await
+    }
+
+    async fn find_upload(&self, id: UploadId) -> DbResult<Option<PartialUpload>> {
+        self.call(|| now(self.songs.find_upload(id))).await
+    }
+
+    async fn advance_upload(&self, id: UploadId, from: u64, to: u64, expires_at: OffsetDateTime) -> DbResult<bool> {
+        self.call(|| now(self.songs.advance_upload(id, from, to, expires_at))).await
+    }
+
+    async fn finish_upload(&self, id: UploadId, song: SongId) -> DbResult<()> {
+        self.call(|| now(self.songs.finish_upload(id, song))).await
+    }
+
+    async fn remove_upload(&self, id: UploadId) -> DbResult<bool> {
+        self.call(|| now(self.songs.remove_upload(id))).await
+    }
+
+    async fn expired_uploads(&self, at: OffsetDateTime, limit: u32) -> DbResult<Vec<UploadId>> {
+        self.call(|| now(self.songs.expired_uploads(at, limit))).await
+    }
+
+    async fn uploads(&self) -> DbResult<Vec<UploadId>> {
+        self.call(|| now(self.songs.uploads())).await
+    }
+
+    async fn unfinished_uploads(&self) -> DbResult<UploadTotals> {
+        self.call(|| now(self.songs.unfinished_uploads())).await
     }
 }

@@ -44,6 +44,8 @@ mod shares;
 #[path = "../sql/engine/songs.rs"]
 mod songs;
 mod steps;
+#[path = "../sql/engine/uploads.rs"]
+mod uploads;
 
 pub use clock::PostgresClock;
 #[cfg(feature = "sqlite")]

@@ -5,7 +5,8 @@ use time::OffsetDateTime;
 #[cfg(feature = "postgres")]
 use vocalizer_core::account::Invite;
 use vocalizer_core::account::{Account, ApiToken, PasswordHash, Session, SessionDigest, ShareLink, TokenName};
-use vocalizer_core::ports::{BoxError, Pending, RepositoryError};
+use vocalizer_core::api::id::UploadId;
+use vocalizer_core::ports::{BoxError, PartialUpload, Pending, RepositoryError};
 use vocalizer_core::quota::Usage;
 use vocalizer_core::song::{Song, SongHash, Status, StatusKind, StemsInfo, StoredSong, Title};
 
@@ -191,4 +192,23 @@ pub(crate) fn share<R: Columns>(row: &R) -> Result<ShareLink, BoxError> {
         expires_at: row.maybe_number("expires_at_us")?.map(moment).transpose()?,
         mix: row.maybe_text("mix")?.map(serde_json::from_str).transpose()?,
     })
+}
+
+/// A row of `id, owner, uploader, size_bytes, received_bytes, fields, song, expires_at_us`.
+pub(crate) fn upload<R: Columns>(row: &R) -> Result<PartialUpload, BoxError> {
+    Ok(PartialUpload {
+        id: row.text("id")?.parse()?,
+        owner: row.maybe_text("owner")?.map(str::parse).transpose()?,
+        uploader: row.text("uploader")?.to_owned(),
+        size_bytes: row.number("size_bytes")?.try_into()?,
+        received_bytes: row.number("received_bytes")?.try_into()?,
+        fields: serde_json::from_str(row.text("fields")?)?,
+        song: row.maybe_text("song")?.map(str::parse).transpose()?,
+        expires_at: moment(row.number("expires_at_us")?)?,
+    })
+}
+
+/// A row with `id` of an upload.
+pub(crate) fn upload_id<R: Columns>(row: &R) -> Result<UploadId, BoxError> {
+    Ok(row.text("id")?.parse()?)
 }

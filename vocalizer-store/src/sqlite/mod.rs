@@ -17,6 +17,8 @@ mod snapshot;
 #[path = "../sql/engine/songs.rs"]
 mod songs;
 mod steps;
+#[path = "../sql/engine/uploads.rs"]
+mod uploads;
 
 pub use open::SqliteStore;
 #[cfg(feature = "postgres")]

@@ -3,7 +3,7 @@
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Sqlite, Transaction, query};
 use vocalizer_core::account::{Account, Invite, Session, ShareLink};
-use vocalizer_core::ports::{BoxError, Pending, RepositoryError};
+use vocalizer_core::ports::{BoxError, PartialUpload, Pending, RepositoryError};
 
 use super::error::repository;
 use super::open::SqliteStore;
@@ -53,6 +53,12 @@ impl Snapshot {
         const SQL: &str = "SELECT rowid AS place, id, digest, song_id, created_at_us, expires_at_us, mix \
                            FROM shares WHERE rowid > ? ORDER BY rowid LIMIT 1000";
         self.page(SQL, after, rows::share).await
+    }
+
+    pub(crate) async fn uploads(&mut self, after: &mut i64) -> Result<Option<Vec<PartialUpload>>, RepositoryError> {
+        const SQL: &str = "SELECT rowid AS place, id, owner, uploader, size_bytes, received_bytes, fields, song, \
+                           expires_at_us FROM uploads WHERE rowid > ? ORDER BY rowid LIMIT 1000";
+        self.page(SQL, after, rows::upload).await
     }
 
     pub(crate) async fn outbox(&mut self, after: &mut i64) -> Result<Option<Vec<Pending>>, RepositoryError> {

@@ -6,10 +6,15 @@ use time::OffsetDateTime;
 use vocalizer_core::account::{
     Account, PasswordHash, Session, SessionDigest, ShareId, ShareLink, TokenId, TokenName, UserId, Viewer,
 };
+use vocalizer_core::api::id::UploadId;
 use vocalizer_core::api::{Provenance, ShareMix};
 use vocalizer_core::dedupe::Advance;
 use vocalizer_core::part::{Stem, StemFormats};
-use vocalizer_core::ports::{AccountRepository, RepositoryError, ShareRepository as _, SongFilter, SongRepository};
+use vocalizer_core::ports::{
+    AccountRepository, PartialUpload, RepositoryError, ShareRepository as _, SongFilter, SongRepository, UploadBounds,
+    UploadRepository as _, UploadTotals,
+};
+use vocalizer_core::quota::{Quota, Uploader};
 use vocalizer_core::secret::Secret;
 use vocalizer_core::song::{FailureReason, Song, SongHash, SongId, Status, StemsInfo, Title};
 use vocalizer_store::postgres::{Copied, CopyError, copy_from_sqlite};
@@ -104,6 +109,17 @@ async fn copy_keeps_everything_except_leases() {
         let link = ShareLink { id, digest, song: song.id(), created_at: LONG_AGO, expires_at, mix };
         assert!(from.insert_share(&link, 2, LONG_AGO).await.unwrap());
     }
+    let uploads = [(Some(one), None, 7), (None, Some(songs[0].id()), 10)].map(|(owner, song, received_bytes)| {
+        let uploader = Uploader::User(one).to_string();
+        let fields = [("title".to_owned(), "„Lied“ 🎵".to_owned())].into();
+        let (id, expires_at) = (UploadId::random(), LONG_AGO + Duration::from_micros(9));
+        PartialUpload { id, owner, uploader, size_bytes: 10, received_bytes, fields, song, expires_at }
+    });
+    for upload in &uploads {
+        let most = UploadTotals { uploads: 10, bytes: 100 };
+        let bounds = UploadBounds { per_uploader: most, total: most, quota: Quota::default() };
+        assert!(from.create_upload(upload, &Uploader::User(one), &bounds).await.unwrap());
+    }
     // More than one page.
     for at in 0..1_100 {
         admitted(&from, "one of many", "waits", Some(two), at).await;
@@ -131,6 +147,9 @@ async fn copy_keeps_everything_except_leases() {
     for (song, links) in songs.iter().zip([1, 2, 0]) {
         let copied = to.shares(song.id()).await.unwrap();
         assert_eq!((copied.len(), &copied), (links, &from.shares(song.id()).await.unwrap()));
+    }
+    for upload in uploads {
+        assert_eq!(to.find_upload(upload.id).await.unwrap(), Some(upload));
     }
     let entries: Vec<_> = to.pending(10).await.unwrap().iter().map(|entry| entry.hash).collect();
     assert_eq!(

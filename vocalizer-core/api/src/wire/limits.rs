@@ -19,7 +19,7 @@ pub struct LimitsData {
     derive(schemars::JsonSchema),
     schemars(transform = without_defaults, extend("required" = [
         "max_upload_bytes", "max_title_chars", "max_duration_s", "max_page", "anonymous_uploads", "registration", "user_quota",
-        "anonymous_quota", "upload_ids", "max_shares"
+        "anonymous_quota", "upload_ids", "max_shares", "resumable_uploads"
     ]))
 )]
 #[non_exhaustive]
@@ -48,6 +48,8 @@ pub struct LimitsView {
     pub upload_ids: bool,
     /// Most share links of one song; 0 if the server has none.
     pub max_shares: u32,
+    /// Whether the server has resumable uploads.
+    pub resumable_uploads: bool,
 }
 
 impl Default for LimitsView {
@@ -66,6 +68,7 @@ impl Default for LimitsView {
             anonymous_retention_days: None,
             upload_ids: false,
             max_shares: 0,
+            resumable_uploads: false,
         }
     }
 }

@@ -10,6 +10,7 @@ mod removing;
 mod retention;
 mod retrying;
 mod sharing;
+mod uploading;
 
 pub use admitting::{
     admitted_song_is_found_unchanged, concurrent_admissions_store_one_song,
@@ -54,4 +55,9 @@ pub use sharing::{
     expired_shares_are_deleted, removed_song_has_no_shares, revoked_share_is_not_found,
     share_is_found_until_it_expires, share_needs_existing_song_and_unused_secret,
     shares_are_listed_by_song_newest_first, shares_of_a_song_are_limited, stored_share_is_found_unchanged,
+};
+pub use uploading::{
+    concurrent_uploads_do_not_exceed_bounds, created_upload_is_found_unchanged,
+    expired_uploads_are_listed_oldest_first, finished_upload_does_not_count, unfinished_uploads_are_bounded,
+    upload_advances_only_from_its_offset, upload_counts_towards_quota, upload_is_removed_once,
 };
