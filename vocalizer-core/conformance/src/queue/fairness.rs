@@ -150,7 +150,7 @@ pub async fn positions_agree_with_deliveries(place: &impl QueuePlace) {
     let is_ready = |delayed: &BTreeSet<_>, hash: Option<&SongHash>| hash.is_some_and(|hash| !delayed.contains(hash));
     for _ in 0..150 {
         let owner = owners[random.below(4) as usize];
-        let line = JobLine { owner, priority: random.below(2) as i32 };
+        let line = JobLine { owner, priority: i32::from(random.below(2) == 1) };
         let known = (!hashes.is_empty()).then(|| random.below(hashes.len() as u64) as usize);
         match (random.below(10), known) {
             (0..=3, _) => {
