@@ -317,6 +317,26 @@ impl Client {
         self.call::<SongData>(request).await.map(|data| data.song)
     }
 
+    /// Cancels the splitting of a song that waits or is being split. It fails with the reason "cancelled by the user" and
+    /// can be [retried](Self::retry).
+    ///
+    /// ```no_run
+    /// # use vocalizer_client::{Client, Error, SongId, SongStatus};
+    /// # async fn demo(client: &Client, id: SongId) -> Result<(), Error> {
+    /// let song = client.cancel(id).await?;
+    /// assert_eq!(song.status, SongStatus::Failed);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Api`] with [`ErrorCode::Conflict`](crate::ErrorCode::Conflict) if it is already split or has failed.
+    pub async fn cancel(&self, id: SongId) -> Result<SongView, Error> {
+        let request = self.request(Method::POST, &format!("songs/{id}/cancel"))?;
+        self.call::<SongData>(request).await.map(|data| data.song)
+    }
+
     /// Deletes a song and its stems.
     ///
     /// ```no_run

@@ -287,7 +287,7 @@ fn describe(status: u16) -> &'static str {
         404 => "Not found, or not visible to the caller",
         408 => "Request timeout: the body arrived too slowly",
         409 => "Conflict with the current state, or not ready yet: then with Retry-After",
-        410 => "The song was deleted",
+        410 => "The song was deleted or cancelled",
         412 => "Another version of the tus protocol",
         413 => "Request larger than allowed",
         415 => "Unsupported content type",

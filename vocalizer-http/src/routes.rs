@@ -181,6 +181,9 @@ routes! {
     RetrySong "retry_song" songs::retry,
         POST "/songs/{song_id}/retry" Anyone Input::Nothing => Output::Data("SongData"), [] [404, 409]
         "Retries a failed song";
+    CancelSong "cancel_song" songs::cancel,
+        POST "/songs/{song_id}/cancel" Anyone Input::Nothing => Output::Data("SongData"), [] [404, 409]
+        "Cancels the splitting of a song that waits or is being split; it fails and can be retried";
     Events "events" events::events,
         GET "/songs/{song_id}/events" Anyone Input::Nothing => Output::Events, [] [404]
         "Streams a song's changes until it is split or failed; resumes with Last-Event-ID";

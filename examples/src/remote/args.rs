@@ -68,6 +68,11 @@ pub(crate) enum Command {
         /// The song
         id: SongId,
     },
+    /// Cancel the splitting of a song that waits or is being split
+    Cancel {
+        /// The song
+        id: SongId,
+    },
     /// Wait until a song is split
     Wait {
         /// The song

@@ -67,6 +67,7 @@ async fn dispatch(
         Command::Get(get) => songs::get(&connection.client()?, get, voice).await,
         Command::Rm { ids } => songs::remove(&connection.client()?, ids, voice).await,
         Command::Retry { id } => songs::retry(&connection.client()?, *id, voice).await,
+        Command::Cancel { id } => songs::cancel(&connection.client()?, *id, voice).await,
         Command::Wait { id } => songs::wait(&connection.client()?, *id, voice).await,
         Command::Share(share) => shares::run(&connection.client()?, &share.command, voice).await,
         Command::Login(user) => accounts::login(connection, &user.username, &password, voice).await,

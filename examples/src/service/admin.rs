@@ -10,6 +10,7 @@ use super::backup::{backup, restore};
 use super::config::{self, Kept};
 use super::error::invalid;
 use super::invite::invite;
+use super::priority::set_priority;
 use super::serve::check_config;
 use super::{adapters, addresses, data, logging};
 use crate::exit::{failed, misused};
@@ -29,6 +30,10 @@ pub(crate) fn admin(args: &Admin) -> ExitCode {
         AdminCommand::Backup { storage, dir } => backup(storage, dir),
         AdminCommand::Restore { storage, dir } => restore(storage, dir),
         AdminCommand::CheckConfig { serve } => check_config(serve),
+        AdminCommand::Priority { username, priority, storage } => {
+            logging::start(args.log_format);
+            set_priority(storage, username, *priority)
+        }
         AdminCommand::Invite { storage, invite: of } => invite(storage, *of),
     }
 }

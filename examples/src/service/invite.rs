@@ -28,7 +28,8 @@ pub(super) fn invite(storage: &StorageArgs, args: InviteArgs) -> ExitCode {
     }
 }
 
-async fn create(database: &Database, args: InviteArgs) -> Result<(), BoxError> {
+/// Opens the database of a server.
+pub(super) async fn open(database: &Database) -> Result<Stores, BoxError> {
     if let Database::Sqlite(path) = database
         && !path.exists()
     {
@@ -38,7 +39,11 @@ async fn create(database: &Database, args: InviteArgs) -> Result<(), BoxError> {
         )
         .into());
     }
-    let Stores { accounts, attempts, clock, .. } = adapters::stores(database, Arc::new(SystemClock::new())).await?;
+    adapters::stores(database, Arc::new(SystemClock::new())).await
+}
+
+async fn create(database: &Database, args: InviteArgs) -> Result<(), BoxError> {
+    let Stores { accounts, attempts, clock, .. } = open(database).await?;
     let service = AccountService::builder_with_clock(accounts, Arc::new(Argon2Passwords::new(1)?), clock)
         .with_attempts(attempts)
         .build();

@@ -15,6 +15,7 @@ mod logging;
 mod model;
 mod page;
 mod policy;
+mod priority;
 mod serve;
 mod stop;
 #[cfg(any(feature = "separate", feature = "cluster"))]

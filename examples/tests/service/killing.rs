@@ -8,15 +8,15 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use time::OffsetDateTime;
-use vocalizer_core::account::{SessionDigest, ShareId, ShareLink};
+use vocalizer_core::account::{SessionDigest, ShareId, ShareLink, UserId};
 use vocalizer_core::api::id::UploadId;
 use vocalizer_core::dedupe::Advance;
 use vocalizer_core::part::Stem;
 use vocalizer_core::ports::{
-    AudioError, Backend, BackendError, Blob, BlobError, BlobKey, BlobStore, BlobWriter, Charge, DeadLetter, Depth,
-    DurableLeases, Expiry, GivenUp, Job, JobQueue, JobState, Lease, LocalRead, MadeBlob, PartialUpload, Pending,
-    Progress, QueueError, Removed, RepositoryError, Separator, ShareRepository, SongCounts, SongFilter, SongRepository,
-    Space, StemSet, UploadBounds, UploadRepository, UploadTotals, Wanted,
+    AudioError, Backend, BackendError, Blob, BlobError, BlobKey, BlobStore, BlobWriter, Cancelled, Charge, DeadLetter,
+    Depth, DurableLeases, Expiry, GivenUp, Job, JobLine, JobQueue, JobState, Lease, LocalRead, MadeBlob, PartialUpload,
+    Pending, Progress, QueueError, Removed, RepositoryError, Separator, ShareRepository, SongCounts, SongFilter,
+    SongRepository, Space, StemSet, UploadBounds, UploadRepository, UploadTotals, Wanted,
 };
 use vocalizer_core::quota::{Quota, Uploader};
 use vocalizer_core::song::{FailureReason, Song, SongHash, SongId, StatusKind, Title};
@@ -157,6 +157,15 @@ impl SongRepository for Killing<Arc<dyn SongRepository>> {
     async fn retry(&self, id: SongId) -> Result<Option<Song>, RepositoryError> {
         self.inner.retry(id).await
     }
+    async fn cancel(&self, id: SongId) -> Result<Option<Cancelled>, RepositoryError> {
+        self.inner.cancel(id).await
+    }
+    async fn lines(&self, hash: &SongHash) -> Result<Vec<JobLine>, RepositoryError> {
+        self.inner.lines(hash).await
+    }
+    async fn set_priority(&self, user: UserId, priority: i32) -> Result<(), RepositoryError> {
+        self.inner.set_priority(user, priority).await
+    }
     async fn advance(&self, hash: &SongHash, advance: &Advance) -> Result<Vec<Song>, RepositoryError> {
         self.inner.advance(hash, advance).await
     }
@@ -272,14 +281,23 @@ impl JobQueue for Killing<Arc<dyn JobQueue>> {
         self.inner.max_inline_bytes()
     }
     async fn publish(&self, job: Job) -> Result<(), QueueError> {
+        self.publish_in(job, JobLine::default()).await
+    }
+    async fn publish_in(&self, job: Job, line: JobLine) -> Result<(), QueueError> {
         if self.killer.is_at("before the confirmation") {
             // Sent, but not confirmed.
-            let _ = tokio::time::timeout(Duration::from_millis(2), self.inner.publish(job.clone())).await;
+            let _ = tokio::time::timeout(Duration::from_millis(2), self.inner.publish_in(job.clone(), line)).await;
             self.killer.reached("before the confirmation").await;
         }
-        self.inner.publish(job).await?;
+        self.inner.publish_in(job, line).await?;
         self.killer.reached("after the confirmation").await;
         Ok(())
+    }
+    async fn move_ahead(&self, hash: &SongHash, line: JobLine) -> Result<(), QueueError> {
+        self.inner.move_ahead(hash, line).await
+    }
+    async fn withdraw(&self, hash: &SongHash) -> Result<(), QueueError> {
+        self.inner.withdraw(hash).await
     }
     async fn lease(&self) -> Result<Box<dyn Lease>, QueueError> {
         let lease = self.inner.lease().await?;

@@ -5,6 +5,7 @@
 mod accounts;
 mod backups;
 mod blocking;
+mod cancelling;
 mod caps;
 #[cfg(feature = "cluster")]
 mod chaos;
@@ -14,6 +15,7 @@ mod crash;
 mod database;
 mod downloads;
 mod events;
+mod fairness;
 #[cfg(feature = "separate")]
 mod families;
 mod foreign;

@@ -50,6 +50,12 @@ macro_rules! queue_conformance {
             granted_lease_is_settled_by_id
             expired_granted_lease_is_lost
             dropped_grant_call_loses_no_job
+            owners_take_turns
+            newcomer_waits_for_one_job_of_each_owner
+            higher_priority_is_first
+            shared_job_belongs_to_the_owner_who_is_first
+            withdrawn_job_leaves_the_queue
+            positions_agree_with_deliveries
         }
     };
 }
@@ -75,6 +81,11 @@ macro_rules! songs_conformance {
             dropped_admission_is_atomic
             retried_song_waits_and_requests_job
             retry_joins_existing_job
+            cancelled_song_fails_and_leaves_the_outbox
+            cancelling_one_of_two_songs_keeps_the_job
+            only_waiting_songs_are_cancelled
+            cancellation_and_result_exclude_each_other
+            only_waiting_songs_have_lines
             only_failed_songs_are_retried
             concurrent_retries_succeed_once
             lease_marks_all_waiting_songs

@@ -7,11 +7,11 @@ use std::time::Duration;
 use async_trait::async_trait;
 use time::OffsetDateTime;
 
-use crate::account::{SessionDigest, ShareId, ShareLink};
+use crate::account::{SessionDigest, ShareId, ShareLink, UserId};
 use crate::dedupe::{Advance, UploadPlan, on_upload};
 use crate::ports::{
-    Charge, Cursor, Expiry, PartialUpload, Pending, Removed, RepositoryError, ShareRepository, SongCounts, SongFilter,
-    SongRepository,
+    Cancelled, Charge, Cursor, Expiry, JobLine, PartialUpload, Pending, Removed, RepositoryError, ShareRepository,
+    SongCounts, SongFilter, SongRepository,
 };
 use crate::quota::{Quota, Uploader, Usage};
 use crate::song::{IllegalTransition, Song, SongHash, SongId, StatusKind, Title};
@@ -34,6 +34,7 @@ pub(super) struct State {
     /// When the rate limits of uploads and of audio have recovered.
     buckets: HashMap<Uploader, (i64, i64)>,
     retention_time: Option<OffsetDateTime>,
+    priorities: HashMap<UserId, i32>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -169,6 +170,44 @@ impl SongRepository for MemorySongs {
         state.plan(&mut song)?;
         state.songs[index] = song.clone();
         Ok(Some(song))
+    }
+
+    async fn cancel(&self, id: SongId) -> Result<Option<Cancelled>, RepositoryError> {
+        let mut state = self.state();
+        let Some(index) = state.index(id) else { return Ok(None) };
+        let mut song = state.songs[index].clone();
+        if !song.status().is_cancelled() {
+            song.cancel().map_err(|_| RepositoryError::Conflict)?;
+            state.songs[index] = song.clone();
+        }
+        let mut same_bytes = state.songs.iter().filter(|other| other.hash() == song.hash());
+        let is_wanted_by_others = same_bytes.any(|other| other.status().is_waiting());
+        if !is_wanted_by_others {
+            state.outbox.retain(|entry| entry.hash != *song.hash());
+        }
+        Ok(Some(Cancelled { song, is_wanted_by_others }))
+    }
+
+    async fn lines(&self, hash: &SongHash) -> Result<Vec<JobLine>, RepositoryError> {
+        let state = self.state();
+        let waits = |song: &&Song| song.hash() == hash && song.status().kind() == StatusKind::Uploaded;
+        let mut waiting: Vec<_> = state.songs.iter().filter(waits).collect();
+        waiting.sort_by_key(|song| song.uploaded_at());
+        let mut lines = Vec::new();
+        for owner in waiting.into_iter().map(Song::uploader) {
+            let priority = owner.and_then(|owner| state.priorities.get(&owner)).copied().unwrap_or(0);
+            let line = JobLine { owner, priority };
+            if !lines.contains(&line) {
+                lines.push(line);
+            }
+        }
+        lines.sort_by_key(|line| std::cmp::Reverse(line.priority));
+        Ok(lines)
+    }
+
+    async fn set_priority(&self, user: UserId, priority: i32) -> Result<(), RepositoryError> {
+        self.state().priorities.insert(user, priority);
+        Ok(())
     }
 
     async fn advance(&self, hash: &SongHash, advance: &Advance) -> Result<Vec<Song>, RepositoryError> {

@@ -4,6 +4,7 @@ use std::fmt;
 
 use bytes::Bytes;
 
+use crate::account::UserId;
 use crate::secret::Secret;
 use crate::song::SongHash;
 
@@ -14,6 +15,17 @@ pub struct Job {
     pub hash: SongHash,
     /// The song's bytes, or where to get them.
     pub payload: JobPayload,
+}
+
+/// The line in which a job waits: jobs of one owner and priority, in the order in which they became ready.
+///
+/// A fair queue delivers from the lines of the highest priority, and from these in turn.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct JobLine {
+    /// The user whose song it is; `None` for all anonymous songs together.
+    pub owner: Option<UserId>,
+    /// Higher is earlier; 0 unless the operator sets another one.
+    pub priority: i32,
 }
 
 /// How a job carries its song.

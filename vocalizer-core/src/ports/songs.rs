@@ -5,8 +5,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use time::OffsetDateTime;
 
-use super::{RepositoryError, ShareRepository, Space, UploadRepository};
-use crate::account::Viewer;
+use super::{JobLine, RepositoryError, ShareRepository, Space, UploadRepository};
+use crate::account::{UserId, Viewer};
 use crate::dedupe::Advance;
 use crate::quota::{Quota, Uploader, Weight};
 use crate::song::{Song, SongHash, SongId, StatusKind, Title};
@@ -19,6 +19,15 @@ pub struct Removed {
     /// The number of remaining songs with the same hash, counted in the same atomic step. It is the input of
     /// [`on_delete`](crate::dedupe::on_delete).
     pub others_with_hash: u64,
+}
+
+/// The result of [`SongRepository::cancel`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cancelled {
+    /// The cancelled song.
+    pub song: Song,
+    /// Whether another song with its hash waits for the stems, read in the same atomic step.
+    pub is_wanted_by_others: bool,
 }
 
 /// Which songs to list.
@@ -231,6 +240,29 @@ pub trait SongRepository: ShareRepository + UploadRepository {
     ///
     /// [`RepositoryError::Conflict`] if it is not `FAILED`, and so for a repeat.
     async fn retry(&self, id: SongId) -> Result<Option<Song>, RepositoryError>;
+
+    /// Cancels the splitting of a song: [`Transition::Cancel`](crate::song::Transition::Cancel). If no other song with its
+    /// hash is `UPLOADED` or `SPLITTING`, the outbox entry of this hash is removed in the same step. `None` if there is no
+    /// such song. A repeat changes nothing and succeeds.
+    ///
+    /// # Errors
+    ///
+    /// [`RepositoryError::Conflict`] if it is not `UPLOADED`, `SPLITTING` or cancelled.
+    async fn cancel(&self, id: SongId) -> Result<Option<Cancelled>, RepositoryError>;
+
+    /// Returns the lines of the `UPLOADED` songs with a hash, each once: the highest priority first, then the oldest song.
+    ///
+    /// # Errors
+    ///
+    /// Those of every method.
+    async fn lines(&self, hash: &SongHash) -> Result<Vec<JobLine>, RepositoryError>;
+
+    /// Sets the priority of a user's jobs that are published from now on. 0 is the default.
+    ///
+    /// # Errors
+    ///
+    /// [`RepositoryError::Conflict`] if there is no such user.
+    async fn set_priority(&self, user: UserId, priority: i32) -> Result<(), RepositoryError>;
 
     /// Applies [`Advance::apply`] to every song with a hash and returns the changed songs. A repeat changes
     /// nothing and returns none.

@@ -31,7 +31,7 @@ pub enum ServiceError {
         what: &'static str,
     },
     /// The song existed and was deleted.
-    #[error("the song was deleted")]
+    #[error("the song was deleted or cancelled")]
     Gone,
     /// Unacceptable values.
     #[error("{}", listed(.0))]

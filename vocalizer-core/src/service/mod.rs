@@ -9,6 +9,7 @@ mod background;
 mod background_state;
 mod builder;
 mod cache;
+mod cancelling;
 mod change_notifier;
 mod defaults;
 mod device;

@@ -86,14 +86,32 @@ impl SongService {
 
     /// Publishes at once if the queue is local. Otherwise leaves it to the task that waits for [`Self::outbox_changed`]: a
     /// broker may be slow, and an upload must not wait for it.
-    pub(super) async fn relay_soon(&self) {
+    ///
+    /// If a local queue has the job of another owner for the same hash, it moves into the earlier line.
+    pub(super) async fn relay_soon(&self, hash: &SongHash) {
         self.changes().announce_entry();
-        if self.ports().queue.max_inline_bytes().is_none()
-            && let Err(error) = self.relay().await
-        {
+        if self.ports().queue.max_inline_bytes().is_some() {
+            return;
+        }
+        if let Err(error) = self.relay().await {
             // The outbox entry is durable; the next round retries.
             tracing::warn!(error = chain(&error), "publishing to the queue failed; retrying");
         }
+        if let Err(error) = self.share_turns(hash).await {
+            // The job stays in its line.
+            tracing::warn!(error = chain(&error), "moving a job ahead in the queue failed");
+        }
+    }
+
+    /// Moves a job that several owners share into the line in which it is delivered first.
+    async fn share_turns(&self, hash: &SongHash) -> Result<(), ServiceError> {
+        let lines = self.ports().songs.lines(hash).await?;
+        if lines.len() > 1 {
+            for line in lines {
+                self.ports().queue.move_ahead(hash, line).await?;
+            }
+        }
+        Ok(())
     }
 
     /// Publishes the job of an outbox entry, unless its song failed to read recently. Returns whether it is on the
@@ -169,13 +187,14 @@ impl SongService {
                 }
             }
         };
+        let line = self.ports().songs.lines(hash).await?.first().copied().unwrap_or_default();
         // The timeout after which the job counts as lost starts here. Recorded before publishing: a worker may finish
         // before the queue confirms, and a later record would overwrite its reports.
         self.record_progress(hash, 0).await?;
-        let published = queue.publish(Job { hash: *hash, payload }).await;
+        let published = queue.publish_in(Job { hash: *hash, payload }, line).await;
         match published {
             // The broker's limit is lower than expected.
-            Err(QueueError::TooLarge { .. }) => queue.publish(Job { hash: *hash, payload: claim() }).await,
+            Err(QueueError::TooLarge { .. }) => queue.publish_in(Job { hash: *hash, payload: claim() }, line).await,
             published => published,
         }
         .map_err(|error| Unpublished::Queue(error.into()))

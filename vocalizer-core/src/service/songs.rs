@@ -471,15 +471,18 @@ impl SongService {
     ///
     /// [`ServiceError::Conflict`] when it has not failed, and the errors of [`Self::song`].
     pub async fn retry(&self, viewer: Viewer, id: SongId) -> Result<SongView, ServiceError> {
-        self.changeable(viewer, id).await?;
+        let hash = *self.changeable(viewer, id).await?.hash();
+        // A concurrent cancellation must not withdraw the new job.
+        let lock = self.ports().coordination.lock(&hash).await?;
         let song = self.ports().songs.retry(id).await.map_err(|error| match error {
             RepositoryError::Conflict => {
                 ServiceError::Conflict { message: "only failed songs can be retried", field: None }
             }
             other => other.into(),
         })?;
+        drop(lock);
         let song = song.ok_or(ServiceError::NO_SONG)?;
-        self.relay_soon().await;
+        self.relay_soon(song.hash()).await;
         self.changes().announce(song.hash());
         self.view(&song).await
     }
@@ -530,6 +533,7 @@ impl SongService {
                     tracing::warn!(%hash, error = chain(&error), "recording the deleted hash failed");
                 }
                 self.changes().announce(&hash);
+                self.withdraw(&hash).await;
                 // The song is deleted anyway. The sweep removes leftover bytes.
                 if let Err(error) = self.delete_bytes(&hash).await {
                     tracing::warn!(%hash, error = chain(&error), "deleting a song's files failed; a sweep will retry");

@@ -16,6 +16,9 @@ use crate::worker::DAMAGED;
 /// This many orphans are always removed; more only if they are not most of the stored blobs.
 const MOST_ORPHANS: usize = 10;
 
+/// States of jobs that are queried in one step. A fair queue counts all its jobs for each query.
+const STATES_AT_ONCE: usize = 100;
+
 /// The findings of a sweep.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Swept {
@@ -93,23 +96,25 @@ impl SongService {
         // Queried at most once, and only if needed.
         let mut queue_is_empty = None;
         let SongSettings { lost_after, ask_again_after, .. } = *self.settings();
-        for hash in ports.songs.hashes_in(StatusKind::Uploaded).await? {
-            let lost = match ports.queue.state(&hash).await? {
-                JobState::Absent => true,
-                JobState::Waiting { .. } | JobState::Leased => false,
-                // While other jobs wait, this one may be among them, but only up to a limit.
-                JobState::Unknown => {
-                    self.silent_for(&hash, ask_again_after).await?
-                        || self.silent_for(&hash, lost_after).await?
-                            && match queue_is_empty {
-                                Some(is_empty) => is_empty,
-                                None => *queue_is_empty.insert(ports.queue.depth().await?.waiting == 0),
-                            }
+        for hashes in ports.songs.hashes_in(StatusKind::Uploaded).await?.chunks(STATES_AT_ONCE) {
+            for (hash, state) in hashes.iter().zip(ports.queue.states(hashes).await?) {
+                let lost = match state {
+                    JobState::Absent => true,
+                    JobState::Waiting { .. } | JobState::Leased => false,
+                    // While other jobs wait, this one may be among them, but only up to a limit.
+                    JobState::Unknown => {
+                        self.silent_for(hash, ask_again_after).await?
+                            || self.silent_for(hash, lost_after).await?
+                                && match queue_is_empty {
+                                    Some(is_empty) => is_empty,
+                                    None => *queue_is_empty.insert(ports.queue.depth().await?.waiting == 0),
+                                }
+                    }
+                };
+                if lost {
+                    ports.songs.request(hash).await?;
+                    swept.requested += 1;
                 }
-            };
-            if lost {
-                ports.songs.request(&hash).await?;
-                swept.requested += 1;
             }
         }
         self.relay_or_warn().await;

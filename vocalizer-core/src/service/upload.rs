@@ -324,7 +324,7 @@ impl SongUpload {
         };
         let status = song.status().kind();
         tracing::info!(song = %song.id(), %hash, size_bytes = self.size_bytes, %status, "song uploaded");
-        self.service.relay_soon().await;
+        self.service.relay_soon(&hash).await;
         self.service.changes().announce(&hash);
         self.service.view(&song).await
     }

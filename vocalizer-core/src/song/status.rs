@@ -6,8 +6,8 @@
 //!            finish     │    begin          accept  ▼
 //! UPLOADING ────────▶ UPLOADED ─────▶ SPLITTING ──▶ SPLIT
 //!                       ▲  ▲  hand back  │  │
-//!                       │  └─────────────┘  │ fail
-//!                       │       retry       ▼
+//!                       │  └─────────────┘  │ fail, cancel
+//!                       │ cancel, retry     ▼
 //!                       └──────────────── FAILED
 //! ```
 
@@ -61,6 +61,18 @@ impl Status {
         }
     }
 
+    /// Returns whether the song waits for stems.
+    #[must_use]
+    pub const fn is_waiting(&self) -> bool {
+        matches!(self, Self::Uploaded | Self::Splitting)
+    }
+
+    /// Returns whether splitting was cancelled. Only the reason tells it from other failures.
+    #[must_use]
+    pub fn is_cancelled(&self) -> bool {
+        self.failure().is_some_and(|reason| reason.as_str() == FailureReason::CANCELLED)
+    }
+
     /// Restores a status from the two columns of a store. A reason without [`StatusKind::Failed`] is dropped; a failure
     /// without a reason gets [`FailureReason::UNKNOWN`].
     #[must_use]
@@ -87,6 +99,9 @@ impl Status {
             (Self::Splitting, Transition::HandBack) => Ok(Self::Uploaded),
             (Self::Splitting, Transition::AcceptStems) => Ok(Self::Split),
             (Self::Splitting, Transition::Fail(reason)) => Ok(Self::Failed { reason }),
+            (Self::Uploaded | Self::Splitting, Transition::Cancel) => {
+                Ok(Self::Failed { reason: FailureReason::new(FailureReason::CANCELLED) })
+            }
             (Self::Failed { .. }, Transition::Retry) => Ok(Self::Uploaded),
             (_, transition) => Err(IllegalTransition { from: self.kind(), transition: transition.name() }),
         }
@@ -157,6 +172,8 @@ pub enum Transition {
     AcceptStems,
     /// Splitting failed: `SPLITTING → FAILED`.
     Fail(FailureReason),
+    /// The user does not want the stems any more: `UPLOADED → FAILED` or `SPLITTING → FAILED`.
+    Cancel,
     /// A retry was requested: `FAILED → UPLOADED`.
     Retry,
     /// The stems exist without a lease on this song: from another song with the same hash, from a worker whose lease
@@ -174,6 +191,7 @@ impl Transition {
             Self::HandBack => "hand back",
             Self::AcceptStems => "accept stems",
             Self::Fail(_) => "fail",
+            Self::Cancel => "cancel",
             Self::Retry => "retry",
             Self::ReuseStems => "reuse stems",
         }

@@ -7,13 +7,13 @@ use async_trait::async_trait;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use time::OffsetDateTime;
-use vocalizer_core::account::{SessionDigest, ShareId, ShareLink};
+use vocalizer_core::account::{SessionDigest, ShareId, ShareLink, UserId};
 use vocalizer_core::api::id::UploadId;
 use vocalizer_core::dedupe::Advance;
 use vocalizer_core::memory::MemorySongs;
 use vocalizer_core::ports::{
-    Charge, Expiry, PartialUpload, Pending, Removed, RepositoryError, ShareRepository, SongCounts, SongFilter,
-    SongRepository, UploadBounds, UploadRepository, UploadTotals,
+    Cancelled, Charge, Expiry, JobLine, PartialUpload, Pending, Removed, RepositoryError, ShareRepository, SongCounts,
+    SongFilter, SongRepository, UploadBounds, UploadRepository, UploadTotals,
 };
 use vocalizer_core::quota::{Quota, Uploader};
 use vocalizer_core::song::{Song, SongHash, SongId, StatusKind, Title};
@@ -107,6 +107,26 @@ impl SongRepository for Database {
             retried
         };
         self.call(retried).await
+    }
+
+    async fn cancel(&self, id: SongId) -> DbResult<Option<Cancelled>> {
+        let cancelled = || {
+            let cancelled = now(self.songs.cancel(id));
+            if let Ok(Some(cancelled)) = &cancelled {
+                self.kernel.cover("cancelled");
+                self.check(cancelled.song.hash());
+            }
+            cancelled
+        };
+        self.call(cancelled).await
+    }
+
+    async fn lines(&self, hash: &SongHash) -> DbResult<Vec<JobLine>> {
+        self.call(|| now(self.songs.lines(hash))).await
+    }
+
+    async fn set_priority(&self, user: UserId, priority: i32) -> DbResult<()> {
+        self.call(|| now(self.songs.set_priority(user, priority))).await
     }
 
     async fn advance(&self, hash: &SongHash, advance: &Advance) -> DbResult<Vec<Song>> {

@@ -1,4 +1,4 @@
-//! Listing, reading, renaming, retrying and deleting songs.
+//! Listing, reading, renaming, retrying, cancelling and deleting songs.
 
 use std::sync::Arc;
 
@@ -42,6 +42,13 @@ pub(crate) async fn rename(app: &Arc<App>, request: Request) -> Answer {
 
 pub(crate) async fn retry(app: &Arc<App>, request: Request) -> Answer {
     let song = app.songs.retry(request.viewer(), request.param("song_id")?).await?;
+    success(&SongData { song })
+}
+
+pub(crate) async fn cancel(app: &Arc<App>, request: Request) -> Answer {
+    let (songs, viewer, id) = (app.songs.clone(), request.viewer(), request.param("song_id")?);
+    // A separate task, so that a disconnect does not stop it between the song and its job.
+    let song = to_completion(async move { songs.cancel(viewer, id).await }).await?;
     success(&SongData { song })
 }
 

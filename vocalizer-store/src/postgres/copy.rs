@@ -8,6 +8,7 @@ use vocalizer_core::song::{SongHash, Status};
 
 use super::accounts::{insert_account, insert_invite, insert_session};
 use super::error::repository;
+use super::lines::set_priority;
 use super::open::PostgresStore;
 use super::shares::insert_share;
 use super::uploads::insert_upload;
@@ -48,8 +49,8 @@ pub enum CopyError {
     Target(#[source] RepositoryError),
 }
 
-/// Copies users, sessions, tokens, invites, songs, share links, resumable uploads and the outbox into an empty, migrated database, with
-/// their IDs and times, in one transaction. The file does not change. No server should use either of them meanwhile.
+/// Copies users, priorities, sessions, tokens, invites, songs, share links, resumable uploads and the outbox into an empty, migrated
+/// database, with their IDs and times, in one transaction. The file does not change. No server should use either of them meanwhile.
 ///
 /// Leases remain in the queue of the file, so `SPLITTING` songs become `UPLOADED`, and every hash with an `UPLOADED`
 /// song gets an outbox entry.
@@ -99,6 +100,12 @@ pub async fn copy_from_sqlite(from: &SqliteStore, to: &PostgresStore) -> Result<
     while let Some(page) = from.invites(&mut place).await.map_err(CopyError::Source)? {
         for invite in &page {
             row_count(insert_invite(invite).execute(&mut *step).await)?;
+        }
+    }
+    let mut place = Snapshot::START;
+    while let Some(page) = from.priorities(&mut place).await.map_err(CopyError::Source)? {
+        for &(user, priority) in &page {
+            row_count(set_priority(user, priority).execute(&mut *step).await)?;
         }
     }
     // The outbox first, to keep its order.

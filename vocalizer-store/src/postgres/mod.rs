@@ -34,6 +34,8 @@ mod coordination;
 mod copy;
 mod engine;
 mod error;
+#[path = "../sql/engine/lines.rs"]
+mod lines;
 mod local_state;
 mod locks;
 mod open;

@@ -25,6 +25,7 @@ const MIGRATIONS: Migrations = Migrations {
         (5, "share links", include_str!("../../migrations/postgres/0005_share_links.sql")),
         (6, "stems", include_str!("../../migrations/postgres/0006_stems.sql")),
         (8, "resumable uploads", include_str!("../../migrations/postgres/0008_resumable_uploads.sql")),
+        (11, "priorities", include_str!("../../migrations/postgres/0011_priorities.sql")),
     ],
 };
 

@@ -2,11 +2,11 @@
 
 use sqlx::{Error, Row};
 use time::OffsetDateTime;
-#[cfg(feature = "postgres")]
-use vocalizer_core::account::Invite;
 use vocalizer_core::account::{Account, ApiToken, PasswordHash, Session, SessionDigest, ShareLink, TokenName};
+#[cfg(feature = "postgres")]
+use vocalizer_core::account::{Invite, UserId};
 use vocalizer_core::api::id::UploadId;
-use vocalizer_core::ports::{BoxError, PartialUpload, Pending, RepositoryError};
+use vocalizer_core::ports::{BoxError, JobLine, PartialUpload, Pending, RepositoryError};
 use vocalizer_core::quota::Usage;
 use vocalizer_core::song::{Song, SongHash, Status, StatusKind, StemsInfo, StoredSong, Title};
 
@@ -114,6 +114,20 @@ pub(crate) fn invite<R: Columns>(row: &R) -> Result<Invite, BoxError> {
         digest: SessionDigest::from_bytes(row.bytes("digest")?.try_into()?),
         expires_at: moment(row.number("expires_at_us")?)?,
     })
+}
+
+/// A row of `owner, priority`.
+pub(crate) fn line<R: Columns>(row: &R) -> Result<JobLine, BoxError> {
+    Ok(JobLine {
+        owner: row.maybe_text("owner")?.map(str::parse).transpose()?,
+        priority: row.number("priority")?.try_into()?,
+    })
+}
+
+/// A row of `user_id, priority`.
+#[cfg(feature = "postgres")]
+pub(crate) fn priority<R: Columns>(row: &R) -> Result<(UserId, i32), BoxError> {
+    Ok((row.text("user_id")?.parse()?, row.number("priority")?.try_into()?))
 }
 
 /// A row with `hash`.

@@ -7,6 +7,8 @@
 mod accounts;
 mod engine;
 mod error;
+#[path = "../sql/engine/lines.rs"]
+mod lines;
 mod open;
 #[path = "../sql/engine/quotas.rs"]
 mod quotas;

@@ -2,7 +2,7 @@
 
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Sqlite, Transaction, query};
-use vocalizer_core::account::{Account, Invite, Session, ShareLink};
+use vocalizer_core::account::{Account, Invite, Session, ShareLink, UserId};
 use vocalizer_core::ports::{BoxError, PartialUpload, Pending, RepositoryError};
 
 use super::error::repository;
@@ -59,6 +59,12 @@ impl Snapshot {
         const SQL: &str = "SELECT rowid AS place, id, owner, uploader, size_bytes, received_bytes, fields, song, \
                            expires_at_us FROM uploads WHERE rowid > ? ORDER BY rowid LIMIT 1000";
         self.page(SQL, after, rows::upload).await
+    }
+
+    pub(crate) async fn priorities(&mut self, after: &mut i64) -> Result<Option<Vec<(UserId, i32)>>, RepositoryError> {
+        const SQL: &str =
+            "SELECT rowid AS place, user_id, priority FROM priorities WHERE rowid > ? ORDER BY rowid LIMIT 1000";
+        self.page(SQL, after, rows::priority).await
     }
 
     pub(crate) async fn outbox(&mut self, after: &mut i64) -> Result<Option<Vec<Pending>>, RepositoryError> {

@@ -11,8 +11,8 @@ use vocalizer_core::api::{Provenance, ShareMix};
 use vocalizer_core::dedupe::Advance;
 use vocalizer_core::part::{Stem, StemFormats};
 use vocalizer_core::ports::{
-    AccountRepository, PartialUpload, RepositoryError, ShareRepository as _, SongFilter, SongRepository, UploadBounds,
-    UploadRepository as _, UploadTotals,
+    AccountRepository, JobLine, PartialUpload, RepositoryError, ShareRepository as _, SongFilter, SongRepository,
+    UploadBounds, UploadRepository as _, UploadTotals,
 };
 use vocalizer_core::quota::{Quota, Uploader};
 use vocalizer_core::secret::Secret;
@@ -91,6 +91,7 @@ async fn copy_keeps_everything_except_leases() {
     from.advance(songs[3].hash(), &Advance::Finish(stems)).await.unwrap();
     let reason = FailureReason::new("it is „not“ a song 🙁");
     from.advance(songs[4].hash(), &Advance::Fail(reason)).await.unwrap();
+    from.set_priority(one, -7).await.unwrap();
     let stray = SongHash::of(b"stray");
     from.request(&stray).await.unwrap();
     for entry in from.pending(10).await.unwrap() {
@@ -144,6 +145,8 @@ async fn copy_keeps_everything_except_leases() {
         }
         assert_eq!(to.list(&SongFilter::all_of(viewer)).await.unwrap(), there);
     }
+    let lines = to.lines(songs[1].hash()).await.unwrap();
+    assert_eq!(lines[1], JobLine { owner: Some(one), priority: -7 });
     for (song, links) in songs.iter().zip([1, 2, 0]) {
         let copied = to.shares(song.id()).await.unwrap();
         assert_eq!((copied.len(), &copied), (links, &from.shares(song.id()).await.unwrap()));

@@ -57,6 +57,17 @@ pub enum AdminCommand {
         #[command(flatten)]
         serve: Box<ServeArgs>,
     },
+    /// Set the priority of a user's songs in the queue, for uploads from now on; the server may be running
+    Priority {
+        /// The user
+        username: String,
+        /// Songs with a higher priority are split first; 0 is the default
+        #[arg(allow_negative_numbers = true, value_parser = value_parser!(i32).range(-1000..=1000))]
+        priority: i32,
+        /// The storage.
+        #[command(flatten)]
+        storage: StorageArgs,
+    },
     /// Print an invite code for REGISTRATION=invite; the server may be running
     Invite {
         /// Options of the code.

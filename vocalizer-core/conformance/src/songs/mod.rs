@@ -2,6 +2,7 @@
 
 mod admitting;
 mod advancing;
+mod cancelling;
 mod listing;
 mod outbox;
 mod place;
@@ -23,6 +24,10 @@ pub use advancing::{
     failure_reason_is_stored_unchanged, lease_marks_all_waiting_songs, only_results_and_failures_clear_outbox,
     result_finishes_all_songs_with_hash, result_is_stored_with_formats_and_provenance,
     returned_lease_leaves_songs_waiting,
+};
+pub use cancelling::{
+    cancellation_and_result_exclude_each_other, cancelled_song_fails_and_leaves_the_outbox,
+    cancelling_one_of_two_songs_keeps_the_job, only_waiting_songs_are_cancelled, only_waiting_songs_have_lines,
 };
 pub use listing::{
     cursor_outlives_its_song, hashes_are_listed_once_by_status, list_filters_by_status, pages_are_contiguous,

@@ -6,15 +6,17 @@ use async_trait::async_trait;
 use futures_util::TryStreamExt as _;
 use sqlx::{query, query_scalar};
 use time::OffsetDateTime;
+use vocalizer_core::account::UserId;
 use vocalizer_core::dedupe::{Advance, UploadPlan};
 use vocalizer_core::ports::{
-    Charge, Cursor, Expiry, Pending, Removed, RepositoryError, SongCounts, SongFilter, SongRepository, Space,
+    Cancelled, Charge, Cursor, Expiry, JobLine, Pending, Removed, RepositoryError, SongCounts, SongFilter,
+    SongRepository, Space,
 };
 use vocalizer_core::quota::{Quota, Uploader};
 use vocalizer_core::song::{Song, SongHash, SongId, Status, StatusKind, StoredSong, Title};
 
 use super::engine::{self, Connection, Store, repository};
-use super::quotas;
+use super::{lines, quotas};
 use crate::sql::rows::{self, micros, read, read_all};
 use crate::sql::rules::{self, is_same};
 
@@ -111,6 +113,35 @@ impl SongRepository for Store {
             Ok(Some(song))
         })
         .await
+    }
+
+    async fn cancel(&self, id: SongId) -> Result<Option<Cancelled>, RepositoryError> {
+        self.attempt(|| async {
+            let Some(song) = SongRepository::find(self, id).await? else { return Ok(None) };
+            let mut step = self.begin_for(song.hash()).await?;
+            let mut same_bytes = lock_songs(&mut step, song.hash()).await?;
+            let Some(at) = same_bytes.iter().position(|song| song.id() == id) else { return Ok(None) };
+            let mut song = same_bytes.swap_remove(at);
+            if !song.status().is_cancelled() {
+                song.cancel().map_err(|_| RepositoryError::Conflict)?;
+                put_status(&mut step, &song).await?;
+            }
+            let is_wanted_by_others = same_bytes.iter().any(|other| other.status().is_waiting());
+            if !is_wanted_by_others {
+                dequeue(&mut step, song.hash()).await?;
+            }
+            self.commit(step).await?;
+            Ok(Some(Cancelled { song, is_wanted_by_others }))
+        })
+        .await
+    }
+
+    async fn lines(&self, hash: &SongHash) -> Result<Vec<JobLine>, RepositoryError> {
+        lines::of(self, hash).await
+    }
+
+    async fn set_priority(&self, user: UserId, priority: i32) -> Result<(), RepositoryError> {
+        self.write(|| lines::set_priority(user, priority)).await.map(|_| ())
     }
 
     async fn advance(&self, hash: &SongHash, advance: &Advance) -> Result<Vec<Song>, RepositoryError> {
