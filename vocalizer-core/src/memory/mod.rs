@@ -8,6 +8,8 @@ mod clock;
 mod idle_queue;
 mod passwords;
 mod songs;
+mod webhook_state;
+mod webhooks;
 
 pub use accounts::MemoryAccounts;
 pub use blobs::MemoryBlobs;

@@ -6,11 +6,14 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use time::OffsetDateTime;
+use vocalizer_api::WebhookEvent;
 
+use super::webhook_state::Webhooks;
 use crate::account::{SessionDigest, ShareId, ShareLink};
 use crate::dedupe::{Advance, UploadPlan, on_upload};
 use crate::ports::{
     Charge, Cursor, Expiry, Pending, Removed, RepositoryError, ShareRepository, SongCounts, SongFilter, SongRepository,
+    WebhookRepository,
 };
 use crate::quota::{Quota, Uploader, Usage};
 use crate::song::{IllegalTransition, Song, SongHash, SongId, StatusKind, Title};
@@ -20,7 +23,7 @@ use crate::song::{IllegalTransition, Song, SongHash, SongId, StatusKind, Title};
 pub struct MemorySongs(Mutex<State>);
 
 #[derive(Debug, Default)]
-struct State {
+pub(super) struct State {
     songs: Vec<Song>,
     shares: Vec<ShareLink>,
     outbox: Vec<Pending>,
@@ -32,6 +35,7 @@ struct State {
     /// When the rate limits of uploads and of audio have recovered.
     buckets: HashMap<Uploader, (i64, i64)>,
     retention_time: Option<OffsetDateTime>,
+    pub(super) webhooks: Webhooks,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -87,7 +91,7 @@ fn corrupt(error: IllegalTransition) -> RepositoryError {
 }
 
 impl MemorySongs {
-    fn state(&self) -> MutexGuard<'_, State> {
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -109,6 +113,7 @@ impl SongRepository for MemorySongs {
         let mut song = song.clone();
         state.plan(&mut song)?;
         state.songs.push(song.clone());
+        state.webhooks.changed(&song);
         let uploader = match uploader {
             Some(Uploader::Address(_)) if !quota.has_totals() => None,
             Some(Uploader::Address(digest)) => Some(Uploader::Address(digest)),
@@ -166,6 +171,7 @@ impl SongRepository for MemorySongs {
         song.retry().map_err(|_| RepositoryError::Conflict)?;
         state.plan(&mut song)?;
         state.songs[index] = song.clone();
+        state.webhooks.changed(&song);
         Ok(Some(song))
     }
 
@@ -180,6 +186,7 @@ impl SongRepository for MemorySongs {
         if matches!(advance, Advance::Finish(_) | Advance::Fail(_)) {
             state.outbox.retain(|entry| entry.hash != *hash);
         }
+        changed.iter().for_each(|song| state.webhooks.changed(song));
         Ok(changed)
     }
 
@@ -235,6 +242,7 @@ impl SongRepository for MemorySongs {
         let Some(index) = state.index(id) else { return Ok(None) };
         let song = state.songs.remove(index);
         state.extras.remove(&id);
+        state.webhooks.add(&song, WebhookEvent::Deleted);
         state.shares.retain(|link| link.song != id);
         let others = state.songs.iter().filter(|other| other.hash() == song.hash()).count();
         if others == 0 {
@@ -281,6 +289,10 @@ impl SongRepository for MemorySongs {
     async fn count(&self) -> Result<SongCounts, RepositoryError> {
         let state = self.state();
         Ok(StatusKind::ALL.map(|kind| state.songs.iter().filter(|song| song.status().kind() == kind).count() as u64))
+    }
+
+    fn webhooks(&self) -> Option<&dyn WebhookRepository> {
+        Some(self)
     }
 }
 

@@ -23,6 +23,7 @@ mod queue;
 mod results;
 mod shares;
 mod songs;
+mod webhooks;
 
 pub use accounts::AccountRepository;
 pub use attempts::{Attempts, ThrottleSettings, Tries};
@@ -43,3 +44,4 @@ pub use shares::ShareRepository;
 pub use songs::{Charge, Cursor, Expiry, Pending, Removed, SongCounts, SongFilter, SongRepository};
 pub use vocalizer_api::Wanted;
 pub use vocalizer_api::id::{LeaseId, ParseLeaseIdError};
+pub use webhooks::{Backlog, ClaimedDelivery, WebhookRepository, WebhookRequest, WebhookSender};

@@ -5,7 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use time::OffsetDateTime;
 
-use super::{RepositoryError, ShareRepository, Space};
+use super::{RepositoryError, ShareRepository, Space, WebhookRepository};
 use crate::account::Viewer;
 use crate::dedupe::Advance;
 use crate::quota::{Quota, Uploader, Weight};
@@ -359,5 +359,10 @@ pub trait SongRepository: ShareRepository {
     /// [`RepositoryError::Unavailable`].
     async fn space(&self) -> Result<Option<Space>, RepositoryError> {
         Ok(None)
+    }
+
+    /// Returns the webhooks, if this repository has them and adds their deliveries. Default: it does not.
+    fn webhooks(&self) -> Option<&dyn WebhookRepository> {
+        None
     }
 }

@@ -11,13 +11,14 @@ use super::known_shares::KnownShares;
 use super::relay_state::RelayState;
 use super::renderings::Renderings;
 use super::song_settings::SongSettings;
+use super::webhook_attempts::AttemptCounter;
 use crate::account::Viewer;
 use crate::api::SongView;
 use crate::causes::chain;
 use crate::dedupe::{BlobFate, on_delete};
 use crate::ports::{
     Attempts, AudioProbe, BlobStore, Clock, Coordination, Cursor, JobQueue, JobState, ProgressReport, Renderer,
-    RepositoryError, ResultReader, SongFilter, SongRepository, Space,
+    RepositoryError, ResultReader, SongFilter, SongRepository, Space, WebhookSender,
 };
 use crate::song::{Song, SongHash, SongId, StatusKind, Title};
 use crate::wire::with_details;
@@ -49,6 +50,8 @@ pub(super) struct SongPorts {
     pub(super) renderer: Arc<dyn Renderer>,
     /// Reads result archives.
     pub(super) results: Arc<dyn ResultReader>,
+    /// Sends requests to webhooks; `None` if the server has none.
+    pub(super) webhooks: Option<Arc<dyn WebhookSender>>,
     pub(super) clock: Arc<dyn Clock>,
 }
 
@@ -89,6 +92,7 @@ struct Inner {
     changes: ChangeNotifier,
     background: BackgroundState,
     known_shares: KnownShares,
+    attempts: AttemptCounter,
 }
 
 /// Which songs to list, and how many.
@@ -119,7 +123,9 @@ impl SongService {
         let renderings = Renderings::new(&settings.renderings, &ports.clock);
         let (relaying, changes) = (RelayState::default(), ChangeNotifier::new());
         let (background, known_shares) = (BackgroundState::default(), KnownShares::default());
-        Self { inner: Arc::new(Inner { ports, settings, relaying, renderings, changes, background, known_shares }) }
+        let attempts = AttemptCounter::default();
+        let inner = Inner { ports, settings, relaying, renderings, changes, background, known_shares, attempts };
+        Self { inner: Arc::new(inner) }
     }
 
     pub(super) fn ports(&self) -> &SongPorts {
@@ -140,6 +146,10 @@ impl SongService {
 
     pub(super) fn known_shares(&self) -> &KnownShares {
         &self.inner.known_shares
+    }
+
+    pub(super) fn attempts(&self) -> &AttemptCounter {
+        &self.inner.attempts
     }
 
     pub(super) fn changes(&self) -> &ChangeNotifier {

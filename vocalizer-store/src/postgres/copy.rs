@@ -10,6 +10,7 @@ use super::accounts::{insert_account, insert_invite, insert_session};
 use super::error::repository;
 use super::open::PostgresStore;
 use super::shares::insert_share;
+use super::webhooks::{insert_delivery, insert_webhook};
 use crate::sql::rows::WholeSong;
 use crate::sql::rules;
 use crate::sqlite::{Snapshot, SqliteStore};
@@ -47,7 +48,7 @@ pub enum CopyError {
     Target(#[source] RepositoryError),
 }
 
-/// Copies users, sessions, tokens, invites, songs, share links and the outbox into an empty, migrated database, with their IDs and
+/// Copies users, sessions, tokens, invites, songs, share links, webhooks and the outboxes into an empty, migrated database, with their IDs and
 /// times, in one transaction. The file does not change. No server should use either of them meanwhile.
 ///
 /// Leases remain in the queue of the file, so `SPLITTING` songs become `UPLOADED`, and every hash with an `UPLOADED`
@@ -125,6 +126,18 @@ pub async fn copy_from_sqlite(from: &SqliteStore, to: &PostgresStore) -> Result<
     while let Some(page) = from.shares(&mut place).await.map_err(CopyError::Source)? {
         for link in &page {
             row_count(insert_share(link).map_err(CopyError::Target)?.execute(&mut *step).await)?;
+        }
+    }
+    let mut place = Snapshot::START;
+    while let Some(page) = from.webhooks(&mut place).await.map_err(CopyError::Source)? {
+        for webhook in &page {
+            row_count(insert_webhook(webhook).execute(&mut *step).await)?;
+        }
+    }
+    let mut place = Snapshot::START;
+    while let Some(page) = from.deliveries(&mut place).await.map_err(CopyError::Source)? {
+        for delivery in &page {
+            row_count(insert_delivery(delivery).map_err(CopyError::Target)?.execute(&mut *step).await)?;
         }
     }
     row_count(query("UPDATE installation SET id = $1").bind(installation).execute(&mut *step).await)?;

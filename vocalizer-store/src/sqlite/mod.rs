@@ -1,4 +1,4 @@
-//! Songs, share links, users and the outbox in a SQLite file.
+//! Songs, share links, users, webhooks and the outboxes in a SQLite file.
 //!
 //! Each engine has its own migrations and module. They share the modules in `sql/engine`, which are compiled once for
 //! each of them; `engine` contains what differs.
@@ -17,6 +17,8 @@ mod snapshot;
 #[path = "../sql/engine/songs.rs"]
 mod songs;
 mod steps;
+#[path = "../sql/engine/webhooks.rs"]
+mod webhooks;
 
 pub use open::SqliteStore;
 #[cfg(feature = "postgres")]

@@ -14,6 +14,7 @@ mod limits;
 mod peaks;
 mod share;
 mod song;
+mod webhook;
 mod work;
 
 pub use account::{NewTokenData, TokenView, TokensData, UserData, UserView};
@@ -23,4 +24,8 @@ pub use limits::{LimitsData, LimitsView, QuotaView, RegistrationView};
 pub use peaks::{PeaksData, PeaksView};
 pub use share::{NewShareData, ShareMix, ShareView, SharedData, SharesData};
 pub use song::{SongChange, SongData, SongStatus, SongView, SongsData};
+pub use webhook::{
+    DeliveriesData, DeliveryData, DeliveryStatus, DeliveryView, NewWebhookData, WebhookData, WebhookEvent,
+    WebhookPayload, WebhookPayloadData, WebhookView, WebhooksData,
+};
 pub use work::{JobData, JobView, MAX_JOB_DELAY, MAX_JOB_WAIT, Wanted, WantedData};

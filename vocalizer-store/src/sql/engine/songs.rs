@@ -6,15 +6,17 @@ use async_trait::async_trait;
 use futures_util::TryStreamExt as _;
 use sqlx::{query, query_scalar};
 use time::OffsetDateTime;
+use vocalizer_core::api::WebhookEvent;
 use vocalizer_core::dedupe::{Advance, UploadPlan};
 use vocalizer_core::ports::{
     Charge, Cursor, Expiry, Pending, Removed, RepositoryError, SongCounts, SongFilter, SongRepository, Space,
+    WebhookRepository,
 };
 use vocalizer_core::quota::{Quota, Uploader};
 use vocalizer_core::song::{Song, SongHash, SongId, Status, StatusKind, StoredSong, Title};
 
 use super::engine::{self, Connection, Store, repository};
-use super::quotas;
+use super::{quotas, webhooks};
 use crate::sql::rows::{self, micros, read, read_all};
 use crate::sql::rules::{self, is_same};
 
@@ -54,6 +56,7 @@ impl SongRepository for Store {
             .await
             .map_err(repository)?;
             enqueue(&mut step, plan, song.hash()).await?;
+            webhooks::add_changed(&mut step, &song).await?;
             self.check_lock(&mut step, song.hash()).await?;
             self.commit(step).await?;
             read(stored.first().ok_or(RepositoryError::Conflict)?, rows::song)
@@ -107,6 +110,7 @@ impl SongRepository for Store {
             let (song, plan) = rules::settle(song, &same_bytes)?;
             put_status(&mut step, &song).await?;
             enqueue(&mut step, plan, song.hash()).await?;
+            webhooks::add_changed(&mut step, &song).await?;
             self.commit(step).await?;
             Ok(Some(song))
         })
@@ -120,6 +124,7 @@ impl SongRepository for Store {
             for mut song in lock_songs(&mut step, hash).await? {
                 if advance.apply(&mut song).map_err(rules::illegal)? {
                     put_status(&mut step, &song).await?;
+                    webhooks::add_changed(&mut step, &song).await?;
                     changed.push(song);
                 }
             }
@@ -214,6 +219,7 @@ impl SongRepository for Store {
                 dequeue(&mut step, song.hash()).await?;
             }
             let song = read(row, rows::song)?;
+            webhooks::add(&mut step, &song, WebhookEvent::Deleted).await?;
             self.check_lock(&mut step, song.hash()).await?;
             self.commit(step).await?;
             Ok(Some(Removed { song, others_with_hash: others.unsigned_abs() }))
@@ -277,6 +283,10 @@ impl SongRepository for Store {
 
     async fn space(&self) -> Result<Option<Space>, RepositoryError> {
         engine::space(self).await
+    }
+
+    fn webhooks(&self) -> Option<&dyn WebhookRepository> {
+        Some(self)
     }
 }
 
