@@ -29,7 +29,7 @@ use crate::app::App;
 use crate::body::{Body, Incoming, RequestBody, full, in_span};
 use crate::caps::{Connections, LongResponses};
 use crate::failure::Failure;
-use crate::metrics::{self, Metrics};
+use crate::metrics::{self, Metrics, WebhookMetrics};
 pub use crate::metrics::{Metric, MoreMetrics};
 use crate::page::{Page, PageFile};
 use crate::probe::Probe;
@@ -80,6 +80,8 @@ impl Server {
         let leases = Arc::new(RemoteLeases::new(Arc::clone(songs.queue()), Arc::clone(songs.clock())));
         let caps = settings.caps;
         let probe = probe(&songs);
+        let mut metrics = Metrics::new();
+        metrics::add(&mut metrics.registry, Arc::new(WebhookMetrics(songs.clone())));
         let app = App {
             archives: LongResponses::archives(&caps),
             event_streams: LongResponses::event_streams(&caps),
@@ -88,7 +90,7 @@ impl Server {
             songs,
             accounts,
             settings,
-            metrics: Metrics::new(),
+            metrics,
             probe,
             page: Page::default(),
             interceptor: None,
@@ -336,7 +338,7 @@ async fn answer(
         return Err(Failure::new(ErrorCode::CrossSite, "cross-site request refused"));
     }
     let caller = match route.access {
-        Access::Anyone | Access::Session => {
+        Access::Anyone | Access::User | Access::Session => {
             app.accounts.authenticate(proof(&head.headers, peer.secure).as_ref()).await?
         }
         Access::Reader => {

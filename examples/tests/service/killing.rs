@@ -15,7 +15,7 @@ use vocalizer_core::ports::{
     AudioError, Backend, BackendError, Blob, BlobError, BlobKey, BlobStore, BlobWriter, Charge, DeadLetter, Depth,
     DurableLeases, Expiry, GivenUp, Job, JobQueue, JobState, Lease, LocalRead, MadeBlob, Pending, Progress, QueueError,
     Removed, RepositoryError, Separator, ShareRepository, SongCounts, SongFilter, SongRepository, Space, StemSet,
-    Wanted,
+    Wanted, WebhookRepository,
 };
 use vocalizer_core::quota::{Quota, Uploader};
 use vocalizer_core::song::{FailureReason, Song, SongHash, SongId, StatusKind, Title};
@@ -200,6 +200,9 @@ impl SongRepository for Killing<Arc<dyn SongRepository>> {
     }
     async fn check(&self) -> Result<(), RepositoryError> {
         self.inner.check().await
+    }
+    fn webhooks(&self) -> Option<&dyn WebhookRepository> {
+        self.inner.webhooks()
     }
 }
 

@@ -180,11 +180,11 @@ pub async fn attempt_is_recorded_once(place: &impl SongsPlace) {
     let failed = delivery.after(at_us(5), Ok(500));
     let health = Health::default().after(&failed, at_us(5));
     assert!(hooks(&songs).record_attempt(&failed, &health).await.unwrap());
-    assert_eq!(hooks(&songs).deliveries(webhook.id, 9).await.unwrap(), [failed.clone()]);
+    assert_eq!(hooks(&songs).deliveries(webhook.id, 9).await.unwrap(), std::slice::from_ref(&failed));
     assert_eq!(hooks(&songs).webhooks_of(webhook.user).await.unwrap()[0].health, health);
     // From a server whose claim expired.
     assert!(!hooks(&songs).record_attempt(&delivery.after(at_us(6), Ok(200)), &Health::default()).await.unwrap());
-    assert_eq!(hooks(&songs).deliveries(webhook.id, 9).await.unwrap(), [failed.clone()]);
+    assert_eq!(hooks(&songs).deliveries(webhook.id, 9).await.unwrap(), std::slice::from_ref(&failed));
     assert_eq!(hooks(&songs).webhooks_of(webhook.user).await.unwrap()[0].health, health);
 
     let due = failed.next_attempt_at.unwrap();
