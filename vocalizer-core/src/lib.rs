@@ -56,6 +56,7 @@
 
 pub mod account;
 pub mod dedupe;
+pub mod events;
 #[cfg(feature = "memory")]
 pub mod memory;
 pub mod ports;
@@ -65,6 +66,7 @@ pub mod song;
 #[cfg(feature = "system-clock")]
 mod system_clock;
 pub mod tally;
+pub mod webhook;
 pub mod worker;
 
 mod wire;

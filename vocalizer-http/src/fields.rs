@@ -114,6 +114,8 @@ fields! {
     START_MS = Field::whole("start_ms", 0, MAX_MS, None);
     LOOP_FROM_MS = Field::whole("loop_from_ms", 0, MAX_MS, None);
     LOOP_TO_MS = Field::whole("loop_to_ms", 0, MAX_MS, None);
+    URL = Field::text("url");
+    EVENTS = Field::text("events");
     PERCENT = Field::whole("percent", 0, 100, None);
     REASON = Field::text("reason");
     WAIT_S = Field::whole("wait_s", 0, MAX_JOB_WAIT.as_secs(), Some(30));

@@ -6,8 +6,9 @@ use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 use vocalizer_core::api::{
-    ApiError, JobData, LimitsData, NewShareData, NewTokenData, PeaksData, SharedData, SharesData, SongData, SongView,
-    SongsData, TokensData, UploadData, UserData, WantedData,
+    ApiError, DeliveriesData, DeliveryData, JobData, LimitsData, NewShareData, NewTokenData, NewWebhookData, PeaksData,
+    SharedData, SharesData, SongData, SongView, SongsData, TokensData, UploadData, UserData, WantedData, WebhookData,
+    WebhookEvent, WebhookPayload, WebhooksData,
 };
 use vocalizer_core::part::Part;
 
@@ -35,6 +36,7 @@ pub fn document() -> Value {
         },
         "servers": [{"url": "/"}],
         "paths": paths,
+        "webhooks": webhooks(),
         "components": {
             "schemas": schemas(),
             "securitySchemes": {
@@ -46,6 +48,28 @@ pub fn document() -> Value {
             },
         },
     })
+}
+
+/// Returns what webhooks are sent.
+fn webhooks() -> Value {
+    let request = json!({
+        "summary": "An event, signed as in Standard Webhooks",
+        "parameters": [
+            required_header("webhook-id", "The ID of the delivery, the same in every attempt"),
+            required_header("webhook-timestamp", "The time of the attempt, in seconds since 1970"),
+            required_header("webhook-signature", "v1, and the base64 of the HMAC-SHA-256 of ID.TIMESTAMP.BODY"),
+        ],
+        "requestBody": {"required": true, "content": {"application/json": {
+            "schema": {"$ref": "#/components/schemas/WebhookPayload"},
+        }}},
+        "responses": {"2XX": {"description": "Accepted; after anything else the delivery is repeated"}},
+    });
+    let events = WebhookEvent::SONG.into_iter().chain([WebhookEvent::Ping]);
+    events.map(|event| (event.name().to_owned(), json!({"post": request}))).collect::<Map<_, _>>().into()
+}
+
+fn required_header(name: &str, description: &str) -> Value {
+    json!({"name": name, "in": "header", "required": true, "description": description, "schema": {"type": "string"}})
 }
 
 fn schemas() -> Map<String, Value> {
@@ -67,6 +91,12 @@ fn schemas() -> Map<String, Value> {
     add::<SharesData>(&mut generator);
     add::<NewShareData>(&mut generator);
     add::<SharedData>(&mut generator);
+    add::<WebhooksData>(&mut generator);
+    add::<WebhookData>(&mut generator);
+    add::<NewWebhookData>(&mut generator);
+    add::<DeliveriesData>(&mut generator);
+    add::<DeliveryData>(&mut generator);
+    add::<WebhookPayload>(&mut generator);
     add::<WantedData>(&mut generator);
     add::<JobData>(&mut generator);
     add::<PeaksData>(&mut generator);
@@ -93,6 +123,7 @@ fn operation(route: &Route, head: bool) -> Value {
         Access::Public => json!([]),
         Access::Worker => json!([{"worker": []}]),
         Access::Session => json!([{"session": []}]),
+        Access::User => json!([{"session": []}, {"token": []}]),
         Access::Anyone => json!([{}, {"session": []}, {"token": []}]),
         Access::Reader => json!([{}, {"session": []}, {"token": []}, {"share": []}]),
         Access::Share => json!([{"share": []}]),
@@ -104,6 +135,7 @@ fn tag(route: &Route) -> &'static str {
     match (route.access, route.path.starts_with("/auth/")) {
         (Access::Public, _) => "operations",
         (Access::Worker, _) => "workers",
+        (Access::User, _) => "webhooks",
         (_, true) => "accounts",
         (_, false) => "songs",
     }
@@ -111,7 +143,7 @@ fn tag(route: &Route) -> &'static str {
 
 fn parameters(route: &Route) -> Vec<Value> {
     let mut parameters = Vec::new();
-    for name in ["song_id", "token_id", "share_id", "upload_id", "file", "part", "hash", "lease"] {
+    for name in ["song_id", "token_id", "share_id", "upload_id", "webhook_id", "file", "part", "hash", "lease"] {
         if route.path.contains(&format!("{{{name}}}")) {
             let schema = match name {
                 "file" => json!({"type": "string", "examples": ["vocals.mp3", "accompaniment.flac", "stems.zip"]}),
@@ -199,7 +231,9 @@ fn responses(route: &Route, head: bool) -> Map<String, Value> {
     }
     let everywhere: &[u16] = match route.access {
         Access::Public => &[400, 421, 500, 503],
-        Access::Anyone | Access::Reader | Access::Share | Access::Session => &[400, 401, 403, 421, 500, 503],
+        Access::Anyone | Access::Reader | Access::Share | Access::User | Access::Session => {
+            &[400, 401, 403, 421, 500, 503]
+        }
         Access::Worker => &[400, 401, 403, 500, 503],
     };
     for &status in everywhere.iter().chain(route.errors) {

@@ -8,7 +8,8 @@ use matchit::Router;
 use crate::app::App;
 use crate::fields::{self, Field, Input};
 use crate::handlers::{
-    Answer, auth, events, jobs, list_events, operations, parts, results, resumable, shares, songs, upload, work,
+    Answer, auth, events, jobs, list_events, operations, parts, results, resumable, shares, songs, upload, webhooks,
+    work,
 };
 use crate::request::Request;
 
@@ -21,6 +22,8 @@ pub(crate) enum Access {
     Reader,
     /// A share link.
     Share,
+    /// A user: a session or an API token.
+    User,
     /// A session from a login with a password.
     Session,
     /// A worker token.
@@ -112,6 +115,7 @@ const PASSWORD: Input = form!([OLD_PASSWORD, PASSWORD_1, PASSWORD_2] []);
 const TOKEN: Input = form!([TOKEN_NAME][EXPIRES_IN_DAYS]);
 const RENAME: Input = form!([TITLE] []);
 const SHARE: Input = form!([] [EXPIRES_AT, DRUMS, BASS, OTHER, VOCALS, START_MS, LOOP_FROM_MS, LOOP_TO_MS]);
+const WEBHOOK: Input = form!([URL][EVENTS]);
 const PERCENT: Input = form!([PERCENT] []);
 const REASON: Input = form!([REASON] []);
 const WAIT: Input = form!([][WAIT_S]);
@@ -212,6 +216,25 @@ routes! {
     OpenShare "open_share" shares::open,
         GET "/share" Share Input::Nothing => Output::Data("SharedData"), [] [404, 429]
         "Returns the song that a share link opens, and the mix to start with";
+    ListWebhooks "list_webhooks" webhooks::list,
+        GET "/webhooks" User Input::Nothing => Output::Data("WebhooksData"), [] []
+        "Lists the user's webhooks, newest first";
+    CreateWebhook "create_webhook" webhooks::create,
+        POST "/webhooks" User WEBHOOK => Output::Data("NewWebhookData"), [] [400, 408, 409, 413, 415, 422]
+        "Creates a webhook, which is told when a song of the user is split, fails or is deleted; the secret is only in this \
+        response";
+    DeleteWebhook "delete_webhook" webhooks::delete,
+        DELETE "/webhooks/{webhook_id}" User Input::Nothing => Output::Nothing, [] [404]
+        "Deletes a webhook with its deliveries";
+    ListDeliveries "list_deliveries" webhooks::deliveries,
+        GET "/webhooks/{webhook_id}/deliveries" User Input::Nothing => Output::Data("DeliveriesData"), [] [404]
+        "Lists the newest 100 deliveries of a webhook, newest first";
+    TestWebhook "test_webhook" webhooks::test,
+        POST "/webhooks/{webhook_id}/test" User Input::Nothing => Output::Data("DeliveryData"), [] [404, 409]
+        "Sends a ping to a webhook soon";
+    EnableWebhook "enable_webhook" webhooks::enable,
+        POST "/webhooks/{webhook_id}/enable" User Input::Nothing => Output::Data("WebhookData"), [] [404]
+        "Enables a webhook that was disabled after repeated failure";
     UploadResult "upload_result" results::upload_result,
         POST "/songs/{hash}/upload_result" Worker Input::Tar => Output::Nothing, []
         [400, 404, 408, 410, 413, 422, 507]

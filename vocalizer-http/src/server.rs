@@ -30,7 +30,7 @@ use crate::body::{Body, Incoming, RequestBody, full, in_span};
 use crate::caps::{Connections, LongResponses};
 use crate::failure::Failure;
 use crate::handlers::resumable;
-use crate::metrics::{self, Metrics};
+use crate::metrics::{self, Metrics, WebhookMetrics};
 pub use crate::metrics::{Metric, MoreMetrics};
 use crate::page::{Page, PageFile};
 use crate::probe::Probe;
@@ -81,6 +81,8 @@ impl Server {
         let leases = Arc::new(RemoteLeases::new(Arc::clone(songs.queue()), Arc::clone(songs.clock())));
         let caps = settings.caps;
         let probe = probe(&songs);
+        let mut metrics = Metrics::new();
+        metrics::add(&mut metrics.registry, Arc::new(WebhookMetrics(songs.clone())));
         let app = App {
             archives: LongResponses::archives(&caps),
             event_streams: LongResponses::event_streams(&caps),
@@ -89,7 +91,7 @@ impl Server {
             songs,
             accounts,
             settings,
-            metrics: Metrics::new(),
+            metrics,
             probe,
             page: Page::default(),
             interceptor: None,
@@ -341,7 +343,7 @@ async fn answer(
         return Err(Failure::new(ErrorCode::CrossSite, "cross-site request refused"));
     }
     let caller = match route.access {
-        Access::Anyone | Access::Session => {
+        Access::Anyone | Access::User | Access::Session => {
             app.accounts.authenticate(proof(&head.headers, peer.secure).as_ref()).await?
         }
         Access::Reader => {

@@ -8,7 +8,7 @@ use super::args::{Command, Logout, Remote, Token};
 use super::connection::Connection;
 use super::failure::{Exit, Failure};
 use super::report::chain;
-use super::{accounts, credentials, integration, shares, songs};
+use super::{accounts, credentials, integration, shares, songs, webhooks};
 use crate::voice::Voice;
 
 /// Runs the command.
@@ -70,6 +70,7 @@ async fn dispatch(
         Command::Cancel { id } => songs::cancel(&connection.client()?, *id, voice).await,
         Command::Wait { id } => songs::wait(&connection.client()?, *id, voice).await,
         Command::Share(share) => shares::run(&connection.client()?, &share.command, voice).await,
+        Command::Webhook(webhook) => webhooks::run(&connection.client()?, &webhook.command, voice).await,
         Command::Login(user) => accounts::login(connection, &user.username, &password, voice).await,
         Command::Register(register) => accounts::register(connection, register, &password, voice).await,
         Command::Logout(logout) if logout.everywhere => accounts::logout_everywhere(connection, &password, voice).await,

@@ -3,6 +3,7 @@
 mod admin;
 mod policy;
 pub(crate) mod resumable;
+mod webhooks;
 #[cfg(any(feature = "separate", feature = "cluster"))]
 mod worker;
 
@@ -17,6 +18,7 @@ use vocalizer_http::settings::Caps;
 pub use self::admin::{Admin, AdminCommand, InviteArgs};
 pub use self::policy::{PolicyArgs, RegistrationArg};
 pub use self::resumable::ResumableArgs;
+pub use self::webhooks::WebhookArgs;
 #[cfg(any(feature = "separate", feature = "cluster"))]
 pub use self::worker::{ComputeArgs, WorkerArgs};
 use super::addresses::QueueKind;
@@ -48,6 +50,9 @@ pub struct ServeArgs {
     /// Rendering.
     #[command(flatten)]
     pub renderings: RenderingArgs,
+    /// Webhooks.
+    #[command(flatten)]
+    pub webhooks: WebhookArgs,
     /// Do not split songs in this process; workers elsewhere do
     #[arg(long, env = "NO_WORKER", value_name = "BOOL", num_args = 0..=1, default_value_t = false,
         default_missing_value = "true", action = ArgAction::Set, help_heading = "Computing")]

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::thread::available_parallelism;
 
+use vocalizer_client::webhooks::HttpWebhooks;
 use vocalizer_core::ports::{BoxError, Clock, JobQueue};
 use vocalizer_core::service::{AccountService, AccountSettings, SongService, SongSettings, UploadPolicy};
 use vocalizer_http::server::Server;
@@ -70,6 +71,7 @@ pub async fn compose_with(config: &Config, data: &DataDir, tuning: Tuning) -> Re
         .with_probe(Arc::new(FileProbe::new(audio)))
         .with_renderer(Arc::new(AudioRenderer::new(&data.work, audio).with_at_once(config.renderings.at_once)))
         .with_results(Arc::new(TarResults::new(config.limits)))
+        .with_webhooks(Arc::new(HttpWebhooks::new(config.webhooks.allow_private, config.webhooks.allow_http)))
         .with_settings(SongSettings {
             limits: config.limits,
             min_free_bytes: config.min_free_bytes,

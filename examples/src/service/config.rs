@@ -15,7 +15,7 @@ use vocalizer_http::settings::{AllowedHosts, Caps};
 
 use super::adapters::{check_broker, check_bucket};
 use super::addresses::{Blobs, Broker, Database};
-use super::args::{BrokerArgs, CapsArgs, RenderingArgs, ServeArgs, StorageArgs, resumable};
+use super::args::{BrokerArgs, CapsArgs, RenderingArgs, ServeArgs, StorageArgs, WebhookArgs, resumable};
 use super::error::{ConfigError, invalid, text_or_file};
 use super::policy::Policy;
 
@@ -51,6 +51,8 @@ pub struct Config {
     pub min_free_bytes: Option<u64>,
     /// Registration, upload quotas and retention.
     pub policy: Policy,
+    /// Where webhooks may be.
+    pub webhooks: WebhookPolicy,
     /// The time between sweeps.
     pub sweep_interval: Duration,
     /// The time after which a job that no worker has started is published again; see
@@ -72,6 +74,15 @@ pub struct Config {
     pub shutdown_grace: Duration,
 }
 
+/// Where webhooks may be, besides public addresses with TLS.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct WebhookPolicy {
+    /// At addresses that are not public.
+    pub allow_private: bool,
+    /// At `http://`.
+    pub allow_http: bool,
+}
+
 impl Config {
     /// Validates the arguments.
     ///
@@ -90,7 +101,8 @@ impl Config {
             check_bucket(url).map_err(|what| invalid(BLOBS, what))?;
         }
         let CapsArgs { max_upload_bytes, max_shares, .. } = args.caps;
-        let limits = Limits { max_upload_bytes, max_shares, ..Limits::default() };
+        let WebhookArgs { max_webhooks, webhook_allow_private, webhook_allow_http } = args.webhooks;
+        let limits = Limits { max_upload_bytes, max_shares, max_webhooks, ..Limits::default() };
         limits.check()?;
         let min_free_bytes = args.room.min_free_bytes;
         let policy = Policy::check(&args.policy, &database)?;
@@ -106,6 +118,7 @@ impl Config {
             limits,
             min_free_bytes,
             policy,
+            webhooks: WebhookPolicy { allow_private: webhook_allow_private, allow_http: webhook_allow_http },
             sweep_interval: Duration::from_secs(args.advanced.sweep_interval_s),
             ask_again_after: Duration::from_secs(args.advanced.ask_again_after_s),
             trusted_proxies: args.network.trusted_proxies.clone(),
@@ -283,6 +296,9 @@ impl fmt::Display for Config {
         writeln!(f, "MAX_UPLOAD_BYTES={}", self.limits.max_upload_bytes)?;
         writeln!(f, "MAX_SHARES={}", self.limits.max_shares)?;
         resumable::show(f, &self.resumable)?;
+        writeln!(f, "MAX_WEBHOOKS={}", self.limits.max_webhooks)?;
+        writeln!(f, "WEBHOOK_ALLOW_PRIVATE={}", self.webhooks.allow_private)?;
+        writeln!(f, "WEBHOOK_ALLOW_HTTP={}", self.webhooks.allow_http)?;
         match self.min_free_bytes {
             None => writeln!(f, "MIN_FREE_BYTES=(1 GiB, or 5 % of the disk)")?,
             Some(bytes) => writeln!(f, "MIN_FREE_BYTES={bytes}")?,

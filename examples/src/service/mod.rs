@@ -27,12 +27,12 @@ pub use addresses::{Blobs, Broker, Database, QueueKind};
 pub(crate) use admin::admin;
 pub use args::{
     Admin, AdminCommand, AdvancedArgs, BrokerArgs, CapsArgs, InviteArgs, LogFormat, NetworkArgs, PolicyArgs,
-    RegistrationArg, RenderingArgs, ResumableArgs, RoomArgs, ServeArgs, StorageArgs,
+    RegistrationArg, RenderingArgs, ResumableArgs, RoomArgs, ServeArgs, StorageArgs, WebhookArgs,
 };
 #[cfg(any(feature = "separate", feature = "cluster"))]
 pub use args::{ComputeArgs, WorkerArgs};
 pub use compose::{Parts, Tuning, compose, compose_with};
-pub use config::Config;
+pub use config::{Config, WebhookPolicy};
 pub use data::{DataDir, DataError};
 pub use error::ConfigError;
 pub use policy::Policy;

@@ -16,7 +16,7 @@ use vocalizer_core::ports::{
     AudioError, Backend, BackendError, Blob, BlobError, BlobKey, BlobStore, BlobWriter, Cancelled, Charge, DeadLetter,
     Depth, DurableLeases, Expiry, GivenUp, Job, JobLine, JobQueue, JobState, Lease, LocalRead, MadeBlob, PartialUpload,
     Pending, Progress, QueueError, Removed, RepositoryError, Separator, ShareRepository, SongCounts, SongFilter,
-    SongRepository, Space, StemSet, UploadBounds, UploadRepository, UploadTotals, Wanted,
+    SongRepository, Space, StemSet, UploadBounds, UploadRepository, UploadTotals, Wanted, WebhookRepository,
 };
 use vocalizer_core::quota::{Quota, Uploader};
 use vocalizer_core::song::{FailureReason, Song, SongHash, SongId, StatusKind, Title};
@@ -210,6 +210,9 @@ impl SongRepository for Killing<Arc<dyn SongRepository>> {
     }
     async fn check(&self) -> Result<(), RepositoryError> {
         self.inner.check().await
+    }
+    fn webhooks(&self) -> Option<&dyn WebhookRepository> {
+        self.inner.webhooks()
     }
 }
 

@@ -52,6 +52,7 @@ mod sweeping;
 mod transfers;
 mod uploads;
 mod watching;
+mod webhooks;
 mod wire;
 mod workers;
 mod working;

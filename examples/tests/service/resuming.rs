@@ -226,7 +226,9 @@ async fn tuspy_uploads_a_song() {
     assert!(python.status.success(), "{python:?}");
     let python = Path::new(String::from_utf8(python.stdout).unwrap().trim()).join("python");
     let base = service.url("");
-    let ran = tokio::process::Command::new(python).args(["-c", TUSPY, &base]).arg(&file).output().await.unwrap();
+    let mut command = Command::new(python);
+    command.args(["-c", TUSPY, &base]).arg(&file);
+    let ran = tokio::task::spawn_blocking(move || command.output()).await.unwrap().unwrap();
     assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
     let song = String::from_utf8(ran.stdout).unwrap().trim().to_owned();
     let browser = Browser::new(&service);

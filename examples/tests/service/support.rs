@@ -14,7 +14,7 @@ use reqwest::{Method, RequestBuilder};
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::sync::{oneshot, watch};
-use vocalizer::service::{Blobs, Config, DataDir, Database, Policy, Tuning, compose_with};
+use vocalizer::service::{Blobs, Config, DataDir, Database, Policy, Tuning, WebhookPolicy, compose_with};
 use vocalizer_core::limits::Limits;
 use vocalizer_core::ports::{AudioError, Blob, Progress, Separator, StemSet, Stems, ThrottleSettings};
 use vocalizer_core::secret::Secret;
@@ -59,6 +59,7 @@ pub(crate) struct Settings {
     pub(crate) resumable: ResumableSettings,
     /// Whether the server sweeps, and relays what could not be published at once. Most tests call the sweep themselves.
     pub(crate) background: bool,
+    pub(crate) webhooks: WebhookPolicy,
 }
 
 impl Default for Settings {
@@ -81,6 +82,7 @@ impl Default for Settings {
             renderings: RenderingSettings::default(),
             resumable: ResumableSettings::default(),
             background: false,
+            webhooks: WebhookPolicy::default(),
         }
     }
 }
@@ -127,6 +129,7 @@ impl Service {
             limits: settings.limits,
             min_free_bytes: settings.min_free_bytes,
             policy: settings.policy.clone(),
+            webhooks: settings.webhooks,
             sweep_interval: Duration::from_secs(600),
             ask_again_after: Duration::from_secs(6 * 60 * 60),
             trusted_proxies: settings.trusted_proxies.clone(),

@@ -1,4 +1,4 @@
-//! Identifiers of songs, users, API tokens, share links, resumable uploads and leases.
+//! Identifiers of songs, users, API tokens, share links, resumable uploads, webhooks and leases.
 
 /// Defines a random, opaque identifier type that cannot be confused with another one.
 ///
@@ -99,6 +99,20 @@ opaque_id!(
     ShareId,
     ParseShareIdError,
     "share"
+);
+
+opaque_id!(
+    /// The ID of a webhook.
+    WebhookId,
+    ParseWebhookIdError,
+    "webhook"
+);
+
+opaque_id!(
+    /// The ID of a delivery to a webhook: the `webhook-id` of its requests, the same in every attempt.
+    DeliveryId,
+    ParseDeliveryIdError,
+    "delivery"
 );
 
 opaque_id!(

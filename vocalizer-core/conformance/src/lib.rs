@@ -41,6 +41,7 @@ pub mod renderer;
 pub mod results;
 pub mod separator;
 pub mod songs;
+pub mod webhooks;
 
 mod macros;
 mod support;

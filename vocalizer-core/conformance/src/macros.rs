@@ -146,6 +146,28 @@ macro_rules! songs_conformance {
     };
 }
 
+/// Generates the tests for [`WebhookRepository`](vocalizer_core::ports::WebhookRepository), if the repository of songs has
+/// webhooks. Takes a test attribute and an expression that creates a new [`SongsPlace`](crate::songs::SongsPlace).
+#[macro_export]
+macro_rules! webhooks_conformance {
+    (#[$test:meta] $place:expr) => {
+        $crate::__conformance! {
+            #[$test] $place; $crate::webhooks;
+            stored_webhook_is_found_unchanged
+            webhooks_of_a_user_are_limited
+            changes_of_songs_become_deliveries
+            retried_song_becomes_a_delivery_when_it_is_split
+            delivery_is_claimed_once_until_its_claim_expires
+            webhooks_take_turns
+            attempt_is_recorded_once
+            disabled_webhook_gets_nothing_until_it_is_enabled
+            deleted_webhook_has_no_deliveries
+            old_deliveries_are_deleted
+            backlog_is_what_is_left_to_deliver
+        }
+    };
+}
+
 /// Generates the tests for [`AccountRepository`](vocalizer_core::ports::AccountRepository). Takes a test attribute and an
 /// expression that creates a new [`AccountsPlace`](crate::accounts::AccountsPlace).
 #[macro_export]

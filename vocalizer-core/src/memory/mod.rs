@@ -9,6 +9,8 @@ mod idle_queue;
 mod passwords;
 mod songs;
 mod uploads;
+mod webhook_state;
+mod webhooks;
 
 pub use accounts::MemoryAccounts;
 pub use blobs::MemoryBlobs;

@@ -6,12 +6,14 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use time::OffsetDateTime;
+use vocalizer_api::WebhookEvent;
 
+use super::webhook_state::Webhooks;
 use crate::account::{SessionDigest, ShareId, ShareLink, UserId};
 use crate::dedupe::{Advance, UploadPlan, on_upload};
 use crate::ports::{
     Cancelled, Charge, Cursor, Expiry, JobLine, PartialUpload, Pending, Removed, RepositoryError, ShareRepository,
-    SongCounts, SongFilter, SongRepository,
+    SongCounts, SongFilter, SongRepository, WebhookRepository,
 };
 use crate::quota::{Quota, Uploader, Usage};
 use crate::song::{IllegalTransition, Song, SongHash, SongId, StatusKind, Title};
@@ -35,6 +37,7 @@ pub(super) struct State {
     buckets: HashMap<Uploader, (i64, i64)>,
     retention_time: Option<OffsetDateTime>,
     priorities: HashMap<UserId, i32>,
+    pub(super) webhooks: Webhooks,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -112,6 +115,7 @@ impl SongRepository for MemorySongs {
         let mut song = song.clone();
         state.plan(&mut song)?;
         state.songs.push(song.clone());
+        state.webhooks.changed(&song);
         let uploader = match uploader {
             Some(Uploader::Address(_)) if !quota.has_totals() => None,
             Some(Uploader::Address(digest)) => Some(Uploader::Address(digest)),
@@ -169,6 +173,7 @@ impl SongRepository for MemorySongs {
         song.retry().map_err(|_| RepositoryError::Conflict)?;
         state.plan(&mut song)?;
         state.songs[index] = song.clone();
+        state.webhooks.changed(&song);
         Ok(Some(song))
     }
 
@@ -221,6 +226,7 @@ impl SongRepository for MemorySongs {
         if matches!(advance, Advance::Finish(_) | Advance::Fail(_)) {
             state.outbox.retain(|entry| entry.hash != *hash);
         }
+        changed.iter().for_each(|song| state.webhooks.changed(song));
         Ok(changed)
     }
 
@@ -276,6 +282,7 @@ impl SongRepository for MemorySongs {
         let Some(index) = state.index(id) else { return Ok(None) };
         let song = state.songs.remove(index);
         state.extras.remove(&id);
+        state.webhooks.add(&song, WebhookEvent::Deleted);
         state.shares.retain(|link| link.song != id);
         let others = state.songs.iter().filter(|other| other.hash() == song.hash()).count();
         if others == 0 {
@@ -322,6 +329,10 @@ impl SongRepository for MemorySongs {
     async fn count(&self) -> Result<SongCounts, RepositoryError> {
         let state = self.state();
         Ok(StatusKind::ALL.map(|kind| state.songs.iter().filter(|song| song.status().kind() == kind).count() as u64))
+    }
+
+    fn webhooks(&self) -> Option<&dyn WebhookRepository> {
+        Some(self)
     }
 }
 

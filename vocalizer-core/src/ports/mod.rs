@@ -24,6 +24,7 @@ mod results;
 mod shares;
 mod songs;
 mod uploads;
+mod webhooks;
 
 pub use accounts::AccountRepository;
 pub use attempts::{Attempts, ThrottleSettings, Tries};
@@ -45,3 +46,4 @@ pub use songs::{Cancelled, Charge, Cursor, Expiry, Pending, Removed, SongCounts,
 pub use uploads::{PartialUpload, UploadBounds, UploadRepository, UploadTotals};
 pub use vocalizer_api::Wanted;
 pub use vocalizer_api::id::{LeaseId, ParseLeaseIdError};
+pub use webhooks::{Backlog, ClaimedDelivery, WebhookRepository, WebhookRequest, WebhookSender};

@@ -5,7 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use time::OffsetDateTime;
 
-use super::{JobLine, RepositoryError, ShareRepository, Space, UploadRepository};
+use super::{JobLine, RepositoryError, ShareRepository, Space, UploadRepository, WebhookRepository};
 use crate::account::{UserId, Viewer};
 use crate::dedupe::Advance;
 use crate::quota::{Quota, Uploader, Weight};
@@ -391,5 +391,10 @@ pub trait SongRepository: ShareRepository + UploadRepository {
     /// [`RepositoryError::Unavailable`].
     async fn space(&self) -> Result<Option<Space>, RepositoryError> {
         Ok(None)
+    }
+
+    /// Returns the webhooks, if this repository has them and adds their deliveries. Default: it does not.
+    fn webhooks(&self) -> Option<&dyn WebhookRepository> {
+        None
     }
 }

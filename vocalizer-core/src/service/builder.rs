@@ -10,7 +10,7 @@ use super::{AccountService, AccountSettings, LocalCoordination, SongService, Son
 use crate::SystemClock;
 use crate::ports::{
     AccountRepository, Attempts, AudioProbe, BlobStore, Clock, Coordination, JobQueue, PasswordHasher, Renderer,
-    ResultReader, SongRepository,
+    ResultReader, SongRepository, WebhookSender,
 };
 
 /// Builds a [`SongService`]; see [`SongService::builder`].
@@ -44,8 +44,8 @@ impl SongService {
     /// Returns a builder for a service over a repository, a blob store and a queue, with the system clock.
     ///
     /// The defaults suit a single server with a worker in the same process: locks and progress in memory
-    /// ([`LocalCoordination`]), any file is accepted ([`AcceptAll`]), nothing is rendered ([`NoRenderer`]), and results
-    /// of remote workers are rejected ([`NoArchives`]).
+    /// ([`LocalCoordination`]), any file is accepted ([`AcceptAll`]), nothing is rendered ([`NoRenderer`]), results of
+    /// remote workers are rejected ([`NoArchives`]), and there are no webhooks.
     ///
     /// ```
     /// # #[cfg(feature = "memory")] {
@@ -103,6 +103,7 @@ impl SongService {
             probe: Arc::new(AcceptAll),
             renderer: Arc::new(NoRenderer),
             results: Arc::new(NoArchives),
+            webhooks: None,
             clock,
         };
         SongServiceBuilder { ports, settings: SongSettings::default() }
@@ -137,6 +138,12 @@ impl SongServiceBuilder {
     /// Reads the results of remote workers with this.
     pub fn with_results(mut self, results: Arc<dyn ResultReader>) -> Self {
         self.ports.results = results;
+        self
+    }
+
+    /// Delivers to webhooks with this.
+    pub fn with_webhooks(mut self, webhooks: Arc<dyn WebhookSender>) -> Self {
+        self.ports.webhooks = Some(webhooks);
         self
     }
 

@@ -36,6 +36,8 @@ mod sweep;
 mod throttle;
 mod tokens;
 mod upload;
+mod webhook_attempts;
+mod webhooks;
 
 pub use crate::ports::LeasedJob;
 pub use accounts::{AccountService, AccountSettings, Caller, KEEP_EXPIRED, LoginFrom, NewSession, Proof};
@@ -58,3 +60,5 @@ pub use throttle::Throttle;
 pub use tokens::IssuedToken;
 pub use upload::SongUpload;
 pub use vocalizer_api::id::{LeaseId, ParseLeaseIdError};
+pub use webhook_attempts::WebhookAttempts;
+pub use webhooks::IssuedWebhook;

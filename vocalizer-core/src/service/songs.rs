@@ -12,13 +12,14 @@ use super::known_shares::KnownShares;
 use super::relay_state::RelayState;
 use super::renderings::Renderings;
 use super::song_settings::SongSettings;
+use super::webhook_attempts::AttemptCounter;
 use crate::account::Viewer;
 use crate::api::SongView;
 use crate::causes::chain;
 use crate::dedupe::{BlobFate, on_delete};
 use crate::ports::{
     Attempts, AudioProbe, BlobStore, Clock, Coordination, Cursor, JobQueue, JobState, ProgressReport, Renderer,
-    RepositoryError, ResultReader, SongFilter, SongRepository, Space,
+    RepositoryError, ResultReader, SongFilter, SongRepository, Space, WebhookSender,
 };
 use crate::song::{Song, SongHash, SongId, StatusKind, Title};
 use crate::wire::with_details;
@@ -50,6 +51,8 @@ pub(super) struct SongPorts {
     pub(super) renderer: Arc<dyn Renderer>,
     /// Reads result archives.
     pub(super) results: Arc<dyn ResultReader>,
+    /// Sends requests to webhooks; `None` if the server has none.
+    pub(super) webhooks: Option<Arc<dyn WebhookSender>>,
     pub(super) clock: Arc<dyn Clock>,
 }
 
@@ -90,6 +93,7 @@ struct Inner {
     changes: ChangeNotifier,
     background: BackgroundState,
     known_shares: KnownShares,
+    attempts: AttemptCounter,
     interrupts: Interrupts,
 }
 
@@ -121,8 +125,9 @@ impl SongService {
         let renderings = Renderings::new(&settings.renderings, &ports.clock);
         let (relaying, changes) = (RelayState::default(), ChangeNotifier::new());
         let (background, known_shares) = (BackgroundState::default(), KnownShares::default());
-        let interrupts = Interrupts::default();
-        let inner = Inner { ports, settings, relaying, renderings, changes, background, known_shares, interrupts };
+        let (interrupts, attempts) = (Interrupts::default(), AttemptCounter::default());
+        let inner =
+            Inner { ports, settings, relaying, renderings, changes, background, known_shares, interrupts, attempts };
         Self { inner: Arc::new(inner) }
     }
 
@@ -148,6 +153,10 @@ impl SongService {
 
     pub(super) fn interrupts(&self) -> &Interrupts {
         &self.inner.interrupts
+    }
+
+    pub(super) fn attempts(&self) -> &AttemptCounter {
+        &self.inner.attempts
     }
 
     pub(super) fn changes(&self) -> &ChangeNotifier {

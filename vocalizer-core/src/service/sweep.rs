@@ -60,11 +60,12 @@ impl SongService {
         let progress = ports.coordination.forget_old_progress(ports.clock.now()).await.map_err(Into::into);
         let deletions = ports.coordination.forget_old_deletions(ports.clock.now()).await.map_err(Into::into);
         let shares = self.sweep_shares().await;
+        let webhooks = self.sweep_deliveries().await;
         if swept != Swept::default() {
             tracing::info!(?swept, "sweep finished");
         }
         let mut failed = None;
-        for error in [jobs, leftovers, uploads, orphans, expired, progress, deletions, shares]
+        for error in [jobs, leftovers, uploads, orphans, expired, progress, deletions, shares, webhooks]
             .into_iter()
             .filter_map(Result::err)
         {

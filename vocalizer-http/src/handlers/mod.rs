@@ -13,6 +13,7 @@ pub(crate) mod resumable;
 pub(crate) mod shares;
 pub(crate) mod songs;
 pub(crate) mod upload;
+pub(crate) mod webhooks;
 pub(crate) mod work;
 
 use std::future::Future;

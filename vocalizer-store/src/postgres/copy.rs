@@ -12,6 +12,7 @@ use super::lines::set_priority;
 use super::open::PostgresStore;
 use super::shares::insert_share;
 use super::uploads::insert_upload;
+use super::webhooks::{insert_delivery, insert_webhook};
 use crate::sql::rows::WholeSong;
 use crate::sql::rules;
 use crate::sqlite::{Snapshot, SqliteStore};
@@ -49,8 +50,9 @@ pub enum CopyError {
     Target(#[source] RepositoryError),
 }
 
-/// Copies users, priorities, sessions, tokens, invites, songs, share links, resumable uploads and the outbox into an empty, migrated
-/// database, with their IDs and times, in one transaction. The file does not change. No server should use either of them meanwhile.
+/// Copies users, priorities, sessions, tokens, invites, songs, share links, resumable uploads, webhooks and the outboxes into an empty,
+/// migrated database, with their IDs and times, in one transaction. The file does not change. No server should use either of them
+/// meanwhile.
 ///
 /// Leases remain in the queue of the file, so `SPLITTING` songs become `UPLOADED`, and every hash with an `UPLOADED`
 /// song gets an outbox entry.
@@ -139,6 +141,18 @@ pub async fn copy_from_sqlite(from: &SqliteStore, to: &PostgresStore) -> Result<
     while let Some(page) = from.uploads(&mut place).await.map_err(CopyError::Source)? {
         for upload in &page {
             row_count(insert_upload(upload).map_err(CopyError::Target)?.execute(&mut *step).await)?;
+        }
+    }
+    let mut place = Snapshot::START;
+    while let Some(page) = from.webhooks(&mut place).await.map_err(CopyError::Source)? {
+        for webhook in &page {
+            row_count(insert_webhook(webhook).execute(&mut *step).await)?;
+        }
+    }
+    let mut place = Snapshot::START;
+    while let Some(page) = from.deliveries(&mut place).await.map_err(CopyError::Source)? {
+        for delivery in &page {
+            row_count(insert_delivery(delivery).map_err(CopyError::Target)?.execute(&mut *step).await)?;
         }
     }
     row_count(query("UPDATE installation SET id = $1").bind(installation).execute(&mut *step).await)?;

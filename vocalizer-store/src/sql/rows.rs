@@ -5,10 +5,13 @@ use time::OffsetDateTime;
 use vocalizer_core::account::{Account, ApiToken, PasswordHash, Session, SessionDigest, ShareLink, TokenName};
 #[cfg(feature = "postgres")]
 use vocalizer_core::account::{Invite, UserId};
+use vocalizer_core::api::WebhookEvent;
 use vocalizer_core::api::id::UploadId;
-use vocalizer_core::ports::{BoxError, JobLine, PartialUpload, Pending, RepositoryError};
+use vocalizer_core::ports::{Backlog, BoxError, JobLine, PartialUpload, Pending, RepositoryError};
 use vocalizer_core::quota::Usage;
+use vocalizer_core::secret::Secret;
 use vocalizer_core::song::{Song, SongHash, Status, StatusKind, StemsInfo, StoredSong, Title};
+use vocalizer_core::webhook::{Delivery, Health, Webhook};
 
 /// Column types supported by every engine.
 pub(crate) trait Columns {
@@ -225,4 +228,47 @@ pub(crate) fn upload<R: Columns>(row: &R) -> Result<PartialUpload, BoxError> {
 /// A row with `id` of an upload.
 pub(crate) fn upload_id<R: Columns>(row: &R) -> Result<UploadId, BoxError> {
     Ok(row.text("id")?.parse()?)
+}
+
+/// A row of `id, user_id, url, secret, events, created_at_us, failing_since_us, given_up, disabled_at_us`.
+pub(crate) fn webhook<R: Columns>(row: &R) -> Result<Webhook, BoxError> {
+    Ok(Webhook {
+        id: row.text("id")?.parse()?,
+        user: row.text("user_id")?.parse()?,
+        url: Secret::new(row.text("url")?.to_owned()),
+        secret: Secret::new(row.text("secret")?.to_owned()),
+        events: row.text("events")?.split(',').map(str::parse).collect::<Result<_, _>>()?,
+        created_at: moment(row.number("created_at_us")?)?,
+        health: Health {
+            failing_since: row.maybe_number("failing_since_us")?.map(moment).transpose()?,
+            given_up: row.number("given_up")?.try_into()?,
+            disabled_at: row.maybe_number("disabled_at_us")?.map(moment).transpose()?,
+        },
+    })
+}
+
+/// A row of `id, webhook_id, event, song, created_at_us, attempts, first_attempt_at_us, attempted_at_us,
+/// next_attempt_at_us, status_code, error`.
+pub(crate) fn delivery<R: Columns>(row: &R) -> Result<Delivery, BoxError> {
+    let maybe_moment = |name| row.maybe_number(name)?.map(moment).transpose();
+    let event = row.text("event")?;
+    Ok(Delivery {
+        id: row.text("id")?.parse()?,
+        webhook: row.text("webhook_id")?.parse()?,
+        event: if event == WebhookEvent::Ping.name() { WebhookEvent::Ping } else { event.parse()? },
+        song: row.maybe_text("song")?.map(serde_json::from_str).transpose()?,
+        created_at: moment(row.number("created_at_us")?)?,
+        attempts: row.number("attempts")?.try_into()?,
+        first_attempt_at: maybe_moment("first_attempt_at_us")?,
+        attempted_at: maybe_moment("attempted_at_us")?,
+        next_attempt_at: maybe_moment("next_attempt_at_us")?,
+        status_code: row.maybe_number("status_code")?.map(u16::try_from).transpose()?,
+        error: row.maybe_text("error")?.map(str::to_owned),
+    })
+}
+
+/// A row of `pending, oldest, disabled`.
+pub(crate) fn backlog<R: Columns>(row: &R) -> Result<Backlog, BoxError> {
+    let (pending, disabled) = (row.number("pending")?.try_into()?, row.number("disabled")?.try_into()?);
+    Ok(Backlog { pending, oldest: row.maybe_number("oldest")?.map(moment).transpose()?, disabled })
 }

@@ -1,4 +1,4 @@
-//! Songs, share links, users and the outbox in a SQLite file.
+//! Songs, share links, users, webhooks and the outboxes in a SQLite file.
 //!
 //! Each engine has its own migrations and module. They share the modules in `sql/engine`, which are compiled once for
 //! each of them; `engine` contains what differs.
@@ -21,6 +21,8 @@ mod songs;
 mod steps;
 #[path = "../sql/engine/uploads.rs"]
 mod uploads;
+#[path = "../sql/engine/webhooks.rs"]
+mod webhooks;
 
 pub use open::SqliteStore;
 #[cfg(feature = "postgres")]

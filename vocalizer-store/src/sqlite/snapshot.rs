@@ -4,6 +4,7 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{Sqlite, Transaction, query};
 use vocalizer_core::account::{Account, Invite, Session, ShareLink, UserId};
 use vocalizer_core::ports::{BoxError, PartialUpload, Pending, RepositoryError};
+use vocalizer_core::webhook::{Delivery, Webhook};
 
 use super::error::repository;
 use super::open::SqliteStore;
@@ -65,6 +66,19 @@ impl Snapshot {
         const SQL: &str =
             "SELECT rowid AS place, user_id, priority FROM priorities WHERE rowid > ? ORDER BY rowid LIMIT 1000";
         self.page(SQL, after, rows::priority).await
+    }
+
+    pub(crate) async fn webhooks(&mut self, after: &mut i64) -> Result<Option<Vec<Webhook>>, RepositoryError> {
+        const SQL: &str = "SELECT rowid AS place, id, user_id, url, secret, events, created_at_us, failing_since_us, \
+                           given_up, disabled_at_us FROM webhooks WHERE rowid > ? ORDER BY rowid LIMIT 1000";
+        self.page(SQL, after, rows::webhook).await
+    }
+
+    pub(crate) async fn deliveries(&mut self, after: &mut i64) -> Result<Option<Vec<Delivery>>, RepositoryError> {
+        const SQL: &str = "SELECT rowid AS place, id, webhook_id, event, song, created_at_us, attempts, \
+                           first_attempt_at_us, attempted_at_us, next_attempt_at_us, status_code, error \
+                           FROM deliveries WHERE rowid > ? ORDER BY rowid LIMIT 1000";
+        self.page(SQL, after, rows::delivery).await
     }
 
     pub(crate) async fn outbox(&mut self, after: &mut i64) -> Result<Option<Vec<Pending>>, RepositoryError> {

@@ -83,3 +83,12 @@ mod attempts {
         TestDatabase::new().await
     );
 }
+
+mod webhooks {
+    use super::TestDatabase;
+
+    vocalizer_conformance::webhooks_conformance!(
+        #[tokio::test(flavor = "multi_thread")]
+        TestDatabase::new().await
+    );
+}

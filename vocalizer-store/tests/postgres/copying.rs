@@ -7,7 +7,7 @@ use vocalizer_core::account::{
     Account, PasswordHash, Session, SessionDigest, ShareId, ShareLink, TokenId, TokenName, UserId, Viewer,
 };
 use vocalizer_core::api::id::UploadId;
-use vocalizer_core::api::{Provenance, ShareMix};
+use vocalizer_core::api::{Provenance, ShareMix, WebhookEvent};
 use vocalizer_core::dedupe::Advance;
 use vocalizer_core::part::{Stem, StemFormats};
 use vocalizer_core::ports::{
@@ -17,6 +17,7 @@ use vocalizer_core::ports::{
 use vocalizer_core::quota::{Quota, Uploader};
 use vocalizer_core::secret::Secret;
 use vocalizer_core::song::{FailureReason, Song, SongHash, SongId, Status, StemsInfo, Title};
+use vocalizer_core::webhook::{Delivery, Health, Webhook, WebhookId};
 use vocalizer_store::postgres::{Copied, CopyError, copy_from_sqlite};
 use vocalizer_store::sqlite::SqliteStore;
 
@@ -121,6 +122,20 @@ async fn copy_keeps_everything_except_leases() {
         let bounds = UploadBounds { per_uploader: most, total: most, quota: Quota::default() };
         assert!(from.create_upload(upload, &Uploader::User(one), &bounds).await.unwrap());
     }
+    let webhook = Webhook {
+        id: WebhookId::random(),
+        user: two,
+        url: Secret::new("https://two.example.org".to_owned()),
+        secret: Secret::new("whsec_00ff".to_owned()),
+        events: vec![WebhookEvent::Deleted, WebhookEvent::Failed],
+        created_at: LONG_AGO,
+        health: Health { failing_since: Some(LONG_AGO), given_up: 2, disabled_at: None },
+    };
+    from.webhooks().unwrap().insert_webhook(&webhook, 1).await.unwrap();
+    let waits = admitted(&from, "deleted", "deleted", Some(two), 0).await;
+    from.remove(waits.id()).await.unwrap();
+    let failed = Delivery::new(webhook.id, WebhookEvent::Ping, None, LONG_AGO).after(LONG_AGO, Ok(410));
+    from.webhooks().unwrap().insert_delivery(&failed).await.unwrap();
     // More than one page.
     for at in 0..1_100 {
         admitted(&from, "one of many", "waits", Some(two), at).await;
@@ -154,6 +169,12 @@ async fn copy_keeps_everything_except_leases() {
     for upload in uploads {
         assert_eq!(to.find_upload(upload.id).await.unwrap(), Some(upload));
     }
+    let copied = to.webhooks().unwrap().webhooks_of(two).await.unwrap().remove(0);
+    assert_eq!((copied.url.expose(), copied.secret.expose()), (webhook.url.expose(), webhook.secret.expose()));
+    assert_eq!((copied.events, copied.health), (webhook.events, webhook.health));
+    let deliveries = to.webhooks().unwrap().deliveries(webhook.id, 9).await.unwrap();
+    assert_eq!(deliveries, from.webhooks().unwrap().deliveries(webhook.id, 9).await.unwrap());
+    assert_eq!(deliveries.len(), 2);
     let entries: Vec<_> = to.pending(10).await.unwrap().iter().map(|entry| entry.hash).collect();
     assert_eq!(
         entries,

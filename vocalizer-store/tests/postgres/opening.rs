@@ -33,6 +33,8 @@ async fn new_database_is_migrated_explicitly_or_on_open() {
         "0004 locks that expire",
         "0005 share links",
         "0006 stems",
+        "0007 webhooks",
+        "0008 resumable uploads",
         "0011 priorities",
     ];
     assert_eq!(pending, names);

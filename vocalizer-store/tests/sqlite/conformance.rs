@@ -43,3 +43,12 @@ mod accounts {
         TestFile::new()
     );
 }
+
+mod webhooks {
+    use super::TestFile;
+
+    vocalizer_conformance::webhooks_conformance!(
+        #[tokio::test(flavor = "multi_thread")]
+        TestFile::new()
+    );
+}

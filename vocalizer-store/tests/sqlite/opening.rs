@@ -24,6 +24,8 @@ async fn new_database_is_migrated_explicitly_or_on_open() {
         "0003 installation",
         "0004 share links",
         "0005 stems",
+        "0006 webhooks",
+        "0007 resumable uploads",
         "0010 priorities",
     ];
     assert_eq!(pending, names);

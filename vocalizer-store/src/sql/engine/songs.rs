@@ -7,16 +7,17 @@ use futures_util::TryStreamExt as _;
 use sqlx::{query, query_scalar};
 use time::OffsetDateTime;
 use vocalizer_core::account::UserId;
+use vocalizer_core::api::WebhookEvent;
 use vocalizer_core::dedupe::{Advance, UploadPlan};
 use vocalizer_core::ports::{
     Cancelled, Charge, Cursor, Expiry, JobLine, Pending, Removed, RepositoryError, SongCounts, SongFilter,
-    SongRepository, Space,
+    SongRepository, Space, WebhookRepository,
 };
 use vocalizer_core::quota::{Quota, Uploader};
 use vocalizer_core::song::{Song, SongHash, SongId, Status, StatusKind, StoredSong, Title};
 
 use super::engine::{self, Connection, Store, repository};
-use super::{lines, quotas};
+use super::{lines, quotas, webhooks};
 use crate::sql::rows::{self, micros, read, read_all};
 use crate::sql::rules::{self, is_same};
 
@@ -56,6 +57,7 @@ impl SongRepository for Store {
             .await
             .map_err(repository)?;
             enqueue(&mut step, plan, song.hash()).await?;
+            webhooks::add_changed(&mut step, &song).await?;
             self.check_lock(&mut step, song.hash()).await?;
             self.commit(step).await?;
             read(stored.first().ok_or(RepositoryError::Conflict)?, rows::song)
@@ -109,6 +111,7 @@ impl SongRepository for Store {
             let (song, plan) = rules::settle(song, &same_bytes)?;
             put_status(&mut step, &song).await?;
             enqueue(&mut step, plan, song.hash()).await?;
+            webhooks::add_changed(&mut step, &song).await?;
             self.commit(step).await?;
             Ok(Some(song))
         })
@@ -151,6 +154,7 @@ impl SongRepository for Store {
             for mut song in lock_songs(&mut step, hash).await? {
                 if advance.apply(&mut song).map_err(rules::illegal)? {
                     put_status(&mut step, &song).await?;
+                    webhooks::add_changed(&mut step, &song).await?;
                     changed.push(song);
                 }
             }
@@ -245,6 +249,7 @@ impl SongRepository for Store {
                 dequeue(&mut step, song.hash()).await?;
             }
             let song = read(row, rows::song)?;
+            webhooks::add(&mut step, &song, WebhookEvent::Deleted).await?;
             self.check_lock(&mut step, song.hash()).await?;
             self.commit(step).await?;
             Ok(Some(Removed { song, others_with_hash: others.unsigned_abs() }))
@@ -308,6 +313,10 @@ impl SongRepository for Store {
 
     async fn space(&self) -> Result<Option<Space>, RepositoryError> {
         engine::space(self).await
+    }
+
+    fn webhooks(&self) -> Option<&dyn WebhookRepository> {
+        Some(self)
     }
 }
 
