@@ -13,7 +13,10 @@ use vocalizer_core::limits::Limits;
 use vocalizer_core::service::{RenderingSettings, SongSettings};
 use vocalizer_http::settings::Caps;
 
-pub use self::admin::{Admin, AdminCommand, InviteArgs};
+pub use self::admin::{
+    Admin, AdminCommand, AuditArgs, InviteArgs, JobsArgs, JobsCommand, SongsArgs, SongsCommand, StorageCommand,
+    StorageCommandArgs, UsersArgs, UsersCommand,
+};
 pub use self::policy::{PolicyArgs, RegistrationArg};
 #[cfg(any(feature = "separate", feature = "cluster"))]
 pub use self::worker::{ComputeArgs, WorkerArgs};

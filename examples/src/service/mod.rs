@@ -9,6 +9,7 @@ mod compose;
 mod config;
 mod data;
 mod error;
+mod first_user;
 mod invite;
 mod logging;
 #[cfg(feature = "separate")]
@@ -25,8 +26,9 @@ mod workers;
 pub use addresses::{Blobs, Broker, Database, QueueKind};
 pub(crate) use admin::admin;
 pub use args::{
-    Admin, AdminCommand, AdvancedArgs, BrokerArgs, CapsArgs, InviteArgs, LogFormat, NetworkArgs, PolicyArgs,
-    RegistrationArg, RenderingArgs, RoomArgs, ServeArgs, StorageArgs,
+    Admin, AdminCommand, AdvancedArgs, AuditArgs, BrokerArgs, CapsArgs, InviteArgs, JobsArgs, JobsCommand, LogFormat,
+    NetworkArgs, PolicyArgs, RegistrationArg, RenderingArgs, RoomArgs, ServeArgs, SongsArgs, SongsCommand, StorageArgs,
+    StorageCommand, StorageCommandArgs, UsersArgs, UsersCommand,
 };
 #[cfg(any(feature = "separate", feature = "cluster"))]
 pub use args::{ComputeArgs, WorkerArgs};
@@ -34,6 +36,7 @@ pub use compose::{Parts, Tuning, compose, compose_with};
 pub use config::Config;
 pub use data::{DataDir, DataError};
 pub use error::ConfigError;
+pub use first_user::FirstUser;
 pub use policy::Policy;
 pub(crate) use serve::serve;
 #[cfg(feature = "separate")]

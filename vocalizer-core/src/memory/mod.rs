@@ -3,6 +3,7 @@
 //! Repositories and blobs pass the same conformance suites as the durable adapters. Every step takes a global lock.
 
 mod accounts;
+mod audit;
 mod blobs;
 mod clock;
 mod idle_queue;
@@ -10,6 +11,7 @@ mod passwords;
 mod songs;
 
 pub use accounts::MemoryAccounts;
+pub use audit::MemoryAudit;
 pub use blobs::MemoryBlobs;
 pub use clock::ManualClock;
 pub use idle_queue::IdleQueue;

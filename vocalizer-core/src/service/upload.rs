@@ -72,7 +72,10 @@ impl SongService {
                 message: "log in first: this server does not accept anonymous uploads",
             });
         }
-        let (uploader, quota) = policy.uploader(viewer, Some(address));
+        let (uploader, mut quota) = policy.uploader(viewer, Some(address));
+        if let Some(user) = viewer.user() {
+            quota = self.ports().songs.quota_of(user).await?.apply(quota);
+        }
         if let Some(uploader) = uploader.filter(|_| !quota.is_unlimited()) {
             self.ports().songs.begin_upload(&uploader, &quota, self.ports().clock.now()).await?;
         }

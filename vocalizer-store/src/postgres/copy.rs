@@ -7,10 +7,11 @@ use vocalizer_core::ports::{Cursor, RepositoryError};
 use vocalizer_core::song::{SongHash, Status};
 
 use super::accounts::{insert_account, insert_invite, insert_session};
+use super::administration::{insert_entry, put_marks};
 use super::error::repository;
 use super::open::PostgresStore;
 use super::shares::insert_share;
-use crate::sql::rows::WholeSong;
+use crate::sql::rows::{Marks, WholeSong};
 use crate::sql::rules;
 use crate::sqlite::{Snapshot, SqliteStore};
 
@@ -47,7 +48,7 @@ pub enum CopyError {
     Target(#[source] RepositoryError),
 }
 
-/// Copies users, sessions, tokens, invites, songs, share links and the outbox into an empty, migrated database, with their IDs and
+/// Copies users, sessions, tokens, invites, the audit log, songs, share links and the outbox into an empty, migrated database, with their IDs and
 /// times, in one transaction. The file does not change. No server should use either of them meanwhile.
 ///
 /// Leases remain in the queue of the file, so `SPLITTING` songs become `UPLOADED`, and every hash with an `UPLOADED`
@@ -86,6 +87,18 @@ pub async fn copy_from_sqlite(from: &SqliteStore, to: &PostgresStore) -> Result<
     while let Some(page) = from.accounts(&mut place).await.map_err(CopyError::Source)? {
         for account in &page {
             copied.users += row_count(insert_account(account).execute(&mut *step).await)?;
+        }
+    }
+    let mut place = Snapshot::START;
+    while let Some(page) = from.marks(&mut place).await.map_err(CopyError::Source)? {
+        for Marks { user, disabled_at_us, quota } in page {
+            row_count(put_marks(user, disabled_at_us, quota).execute(&mut *step).await)?;
+        }
+    }
+    let mut place = Snapshot::START;
+    while let Some(page) = from.audit(&mut place).await.map_err(CopyError::Source)? {
+        for entry in &page {
+            row_count(insert_entry(entry).execute(&mut *step).await)?;
         }
     }
     let mut place = Snapshot::START;

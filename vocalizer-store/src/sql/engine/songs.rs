@@ -6,11 +6,12 @@ use async_trait::async_trait;
 use futures_util::TryStreamExt as _;
 use sqlx::{query, query_scalar};
 use time::OffsetDateTime;
+use vocalizer_core::account::UserId;
 use vocalizer_core::dedupe::{Advance, UploadPlan};
 use vocalizer_core::ports::{
     Charge, Cursor, Expiry, Pending, Removed, RepositoryError, SongCounts, SongFilter, SongRepository, Space,
 };
-use vocalizer_core::quota::{Quota, Uploader};
+use vocalizer_core::quota::{Quota, QuotaChange, Uploader};
 use vocalizer_core::song::{Song, SongHash, SongId, Status, StatusKind, StoredSong, Title};
 
 use super::engine::{self, Connection, Store, repository};
@@ -250,6 +251,22 @@ impl SongRepository for Store {
         self.write(|| query("DELETE FROM outbox WHERE number = $1").bind(number)).await?;
         engine::forget_claim(self, number);
         Ok(())
+    }
+
+    async fn quota_of(&self, user: UserId) -> Result<QuotaChange, RepositoryError> {
+        self.read_quota(user).await
+    }
+
+    async fn is_holding(&self) -> Result<bool, RepositoryError> {
+        self.read_hold().await
+    }
+
+    async fn erasures(&self, limit: u32) -> Result<Vec<SongHash>, RepositoryError> {
+        self.read_erasures(limit).await
+    }
+
+    async fn erased(&self, hash: &SongHash) -> Result<(), RepositoryError> {
+        self.write(|| query("DELETE FROM erasures WHERE hash = $1").bind(hash.to_string())).await.map(|_| ())
     }
 
     async fn count(&self) -> Result<SongCounts, RepositoryError> {
