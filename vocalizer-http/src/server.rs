@@ -344,7 +344,7 @@ async fn answer(
     }
     let caller = match route.access {
         Access::Anyone | Access::User | Access::Session => {
-            app.accounts.authenticate(proof(&head.headers, peer.secure).as_ref()).await?
+            app.accounts.authenticate(proof(&head.headers, peer, &app.settings).as_ref()).await?
         }
         Access::Reader => {
             let id = params.iter().find(|(name, _)| name == "song_id").and_then(|(_, id)| id.parse().ok());

@@ -15,7 +15,10 @@ use vocalizer_core::limits::Limits;
 use vocalizer_core::service::{RenderingSettings, SongSettings};
 use vocalizer_http::settings::Caps;
 
-pub use self::admin::{Admin, AdminCommand, InviteArgs};
+pub use self::admin::{
+    Admin, AdminCommand, AuditArgs, InviteArgs, JobsArgs, JobsCommand, SongsArgs, SongsCommand, StorageCommand,
+    StorageCommandArgs, UsersArgs, UsersCommand,
+};
 pub use self::policy::{PolicyArgs, RegistrationArg};
 pub use self::resumable::ResumableArgs;
 pub use self::webhooks::WebhookArgs;

@@ -105,7 +105,7 @@ impl Config {
         let limits = Limits { max_upload_bytes, max_shares, max_webhooks, ..Limits::default() };
         limits.check()?;
         let min_free_bytes = args.room.min_free_bytes;
-        let policy = Policy::check(&args.policy, &database)?;
+        let policy = Policy::check(&args.policy, &database, &args.network.trusted_proxies)?;
         Ok(Self {
             listen,
             data,
@@ -270,6 +270,14 @@ pub(super) fn tokens(text: Option<&str>, file: Option<&Path>) -> Result<Option<V
         return Err(invalid(name, format!("a token needs at least {MIN_TOKEN_CHARS} characters")));
     }
     Ok(Some(tokens.into_iter().map(|token| Secret::new(token.to_owned())).collect()))
+}
+
+/// Returns the name of the person at the terminal, for the audit log.
+pub(super) fn operator() -> String {
+    let names = ["SUDO_USER", "USER", "LOGNAME", "USERNAME"];
+    let name = names.iter().filter_map(|name| std::env::var(name).ok()).find(|name| !name.is_empty());
+    let name = name.unwrap_or_else(|| "unknown".to_owned());
+    name.chars().filter(|c| !c.is_control()).take(64).collect()
 }
 
 /// One setting per line.

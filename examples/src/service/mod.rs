@@ -9,6 +9,7 @@ mod compose;
 mod config;
 mod data;
 mod error;
+mod first_user;
 mod invite;
 mod logging;
 #[cfg(feature = "separate")]
@@ -26,8 +27,9 @@ mod workers;
 pub use addresses::{Blobs, Broker, Database, QueueKind};
 pub(crate) use admin::admin;
 pub use args::{
-    Admin, AdminCommand, AdvancedArgs, BrokerArgs, CapsArgs, InviteArgs, LogFormat, NetworkArgs, PolicyArgs,
-    RegistrationArg, RenderingArgs, ResumableArgs, RoomArgs, ServeArgs, StorageArgs, WebhookArgs,
+    Admin, AdminCommand, AdvancedArgs, AuditArgs, BrokerArgs, CapsArgs, InviteArgs, JobsArgs, JobsCommand, LogFormat,
+    NetworkArgs, PolicyArgs, RegistrationArg, RenderingArgs, ResumableArgs, RoomArgs, ServeArgs, SongsArgs,
+    SongsCommand, StorageArgs, StorageCommand, StorageCommandArgs, UsersArgs, UsersCommand, WebhookArgs,
 };
 #[cfg(any(feature = "separate", feature = "cluster"))]
 pub use args::{ComputeArgs, WorkerArgs};
@@ -35,6 +37,7 @@ pub use compose::{Parts, Tuning, compose, compose_with};
 pub use config::{Config, WebhookPolicy};
 pub use data::{DataDir, DataError};
 pub use error::ConfigError;
+pub use first_user::FirstUser;
 pub use policy::Policy;
 pub(crate) use serve::serve;
 #[cfg(feature = "separate")]

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "clippy.toml allows unwrap in tests, but not in their helpers")]
 
 mod accounts;
+mod administration;
 mod backups;
 mod blocking;
 mod cancelling;
@@ -50,6 +51,7 @@ mod slow;
 mod support;
 mod sweeping;
 mod transfers;
+mod trusted_user;
 mod uploads;
 mod watching;
 mod webhooks;

@@ -32,6 +32,7 @@
 #![expect(clippy::unwrap_used, reason = "a failed check panics")]
 
 pub mod accounts;
+pub mod administration;
 pub mod attempts;
 pub mod backend;
 pub mod blobs;

@@ -195,6 +195,25 @@ macro_rules! accounts_conformance {
     };
 }
 
+/// Generates the tests for [`Administration`](vocalizer_core::ports::Administration) and
+/// [`AuditLog`](vocalizer_core::ports::AuditLog). Takes a test attribute and an expression that creates a new
+/// [`AdministrationPlace`](crate::administration::AdministrationPlace).
+#[macro_export]
+macro_rules! administration_conformance {
+    (#[$test:meta] $place:expr) => {
+        $crate::__conformance! {
+            #[$test] $place; $crate::administration;
+            users_are_listed_by_name_with_what_they_have
+            disabled_user_has_no_sessions_until_enabled
+            password_is_set_without_closing_sessions
+            quota_of_a_user_is_stored_unchanged
+            songs_of_all_users_are_listed_newest_first
+            erasures_and_the_hold_reach_other_processes
+            audit_log_returns_newest_first_and_forgets_old_entries
+        }
+    };
+}
+
 /// Generates the tests for [`Coordination`](vocalizer_core::ports::Coordination). Takes a test attribute and an expression that creates a
 /// new [`CoordinationPlace`](crate::coordination::CoordinationPlace).
 #[macro_export]

@@ -3,6 +3,7 @@
 //! Repositories and blobs pass the same conformance suites as the durable adapters. Every step takes a global lock.
 
 mod accounts;
+mod audit;
 mod blobs;
 mod clock;
 mod idle_queue;
@@ -13,6 +14,7 @@ mod webhook_state;
 mod webhooks;
 
 pub use accounts::MemoryAccounts;
+pub use audit::MemoryAudit;
 pub use blobs::MemoryBlobs;
 pub use clock::ManualClock;
 pub use idle_queue::IdleQueue;

@@ -7,6 +7,7 @@
 //! Delivery is at least once everywhere, so effects are idempotent; nothing here happens "exactly once".
 
 mod accounts;
+mod administration;
 mod attempts;
 mod audio;
 mod backend;
@@ -27,6 +28,9 @@ mod uploads;
 mod webhooks;
 
 pub use accounts::AccountRepository;
+pub use administration::{
+    Action, Administration, AuditEntry, AuditLog, AuditSearch, KEEP_AUDIT, SongRecord, SongSearch, UserRecord,
+};
 pub use attempts::{Attempts, ThrottleSettings, Tries};
 pub use audio::{AudioError, AudioFacts, AudioProbe, Progress, Renderer, Separator, StemSet, Stems, Track};
 pub use backend::{Backend, BackendError};

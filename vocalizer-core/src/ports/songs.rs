@@ -8,7 +8,7 @@ use time::OffsetDateTime;
 use super::{JobLine, RepositoryError, ShareRepository, Space, UploadRepository, WebhookRepository};
 use crate::account::{UserId, Viewer};
 use crate::dedupe::Advance;
-use crate::quota::{Quota, Uploader, Weight};
+use crate::quota::{Quota, QuotaChange, Uploader, Weight};
 use crate::song::{Song, SongHash, SongId, StatusKind, Title};
 
 /// The result of [`SongRepository::remove`].
@@ -358,6 +358,43 @@ pub trait SongRepository: ShareRepository + UploadRepository {
     ///
     /// Those of every method.
     async fn published(&self, number: i64) -> Result<(), RepositoryError>;
+
+    /// Returns how a user's quota differs from that of all users. The default suits a store without
+    /// [`Administration`](super::Administration), as do the next three.
+    ///
+    /// # Errors
+    ///
+    /// Those of every method.
+    async fn quota_of(&self, _user: UserId) -> Result<QuotaChange, RepositoryError> {
+        Ok(QuotaChange::default())
+    }
+
+    /// Returns whether jobs stay in the outbox because an operator holds them back.
+    ///
+    /// # Errors
+    ///
+    /// Those of every method.
+    async fn is_holding(&self) -> Result<bool, RepositoryError> {
+        Ok(false)
+    }
+
+    /// Returns hashes whose last song an operator deleted without their files, at most `limit`.
+    ///
+    /// # Errors
+    ///
+    /// Those of every method.
+    async fn erasures(&self, _limit: u32) -> Result<Vec<SongHash>, RepositoryError> {
+        Ok(Vec::new())
+    }
+
+    /// Removes a hash from the [erasures](Self::erasures).
+    ///
+    /// # Errors
+    ///
+    /// Those of every method.
+    async fn erased(&self, _hash: &SongHash) -> Result<(), RepositoryError> {
+        Ok(())
+    }
 
     /// Counts the songs in each status.
     ///

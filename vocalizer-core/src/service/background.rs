@@ -113,7 +113,9 @@ impl SongService {
         let mut oldest = None;
         loop {
             // A database failure is reported elsewhere.
-            if let Ok(pending) = self.repository().pending(1).await {
+            if let Ok(true) = self.repository().is_holding().await {
+                oldest = None;
+            } else if let Ok(pending) = self.repository().pending(1).await {
                 let number = pending.first().map(|entry| entry.number);
                 oldest = number.map(|number| match oldest {
                     Some((known, since)) if known == number => (number, since),

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use super::accounts::AccountPorts;
-use super::defaults::{AcceptAll, NoArchives, NoRenderer};
+use super::defaults::{AcceptAll, NoArchives, NoAudit, NoRenderer};
 use super::songs::SongPorts;
 use super::{AccountService, AccountSettings, LocalCoordination, SongService, SongSettings, Throttle};
 #[cfg(feature = "system-clock")]
 use crate::SystemClock;
 use crate::ports::{
-    AccountRepository, Attempts, AudioProbe, BlobStore, Clock, Coordination, JobQueue, PasswordHasher, Renderer,
-    ResultReader, SongRepository, WebhookSender,
+    AccountRepository, Attempts, AudioProbe, AuditLog, BlobStore, Clock, Coordination, JobQueue, PasswordHasher,
+    Renderer, ResultReader, SongRepository, WebhookSender,
 };
 
 /// Builds a [`SongService`]; see [`SongService::builder`].
@@ -264,7 +264,8 @@ impl AccountService {
         passwords: Arc<dyn PasswordHasher>,
         clock: Arc<dyn Clock>,
     ) -> AccountServiceBuilder {
-        let ports = AccountPorts { accounts, attempts: Arc::new(Throttle::default()), passwords, clock };
+        let (attempts, audit) = (Arc::new(Throttle::default()), Arc::new(NoAudit));
+        let ports = AccountPorts { accounts, attempts, passwords, audit, clock };
         AccountServiceBuilder { ports, settings: AccountSettings::default() }
     }
 }
@@ -273,6 +274,12 @@ impl AccountServiceBuilder {
     /// Shares the counters of failed logins with other servers.
     pub fn with_attempts(mut self, attempts: Arc<dyn Attempts>) -> Self {
         self.ports.attempts = attempts;
+        self
+    }
+
+    /// Records sign-ins, registrations, tokens and changed passwords here. Without it they are not recorded.
+    pub fn with_audit(mut self, audit: Arc<dyn AuditLog>) -> Self {
+        self.ports.audit = audit;
         self
     }
 

@@ -4,6 +4,7 @@
 //! layer only translates. Neither service needs its own runtime: they wait through the ports.
 
 mod accounts;
+mod admin;
 mod backend;
 mod background;
 mod background_state;
@@ -16,6 +17,7 @@ mod device;
 mod error;
 mod interrupts;
 mod known_shares;
+mod known_users;
 mod limits;
 mod line;
 mod local;
@@ -32,6 +34,7 @@ mod retention;
 mod shares;
 mod song_settings;
 mod songs;
+mod storage;
 mod sweep;
 mod throttle;
 mod tokens;
@@ -41,6 +44,7 @@ mod webhooks;
 
 pub use crate::ports::LeasedJob;
 pub use accounts::{AccountService, AccountSettings, Caller, KEEP_EXPIRED, LoginFrom, NewSession, Proof};
+pub use admin::{AdminService, AdminStores, Collected, Fault, Files, StorageReport, Stored};
 pub use builder::{AccountServiceBuilder, SongServiceBuilder};
 pub use change_notifier::Changed;
 pub use defaults::{AcceptAll, NoArchives, NoRenderer};

@@ -41,7 +41,8 @@ pub(super) enum SourceState {
 
 impl SongService {
     /// Publishes the outbox to the queue and returns the number of published jobs. Only one round runs at a time, with
-    /// several jobs in parallel, so that a song that cannot be read blocks no other.
+    /// several jobs in parallel, so that a song that cannot be read blocks no other. Publishes nothing while an operator
+    /// [holds jobs back](crate::ports::SongRepository::is_holding).
     ///
     /// # Errors
     ///
@@ -49,6 +50,9 @@ impl SongService {
     pub async fn relay(&self) -> Result<u64, ServiceError> {
         let _round = self.relaying().round.lock().await;
         self.record_unrecorded().await?;
+        if self.ports().songs.is_holding().await? {
+            return Ok(0);
+        }
         let (songs, clock) = (&self.ports().songs, &self.ports().clock);
         let (mut under_way, mut published, mut failed) = (FuturesUnordered::new(), 0, None);
         loop {

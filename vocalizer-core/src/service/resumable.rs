@@ -106,7 +106,7 @@ impl SongService {
         self.check_may_upload(viewer)?;
         // Pieces and, at the end, the whole file.
         self.check_room_for(size_bytes.saturating_mul(2)).await?;
-        let (uploader, quota) = settings.uploads.uploader(viewer, Some(address));
+        let (uploader, quota) = self.uploader(viewer, address).await?;
         let Some(uploader) = uploader else { return Err(ServiceError::Internal("an upload without uploader".into())) };
         if !quota.is_unlimited() {
             ports.songs.begin_upload(&uploader, &quota, ports.clock.now()).await?;

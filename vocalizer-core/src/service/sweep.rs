@@ -1,20 +1,20 @@
 //! Repairs inconsistencies after a crash.
 
-use std::collections::HashSet;
 use std::time::Duration;
 
 use super::ServiceError;
 use super::relay::SourceState;
 use super::song_settings::SongSettings;
 use super::songs::SongService;
+use super::storage::Storage;
 use crate::causes::chain;
 use crate::dedupe::Advance;
-use crate::ports::{DeadLetter, JobState, PartialUpload};
+use crate::ports::{DeadLetter, JobState};
 use crate::song::{FailureReason, SongHash, StatusKind};
 use crate::worker::DAMAGED;
 
-/// This many orphans are always removed; more only if they are not most of the stored blobs.
-const MOST_ORPHANS: usize = 10;
+/// Most erasures of a sweep; the next one does the rest.
+const MOST_ERASURES: u32 = 1000;
 
 /// States of jobs that are queried in one step. A fair queue counts all its jobs for each query.
 const STATES_AT_ONCE: usize = 100;
@@ -30,6 +30,8 @@ pub struct Swept {
     pub requested: u64,
     /// Hashes whose bytes had no song.
     pub orphans: u64,
+    /// Hashes whose songs an operator deleted.
+    pub erased: u64,
     /// Files left behind by unfinished uploads.
     pub leftovers: u64,
     /// Songs deleted at the end of their retention.
@@ -54,6 +56,7 @@ impl SongService {
         let jobs = self.sweep_jobs(&mut swept).await;
         let leftovers = ports.blobs.sweep().await.map(|leftovers| swept.leftovers = leftovers).map_err(Into::into);
         let uploads = self.sweep_uploads(&mut swept).await;
+        let erasures = self.sweep_erasures().await.map(|erased| swept.erased = erased);
         let orphans = self.sweep_orphans().await.map(|orphans| swept.orphans = orphans);
         let expired = self.sweep_expired(&mut swept).await;
         self.sweep_uploaders().await;
@@ -65,7 +68,7 @@ impl SongService {
             tracing::info!(?swept, "sweep finished");
         }
         let mut failed = None;
-        for error in [jobs, leftovers, uploads, orphans, expired, progress, deletions, shares, webhooks]
+        for error in [jobs, leftovers, uploads, erasures, orphans, expired, progress, deletions, shares, webhooks]
             .into_iter()
             .filter_map(Result::err)
         {
@@ -150,43 +153,40 @@ impl SongService {
     }
 
     /// Removes bytes that have no song and returns the number of hashes.
-    ///
-    /// The database may be older than the bytes: a restored backup, or one that lost its last changes. So bytes stay
-    /// that are younger than its newest song or than [`SongSettings::keep_orphans`](super::SongSettings::keep_orphans).
     async fn sweep_orphans(&self) -> Result<u64, ServiceError> {
         let ports = self.ports();
-        let Some(newest) = ports.songs.newest_upload().await? else { return Ok(0) };
-        let old = newest.min(ports.clock.now() - self.settings().keep_orphans);
-        let stored = ports.blobs.hashes().await?;
-        let mut known = HashSet::new();
-        for status in StatusKind::ALL {
-            known.extend(ports.songs.hashes_in(status).await?);
-        }
-        known.extend(ports.songs.uploads().await?.into_iter().map(PartialUpload::hash_of));
-        let orphans: Vec<_> = stored.iter().filter(|hash| !known.contains(hash)).collect();
-        // A crash leaves a few orphans. The wrong database, or an outdated one, would leave most blobs as orphans.
-        if orphans.len() > MOST_ORPHANS && orphans.len() * 2 > stored.len() {
+        let storage = Storage::of(ports, self.settings().keep_orphans);
+        let orphans = storage.orphans().await?;
+        if orphans.is_suspicious() {
             tracing::error!(
-                orphans = orphans.len(),
-                stored = stored.len(),
+                orphans = orphans.hashes.len(),
+                stored = orphans.stored,
                 "orphan removal skipped: most stored files have no song; check that this is the database of these files"
             );
             return Ok(0);
         }
         let mut removed = 0;
-        for hash in orphans {
-            let _lock = ports.coordination.lock(hash).await?;
-            let is_old = ports.blobs.last_written(hash).await?.is_some_and(|written| written < old);
-            // Check the lock last: if it was lost, another request may be storing these bytes.
-            if is_old && ports.songs.with_hash(hash).await?.is_empty() && ports.coordination.renew(hash).await? {
-                match ports.blobs.delete_all(hash).await {
-                    Ok(()) => {
-                        self.made().cache.forget(hash);
-                        removed += 1;
-                    }
-                    Err(error) => tracing::warn!(%hash, error = chain(&error), "removing an orphan failed"),
-                }
+        for hash in &orphans.hashes {
+            if storage.remove(hash, orphans.before).await? {
+                self.made().cache.forget(hash);
+                removed += 1;
             }
+        }
+        Ok(removed)
+    }
+
+    /// Deletes the files of songs that an operator deleted while this server had the locks.
+    async fn sweep_erasures(&self) -> Result<u64, ServiceError> {
+        let (ports, mut removed) = (self.ports(), 0);
+        for hash in ports.songs.erasures(MOST_ERASURES).await? {
+            let _lock = ports.coordination.lock(&hash).await?;
+            if ports.songs.with_hash(&hash).await?.is_empty() {
+                ports.coordination.record_deletion(&hash, ports.clock.now()).await?;
+                self.delete_bytes(&hash).await?;
+                self.made().cache.forget(&hash);
+                removed += 1;
+            }
+            ports.songs.erased(&hash).await?;
         }
         Ok(removed)
     }

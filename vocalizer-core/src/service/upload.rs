@@ -67,16 +67,27 @@ impl SongService {
     /// not allowed, and the errors of [`Self::begin_upload`].
     pub async fn begin_upload_from(&self, viewer: Viewer, address: IpAddr) -> Result<SongUpload, ServiceError> {
         self.check_may_upload(viewer)?;
-        let (uploader, quota) = self.settings().uploads.uploader(viewer, Some(address));
+        let (uploader, quota) = self.uploader(viewer, address).await?;
         if let Some(uploader) = uploader.filter(|_| !quota.is_unlimited()) {
             self.ports().songs.begin_upload(&uploader, &quota, self.ports().clock.now()).await?;
         }
         self.begin_counted(viewer, address).await
     }
 
+    /// Returns who uploads, and the limits for that: a user's own ones replace those of all users.
+    pub(super) async fn uploader(
+        &self,
+        viewer: Viewer,
+        address: IpAddr,
+    ) -> Result<(Option<Uploader>, Quota), ServiceError> {
+        let (uploader, quota) = self.settings().uploads.uploader(viewer, Some(address));
+        let Some(user) = viewer.user() else { return Ok((uploader, quota)) };
+        Ok((uploader, self.ports().songs.quota_of(user).await?.apply(quota)))
+    }
+
     /// Begins an upload whose start has been counted.
     pub(super) async fn begin_counted(&self, viewer: Viewer, address: IpAddr) -> Result<SongUpload, ServiceError> {
-        let (uploader, quota) = self.settings().uploads.uploader(viewer, Some(address));
+        let (uploader, quota) = self.uploader(viewer, address).await?;
         Ok(SongUpload { uploader, quota, ..self.begin_upload(viewer).await? })
     }
 

@@ -7,13 +7,14 @@ use vocalizer_core::ports::{Cursor, RepositoryError};
 use vocalizer_core::song::{SongHash, Status};
 
 use super::accounts::{insert_account, insert_invite, insert_session};
+use super::administration::{insert_entry, put_marks};
 use super::error::repository;
 use super::lines::set_priority;
 use super::open::PostgresStore;
 use super::shares::insert_share;
 use super::uploads::insert_upload;
 use super::webhooks::{insert_delivery, insert_webhook};
-use crate::sql::rows::WholeSong;
+use crate::sql::rows::{Marks, WholeSong};
 use crate::sql::rules;
 use crate::sqlite::{Snapshot, SqliteStore};
 
@@ -50,9 +51,9 @@ pub enum CopyError {
     Target(#[source] RepositoryError),
 }
 
-/// Copies users, priorities, sessions, tokens, invites, songs, share links, resumable uploads, webhooks and the outboxes into an empty,
-/// migrated database, with their IDs and times, in one transaction. The file does not change. No server should use either of them
-/// meanwhile.
+/// Copies users, /// migrated database, in one transaction. The file does not change. No server should use either of them
+/// meanwhile., in one transaction. The file does not change. No server should use either of them meanwhile., invites, migrated database, priorities, resumable uploads, sessions, share links, share links and the outbox into an empty, songs, the audit log, tokens, webhooks and the outboxes into an empty, with their IDs and
+/// times, with their IDs and times,
 ///
 /// Leases remain in the queue of the file, so `SPLITTING` songs become `UPLOADED`, and every hash with an `UPLOADED`
 /// song gets an outbox entry.
@@ -90,6 +91,18 @@ pub async fn copy_from_sqlite(from: &SqliteStore, to: &PostgresStore) -> Result<
     while let Some(page) = from.accounts(&mut place).await.map_err(CopyError::Source)? {
         for account in &page {
             copied.users += row_count(insert_account(account).execute(&mut *step).await)?;
+        }
+    }
+    let mut place = Snapshot::START;
+    while let Some(page) = from.marks(&mut place).await.map_err(CopyError::Source)? {
+        for Marks { user, disabled_at_us, quota } in page {
+            row_count(put_marks(user, disabled_at_us, quota).execute(&mut *step).await)?;
+        }
+    }
+    let mut place = Snapshot::START;
+    while let Some(page) = from.audit(&mut place).await.map_err(CopyError::Source)? {
+        for entry in &page {
+            row_count(insert_entry(entry).execute(&mut *step).await)?;
         }
     }
     let mut place = Snapshot::START;

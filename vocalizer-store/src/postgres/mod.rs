@@ -27,6 +27,8 @@
 
 #[path = "../sql/engine/accounts.rs"]
 mod accounts;
+#[path = "../sql/engine/administration.rs"]
+mod administration;
 mod attempts;
 mod clock;
 mod commits;

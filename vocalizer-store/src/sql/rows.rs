@@ -7,8 +7,10 @@ use vocalizer_core::account::{Account, ApiToken, PasswordHash, Session, SessionD
 use vocalizer_core::account::{Invite, UserId};
 use vocalizer_core::api::WebhookEvent;
 use vocalizer_core::api::id::UploadId;
-use vocalizer_core::ports::{Backlog, BoxError, JobLine, PartialUpload, Pending, RepositoryError};
-use vocalizer_core::quota::Usage;
+use vocalizer_core::ports::{
+    AuditEntry, Backlog, BoxError, JobLine, PartialUpload, Pending, RepositoryError, SongRecord, UserRecord,
+};
+use vocalizer_core::quota::{QuotaChange, Usage};
 use vocalizer_core::secret::Secret;
 use vocalizer_core::song::{Song, SongHash, Status, StatusKind, StemsInfo, StoredSong, Title};
 use vocalizer_core::webhook::{Delivery, Health, Webhook};
@@ -271,4 +273,63 @@ pub(crate) fn delivery<R: Columns>(row: &R) -> Result<Delivery, BoxError> {
 pub(crate) fn backlog<R: Columns>(row: &R) -> Result<Backlog, BoxError> {
     let (pending, disabled) = (row.number("pending")?.try_into()?, row.number("disabled")?.try_into()?);
     Ok(Backlog { pending, oldest: row.maybe_number("oldest")?.map(moment).transpose()?, disabled })
+}
+
+/// The stored difference of a user's quota.
+pub(crate) fn quota(json: Option<&str>) -> Result<QuotaChange, BoxError> {
+    Ok(json.map(serde_json::from_str).transpose()?.unwrap_or_default())
+}
+
+/// A row of `id, username, registered_at_us, disabled_at_us, quota, songs, bytes, sessions, tokens`.
+pub(crate) fn user_record<R: Columns>(row: &R) -> Result<UserRecord, BoxError> {
+    let (songs, bytes) = totals(row)?;
+    Ok(UserRecord {
+        id: row.text("id")?.parse()?,
+        username: row.text("username")?.parse()?,
+        registered_at: moment(row.number("registered_at_us")?)?,
+        disabled_at: row.maybe_number("disabled_at_us")?.map(moment).transpose()?,
+        quota: quota(row.maybe_text("quota")?)?,
+        songs,
+        bytes,
+        sessions: row.number("sessions")?.try_into()?,
+        tokens: row.number("tokens")?.try_into()?,
+    })
+}
+
+/// A row of a song with `size_bytes, username, pending`.
+pub(crate) fn song_record<R: Columns>(row: &R) -> Result<SongRecord, BoxError> {
+    Ok(SongRecord {
+        song: song(row)?,
+        uploader: row.maybe_text("username")?.map(str::parse).transpose()?,
+        size_bytes: row.maybe_number("size_bytes")?.map(u64::try_from).transpose()?,
+        is_pending: row.number("pending")? > 0,
+    })
+}
+
+/// A row of `at_us, actor, action, subject, address, details`.
+pub(crate) fn audit_entry<R: Columns>(row: &R) -> Result<AuditEntry, BoxError> {
+    let maybe = |name| row.maybe_text(name).map(|text| text.map(str::to_owned));
+    Ok(AuditEntry {
+        at: moment(row.number("at_us")?)?,
+        actor: row.text("actor")?.to_owned(),
+        action: row.text("action")?.to_owned(),
+        subject: maybe("subject")?,
+        address: maybe("address")?,
+        details: maybe("details")?,
+    })
+}
+
+/// A row of `id, disabled_at_us, quota`.
+#[cfg(feature = "postgres")]
+pub(crate) fn marks<R: Columns>(row: &R) -> Result<Marks, BoxError> {
+    let quota = row.maybe_text("quota")?.map(str::to_owned);
+    Ok(Marks { user: row.text("id")?.parse()?, disabled_at_us: row.maybe_number("disabled_at_us")?, quota })
+}
+
+/// What operators have changed of a user.
+#[cfg(feature = "postgres")]
+pub(crate) struct Marks {
+    pub(crate) user: UserId,
+    pub(crate) disabled_at_us: Option<i64>,
+    pub(crate) quota: Option<String>,
 }

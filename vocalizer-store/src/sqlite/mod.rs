@@ -5,6 +5,8 @@
 
 #[path = "../sql/engine/accounts.rs"]
 mod accounts;
+#[path = "../sql/engine/administration.rs"]
+mod administration;
 mod engine;
 mod error;
 #[path = "../sql/engine/lines.rs"]

@@ -3,12 +3,12 @@
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Sqlite, Transaction, query};
 use vocalizer_core::account::{Account, Invite, Session, ShareLink, UserId};
-use vocalizer_core::ports::{BoxError, PartialUpload, Pending, RepositoryError};
+use vocalizer_core::ports::{AuditEntry, BoxError, PartialUpload, Pending, RepositoryError};
 use vocalizer_core::webhook::{Delivery, Webhook};
 
 use super::error::repository;
 use super::open::SqliteStore;
-use crate::sql::rows::{self, Columns as _, WholeSong, read, read_all};
+use crate::sql::rows::{self, Columns as _, Marks, WholeSong, read, read_all};
 
 /// A snapshot of a file, taken at the first page. Each call returns the page after a position, starting with
 /// [`Self::START`], or `None` at the end.
@@ -29,6 +29,19 @@ impl Snapshot {
         const SQL: &str = "SELECT rowid AS place, id, username, password_hash, registered_at_us FROM users \
                            WHERE rowid > ? ORDER BY rowid LIMIT 1000";
         self.page(SQL, after, rows::account).await
+    }
+
+    pub(crate) async fn marks(&mut self, after: &mut i64) -> Result<Option<Vec<Marks>>, RepositoryError> {
+        const SQL: &str = "SELECT rowid AS place, id, disabled_at_us, quota FROM users \
+                           WHERE rowid > ? AND (disabled_at_us IS NOT NULL OR quota IS NOT NULL) \
+                           ORDER BY rowid LIMIT 1000";
+        self.page(SQL, after, rows::marks).await
+    }
+
+    pub(crate) async fn audit(&mut self, after: &mut i64) -> Result<Option<Vec<AuditEntry>>, RepositoryError> {
+        const SQL: &str = "SELECT number AS place, at_us, actor, action, subject, address, details FROM audit \
+                           WHERE number > ? ORDER BY number LIMIT 1000";
+        self.page(SQL, after, rows::audit_entry).await
     }
 
     pub(crate) async fn sessions(&mut self, after: &mut i64) -> Result<Option<Vec<Session>>, RepositoryError> {

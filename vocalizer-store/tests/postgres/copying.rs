@@ -11,10 +11,11 @@ use vocalizer_core::api::{Provenance, ShareMix, WebhookEvent};
 use vocalizer_core::dedupe::Advance;
 use vocalizer_core::part::{Stem, StemFormats};
 use vocalizer_core::ports::{
-    AccountRepository, JobLine, PartialUpload, RepositoryError, ShareRepository as _, SongFilter, SongRepository,
-    UploadBounds, UploadRepository as _, UploadTotals,
+    AccountRepository, Action, Administration as _, AuditEntry, AuditLog as _, AuditSearch, JobLine, PartialUpload,
+    RepositoryError, ShareRepository as _, SongFilter, SongRepository, UploadBounds, UploadRepository as _,
+    UploadTotals,
 };
-use vocalizer_core::quota::{Quota, Uploader};
+use vocalizer_core::quota::{Limit, Quota, QuotaChange, Uploader};
 use vocalizer_core::secret::Secret;
 use vocalizer_core::song::{FailureReason, Song, SongHash, SongId, Status, StemsInfo, Title};
 use vocalizer_core::webhook::{Delivery, Health, Webhook, WebhookId};
@@ -141,7 +142,17 @@ async fn copy_keeps_everything_except_leases() {
         admitted(&from, "one of many", "waits", Some(two), at).await;
     }
 
+    let quota = QuotaChange { max_songs: Some(Limit::At(7)), ..QuotaChange::default() };
+    from.set_quota(one, &quota).await.unwrap();
+    // Without its sessions, which the test needs.
+    from.disable(users[2].id, LONG_AGO).await.unwrap();
+    from.record(&AuditEntry::new(LONG_AGO, "Straße", Action::SignIn)).await.unwrap();
+
     let copied = copy_from_sqlite(&from, &to).await.unwrap();
+    assert_eq!(to.quota_of(one).await.unwrap(), quota);
+    assert!(to.is_disabled(users[2].id).await.unwrap() && !to.is_disabled(one).await.unwrap());
+    let search = AuditSearch { since: LONG_AGO, limit: 10 };
+    assert_eq!(to.entries(&search).await.unwrap(), from.entries(&search).await.unwrap());
     assert_eq!(copied, Copied { users: 3, sessions: 4, songs: 1_106, outbox_entries: 4 });
     for user in users {
         let found = AccountRepository::find(&to, user.id).await.unwrap();

@@ -13,7 +13,7 @@ use vocalizer_core::ports::{
     Cancelled, Charge, Cursor, Expiry, JobLine, Pending, Removed, RepositoryError, SongCounts, SongFilter,
     SongRepository, Space, WebhookRepository,
 };
-use vocalizer_core::quota::{Quota, Uploader};
+use vocalizer_core::quota::{Quota, QuotaChange, Uploader};
 use vocalizer_core::song::{Song, SongHash, SongId, Status, StatusKind, StoredSong, Title};
 
 use super::engine::{self, Connection, Store, repository};
@@ -286,6 +286,22 @@ impl SongRepository for Store {
         self.write(|| query("DELETE FROM outbox WHERE number = $1").bind(number)).await?;
         engine::forget_claim(self, number);
         Ok(())
+    }
+
+    async fn quota_of(&self, user: UserId) -> Result<QuotaChange, RepositoryError> {
+        self.read_quota(user).await
+    }
+
+    async fn is_holding(&self) -> Result<bool, RepositoryError> {
+        self.read_hold().await
+    }
+
+    async fn erasures(&self, limit: u32) -> Result<Vec<SongHash>, RepositoryError> {
+        self.read_erasures(limit).await
+    }
+
+    async fn erased(&self, hash: &SongHash) -> Result<(), RepositoryError> {
+        self.write(|| query("DELETE FROM erasures WHERE hash = $1").bind(hash.to_string())).await.map(|_| ())
     }
 
     async fn count(&self) -> Result<SongCounts, RepositoryError> {
