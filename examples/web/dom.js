@@ -6,6 +6,8 @@ const SVG = 'http://www.w3.org/2000/svg';
 // Creates an element. `t`, `label` and `hint` are translation keys; `on…` are listeners; texts are never parsed as HTML.
 export function h(name, attributes = {}, ...children) {
   const element = document.createElement(name);
+  // The browser's default, `submit`, would send the form around a button.
+  if (name === 'button') element.type = 'button';
   for (const [key, value] of Object.entries(attributes)) {
     if (value === undefined || value === null || value === false) continue;
     if (key.startsWith('on')) element.addEventListener(key.slice(2), value);
@@ -58,6 +60,19 @@ export function toast(text, { action, run, lasts = 7000, bad = false } = {}) {
   find('#toasts').append(note);
   if (lasts) setTimeout(close, lasts);
   return close;
+}
+
+// Asks whether to do what cannot be undone. Resolves to true if the user agrees.
+export function confirmed(question, action) {
+  return new Promise((done) => {
+    const dialog = h('dialog', { 'aria-labelledby': 'question', onclose: () => {
+      dialog.remove();
+      done(dialog.returnValue === 'yes');
+    } }, h('p', { id: 'question', dir: 'auto' }, question), h('div', { class: 'row' },
+      h('button', { class: 'danger', onclick: () => dialog.close('yes') }, action), h('button', { t: 'cancel', autofocus: true, onclick: () => dialog.close() })));
+    document.body.append(dialog);
+    dialog.showModal();
+  });
 }
 
 // Describes an error: translated if its code is known, otherwise with the server's message.

@@ -23,6 +23,7 @@ export async function setLanguage(name) {
   plural = new Intl.PluralRules(locale);
   document.documentElement.lang = name;
   translate(document.documentElement);
+  delete document.documentElement.dataset.untranslated;
 }
 
 // Returns the text for a key with its placeholders filled in; `n` selects the plural form.

@@ -52,7 +52,7 @@ def test_list_and_uploads(idle, visit, songs):
     expect(page.locator(".upload[data-state=going] .note")).to_have_text(re.compile("^[1-9]"))
     expect(page.locator(".upload[data-state=failed]")).to_be_visible()
     taken(page, "uploads", at="#choose")
-    for cancel in page.get_by_role("button", name="Cancel upload").all()[::-1]:
+    for cancel in page.locator(".upload").get_by_role("button", name=re.compile("Cancel upload|Dismiss")).all()[::-1]:
         cancel.click()
 
 
