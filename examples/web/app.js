@@ -22,11 +22,15 @@ let left = null;
 
 hero.append(uploads.area);
 main.append(uploads.section);
-// On phones, songs come before the rules of uploads.
+// On phones, the rules of uploads and the choice of language and theme come last.
 const narrow = matchMedia('(max-width: 760px)');
-const placeRules = () => (narrow.matches ? main : uploads.area).append(uploads.rules);
-narrow.addEventListener('change', placeRules);
-placeRules();
+function arrange() {
+  (narrow.matches ? main : uploads.area).append(uploads.rules);
+  if (narrow.matches) find('footer').append(find('#picks'));
+  else find('#account-link').before(find('#picks'));
+}
+narrow.addEventListener('change', arrange);
+arrange();
 
 // Routes: #/ for the list, #/songs/ID, #/s/SECRET for a share link, #/trash, #/account.
 function route(first = false) {

@@ -77,7 +77,8 @@ function row(id) {
     (other?.querySelector('a') ?? document.querySelector('#search')).focus();
   } }, icon('delete'));
   const why = h('p', { class: 'why', dir: 'auto' });
-  const element = h('li', { class: 'song', 'data-id': id }, h('div', { class: 'names' }, title, badge), h('div', { class: 'stand' }, status, bar), when,
+  const element = h('li', { class: 'song', 'data-id': id }, h('div', { class: 'names' }, title, badge),
+    h('div', { class: 'meta' }, h('div', { class: 'stand' }, status, bar), when),
     h('div', { class: 'actions' }, retryButton, deleteButton), why);
   const update = (song) => {
     setText(title, song.title);
@@ -160,7 +161,7 @@ export function view() {
     more().catch((error) => toast(explain(error), { bad: true })).finally(() => { older.disabled = false; });
   } });
   const others = h('p', { class: 'dim', id: 'not-loaded' }, h('span'), ' ', older);
-  const discarded = h('p', {}, h('a', { id: 'trash-link', href: '#/trash' }));
+  const discarded = h('p', {}, h('a', { id: 'trash-link', class: 'back', href: '#/trash' }, icon('delete'), h('span')));
   const heading = h('h2', { t: 'songs', tabindex: -1 });
   const tools = h('div', { class: 'tools' }, search, whose, pick('sort', 'sort', ['newest', 'oldest', 'title', 'status']));
 
@@ -178,7 +179,7 @@ export function view() {
     setText(others.firstChild, t('not-loaded', { n: all().length }));
     const n = trashed().length;
     discarded.hidden = !n;
-    setText(discarded.firstChild, t('trash-of', { n }));
+    setText(discarded.querySelector('span'), t('trash-of', { n }));
     const from = filters.page * PAGE + 1;
     const none = filters.text.trim() ? t('nothing-found') : t('no-songs');
     setText(count, !isLoaded() && !page.length ? t('loading') : page.length ? t('songs-shown', { from, to: from + page.length - 1, n: chosen.length }) : none);

@@ -74,6 +74,9 @@ export function duration(seconds) {
   return new Intl.NumberFormat(locale, { style: 'unit', unit, unitDisplay: 'long' }).format(value);
 }
 
+// A number of hours in words: 1.5 hours.
+export const hours = (value) => new Intl.NumberFormat(locale, { style: 'unit', unit: 'hour', unitDisplay: 'long', maximumFractionDigits: 1 }).format(value);
+
 export const currentLanguage = () => language;
 
 // Reads a stored preference; returns null if the browser blocks storage.

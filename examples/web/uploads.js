@@ -5,7 +5,7 @@ import { explain, h, icon, setText, toast } from './dom.js';
 import { dropped, SUFFIXES } from './dropped.js';
 import { limits } from './limits.js';
 import { putAndRefresh } from './songs.js';
-import { percent, size, t, translateElement } from './text.js';
+import { hours, percent, size, t, translateElement } from './text.js';
 
 // Concurrent uploads; more would only slow each other down.
 const AT_ONCE = 2;
@@ -236,7 +236,7 @@ window.addEventListener('beforeunload', (event) => {
 function describeLimits() {
   const now = limits();
   if (!now) return '';
-  const texts = [t('limits', { size: size(now.max_upload_bytes), hours: Math.round(now.max_duration_s / 360) / 10 })];
+  const texts = [t('limits', { size: size(now.max_upload_bytes), hours: hours(now.max_duration_s / 3600) })];
   const { max_songs: songs, max_bytes: bytes, max_audio_minutes_per_day: minutes } = currentUser() ? now.user_quota : now.anonymous_quota;
   if (songs) texts.push(t('limits-songs', { n: songs }));
   if (bytes) texts.push(t('limits-bytes', { size: size(bytes) }));

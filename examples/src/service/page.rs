@@ -20,6 +20,8 @@ pub(super) const FILES: &[PageFile] = files! {
     "text/html; charset=utf-8" "/" "index.html";
     "style.css" "text/css; charset=utf-8";
     "icon.svg" "image/svg+xml";
+    "icon-full.svg" "image/svg+xml";
+    "manifest.webmanifest" "application/manifest+json";
     "start.js" "text/javascript; charset=utf-8";
     "app.js" "text/javascript; charset=utf-8";
     "account.js" "text/javascript; charset=utf-8";

@@ -185,7 +185,7 @@ def test_every_control_is_reachable_by_keyboard(idle, visit, songs):
     assert reached[7] == "sort"
     # Each song has a link and a delete button; the failed one also has a retry button.
     assert reached.count("song-title") == 5 and reached.count("small plain") == 5 and reached.count("small") == 1
-    assert reached[-2:] == ["help", "OpenAPI specification"]
+    assert reached[-2:] == ["help", "API for programs"]
 
 
 def test_skip_link_moves_focus_to_the_content(idle, visit, songs):
@@ -306,7 +306,7 @@ def test_russian_browser_gets_russian_page(idle, visit):
         idle.upload(f"Песня {n}", data=tone(300 + n))
     page = visit(idle, locale="ru-RU")
     expect(page.locator("html")).to_have_attribute("lang", "ru")
-    expect(page.locator("#limits")).to_contain_text("До 78,6 МБ и 6 ч на файл")
+    expect(page.locator("#limits")).to_contain_text("До 78,6 МБ и 6 часов на файл")
     expect(page.locator("#count")).to_have_text("1–5 из 5 песен")
     states = [row(page, f"Песня {n}").locator(".state") for n in range(5)]
     expect(states[0]).to_have_text("В очереди")
@@ -394,7 +394,7 @@ def test_files_are_served_unchanged_with_a_strict_policy(idle):
         status, headers, body = get(idle, path)
         file = WEB / (path.rpartition("/")[2] or "index.html")
         assert (status, body) == (200, file.read_bytes()), path
-        kinds = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".json": "application/json", ".svg": "image/svg+xml"}
+        kinds = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".json": "application/json", ".svg": "image/svg+xml", ".webmanifest": "application/manifest+json"}
         assert headers["Content-Type"].startswith(kinds[file.suffix])
         assert headers["X-Content-Type-Options"] == "nosniff", path
         assert headers["Cache-Control"] == "no-cache"
