@@ -109,8 +109,8 @@ document.addEventListener('session-ended', () => {
 });
 document.addEventListener('visibilitychange', () => { if (!document.hidden) loadUser(true).catch(() => {}); });
 songs.addEventListener('user', () => loadUser(true).catch(() => {}));
-songs.addEventListener('split', ({ detail }) => announce(t('split-said', { title: detail.title })));
-songs.addEventListener('failed', ({ detail }) => announce(t('failed-said', { title: detail.title })));
+songs.addEventListener('split', (/** @type {CustomEvent} */ { detail }) => announce(t('split-said', { title: detail.title })));
+songs.addEventListener('failed', (/** @type {CustomEvent} */ { detail }) => announce(t('failed-said', { title: detail.title })));
 
 // Language and theme.
 const language = find('#language');

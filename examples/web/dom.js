@@ -3,8 +3,15 @@ import { t, translateElement } from './text.js';
 
 const SVG = 'http://www.w3.org/2000/svg';
 
-// Creates an element. `t`, `label` and `hint` are translation keys; `on…` are listeners; texts are never parsed as HTML.
+/**
+ * Creates an element. `t`, `label` and `hint` are translation keys; `on…` are listeners; texts are never parsed as HTML.
+ * @param {string} name
+ * @param {Record<string, any>} attributes
+ * @param {any[]} children
+ * @returns {any}
+ */
 export function h(name, attributes = {}, ...children) {
+  /** @type {any} */
   const element = document.createElement(name);
   // The browser's default, `submit`, would send the form around a button.
   if (name === 'button') element.type = 'button';
@@ -37,6 +44,7 @@ export function setText(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
 
+/** @type {(selector: string) => any} */
 export const find = (selector) => document.querySelector(selector);
 
 // Selects an input's text and copies it. Without TLS (except on localhost) browsers have no clipboard API; the user can copy the
@@ -51,7 +59,11 @@ export function announce(text) {
   find('#say').textContent = text;
 }
 
-// Shows a toast that closes by itself, with an optional action button. Returns a function that closes it.
+/**
+ * Shows a toast that closes by itself, with an optional action button. Returns a function that closes it.
+ * @param {string} text
+ * @param {{ action?: string, run?: () => void, lasts?: number, bad?: boolean }} options
+ */
 export function toast(text, { action, run, lasts = 7000, bad = false } = {}) {
   const close = () => note.remove();
   const note = h('div', { class: bad ? 'toast bad' : 'toast', role: bad ? 'alert' : 'status' }, h('span', { dir: 'auto' }, text));

@@ -4,6 +4,7 @@ const KEPT = 'vocalizer-places';
 const MOST = 100;
 
 // By the key of a history entry. Stored for this tab's session, so that they survive a reload.
+/** @type {Map<string, number>} */
 let places = new Map();
 try { places = new Map(JSON.parse(sessionStorage.getItem(KEPT) ?? '[]')); } catch { /* storage is blocked */ }
 let current = entry();
@@ -53,9 +54,9 @@ export function scrollToPlace(top) {
   });
   stop = () => {
     grown.disconnect();
-    MOVES.forEach((name) => window.removeEventListener(name, stop));
+    for (const name of MOVES) window.removeEventListener(name, stop);
   };
-  MOVES.forEach((name) => window.addEventListener(name, stop, { passive: true }));
+  for (const name of MOVES) window.addEventListener(name, stop, { passive: true });
   grown.observe(document.body);
 }
 

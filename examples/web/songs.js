@@ -12,6 +12,11 @@ const PAGE = 200;
 const STEP = 2000;
 let most = STEP;
 let rest = false;
+/**
+ * @typedef {{ id: string, title: string, uploader_id: string | null, uploaded_at: string, status: string, progress?: number, hash: string,
+ *   queue_position?: number, failure_reason?: string, lossless?: boolean, provenance?: Record<string, any> }} Song
+ */
+/** @type {Map<string, Song>} */
 const known = new Map();
 const paces = new Map();
 // Songs with events received while the list was loading; the list's data for them is older.
@@ -55,7 +60,7 @@ export function drop(id) {
   if (known.delete(id)) changed();
 }
 trash.addEventListener('change', changed);
-trash.addEventListener('deleted', ({ detail }) => drop(detail));
+trash.addEventListener('deleted', (/** @type {CustomEvent} */ { detail }) => drop(detail));
 
 // Measures a song's progress rate since it was first seen.
 function pace(song) {

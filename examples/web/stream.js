@@ -7,9 +7,13 @@
 const SOURCE = new URL('songs/events', document.baseURI).href;
 const EVENTS = ['song', 'deleted'];
 
-// `listener` has `open()`, for when the list may be out of date; `event(name, data)`; `cut()`, for the end of the stream; and `user()`, for
-// when another tab knows another user. Returns a function that subscribes to the events of a user (an ID or null; undefined while it is
-// unknown); it is called again when the user changes, and after `cut`.
+/**
+ * `listener` has `open()`, for when the list may be out of date; `event(name, data)`; `cut()`, for the end of the stream; and `user()`, for
+ * when another tab knows another user. Returns a function that subscribes to the events of a user (an ID or null; undefined while it is
+ * unknown); it is called again when the user changes, and after `cut`.
+ * @param {{ open: () => void, event: (name: string, data: any) => void, cut: () => void, user: () => void }} listener
+ * @returns {(user?: string | null) => void}
+ */
 export function connect(listener) {
   const channel = new BroadcastChannel(SOURCE);
   let user;
@@ -58,7 +62,7 @@ export function connect(listener) {
   };
 
   // Holds the lock, and the stream, until the page is left.
-  const lead = () => new Promise((done) => {
+  const lead = () => new Promise((/** @type {(nothing?: void) => void} */ done) => {
     locked = true;
     open();
     window.addEventListener('pagehide', () => {

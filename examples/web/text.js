@@ -41,7 +41,10 @@ export function t(name, values = {}, otherwise = name) {
 export function translateElement(element) {
   const { t: text, tLabel: label, tHint: hint } = element.dataset;
   if (text) element.textContent = t(text, {}, element.textContent);
-  if (label) element.setAttribute('aria-label', element.title = t(label, {}, element.title));
+  if (label) {
+    element.title = t(label, {}, element.title);
+    element.setAttribute('aria-label', element.title);
+  }
   if (hint) element.placeholder = t(hint, {}, element.placeholder);
 }
 

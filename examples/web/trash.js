@@ -11,7 +11,8 @@ const CHECK_MS = 60_000;
 // Dispatches `change`, and `deleted` with the ID of a song that no longer exists.
 export const trash = new EventTarget();
 
-// By ID: title, uploader and time. Kept in the browser, so that all tabs have the same trash and a reload keeps it.
+// Kept in the browser, so that all tabs have the same trash and a reload keeps it.
+/** @type {Map<string, { title: string, uploader: string | null, at: number }>} */
 let entries = stored();
 
 function stored() {
@@ -31,8 +32,15 @@ export const isInTrash = (id) => entries.has(id);
 // The songs in the trash that the current user may delete, the newest first.
 export const trashed = () => [...entries].map(([id, entry]) => ({ id, ...entry })).filter(({ uploader }) => !uploader || uploader === currentUser()?.id).reverse();
 
-export const discard = (list) => change(() => list.forEach(({ id, title, uploader_id: uploader }) => entries.set(id, { title, uploader, at: Date.now() })));
-export const restore = (ids) => change(() => ids.forEach((id) => entries.delete(id)));
+/** @param {import('./songs.js').Song[]} list */
+export const discard = (list) => change(() => {
+  for (const { id, title, uploader_id: uploader } of list) entries.set(id, { title, uploader, at: Date.now() });
+});
+
+/** @param {string[]} ids */
+export const restore = (ids) => change(() => {
+  for (const id of ids) entries.delete(id);
+});
 
 // Deletes songs on the server. Throws the first error; that song and those after it stay in the trash.
 export async function destroy(ids) {

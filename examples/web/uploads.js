@@ -1,7 +1,7 @@
 // Uploads, which continue in every view.
 import { currentUser, isUserKnown } from './account.js';
 import { ask, connectionLost, parseError, untilReachable } from './api.js';
-import { explain, h, icon, setText, toast } from './dom.js';
+import { explain, find, h, icon, setText, toast } from './dom.js';
 import { dropped, SUFFIXES } from './dropped.js';
 import { limits } from './limits.js';
 import { putAndRefresh } from './songs.js';
@@ -13,6 +13,7 @@ const AT_ONCE = 2;
 const TRIES = 3;
 const KEPT = 'vocalizer-uploads';
 
+/** @type {any[]} */
 const uploads = [];
 const list = h('ul', { class: 'uploads' });
 const heading = h('h2');
@@ -165,13 +166,14 @@ function remove(upload) {
   upload.state = 'gone';
   upload.row.remove();
   uploads.splice(uploads.indexOf(upload), 1);
-  if (focused) document.querySelector('#choose').focus();
+  if (focused) find('#choose').focus();
   next();
 }
 
 function show(upload) {
-  const name = upload.name = h('input', { class: 'title', value: upload.title, label: 'title', maxlength: limits()?.max_title_chars ?? 200, dir: 'auto',
+  const name = h('input', { class: 'title', value: upload.title, label: 'title', maxlength: limits()?.max_title_chars ?? 200, dir: 'auto',
     oninput: () => { upload.title = name.value; } });
+  upload.name = name;
   upload.bar = h('progress', { max: 1, value: 0, label: 'upload-progress' });
   upload.note = h('span', { class: 'note' });
   upload.retry = h('button', { class: 'small', t: 'try-again', hidden: true, onclick: () => {
