@@ -63,9 +63,23 @@ export async function retry(song) {
   }
 }
 
-// A row and its update function, which changes it in place to keep the focus.
-function row(id) {
+// Downloads the stems of several songs, one archive each.
+async function downloadAll(list) {
+  const format = recall('format') ?? 'mp3';
+  for (const { id, title } of list) {
+    const href = `songs/${id}/stems.zip?format=${format}`;
+    // One byte makes the server prepare the archive; a failure would be a broken download.
+    const answer = await fetch(href, { headers: { Range: 'bytes=0-0' } }).catch(() => null);
+    await answer?.body?.cancel();
+    if (answer?.ok) h('a', { href, download: true }).click();
+    else toast(t('download-failed', { title }), { bad: true });
+  }
+}
+
+// A row and its update function, which changes it in place to keep the focus. `select` is called when its checkbox changes.
+function row(id, select) {
   const title = h('a', { class: 'song-title', href: `#/songs/${id}`, dir: 'auto' });
+  const check = h('input', { type: 'checkbox', class: 'check', onchange: () => select(check.checked) });
   const badge = h('span');
   const status = h('span', { class: 'state' });
   const bar = h('progress', { max: 100, label: 'split-progress' });
@@ -77,11 +91,13 @@ function row(id) {
     (other?.querySelector('a') ?? document.querySelector('#search')).focus();
   } }, icon('delete'));
   const why = h('p', { class: 'why', dir: 'auto' });
-  const element = h('li', { class: 'song', 'data-id': id }, h('div', { class: 'names' }, title, badge),
+  const element = h('li', { class: 'song', 'data-id': id }, h('div', { class: 'names' }, h('label', { class: 'choice' }, check), title, badge),
     h('div', { class: 'meta' }, h('div', { class: 'stand' }, status, bar), when),
     h('div', { class: 'actions' }, retryButton, deleteButton), why);
-  const update = (song) => {
+  const update = (song, isChosen) => {
     setText(title, song.title);
+    check.checked = isChosen;
+    check.setAttribute('aria-label', t('select-named', { title: song.title }));
     element.dataset.status = song.status;
     if (badge.dataset.of !== `${Boolean(song.uploader_id)}${document.documentElement.lang}`) {
       badge.dataset.of = `${Boolean(song.uploader_id)}${document.documentElement.lang}`;
@@ -161,16 +177,40 @@ export function view() {
     more().catch((error) => toast(explain(error), { bad: true })).finally(() => { older.disabled = false; });
   } });
   const others = h('p', { class: 'dim', id: 'not-loaded' }, h('span'), ' ', older);
+  // Several songs at once. The choice outlives searches and pages.
+  const chosen = new Set();
+  const chosenSongs = () => [...chosen].map(get).filter(Boolean);
+  const choosing = h('button', { class: 'toggle small', id: 'choosing', t: 'select', 'aria-pressed': 'false', onclick: () => choose(choosing.getAttribute('aria-pressed') === 'false') });
+  const chosenCount = h('span', { role: 'status' });
+  const choosePage = h('button', { class: 'small', id: 'choose-page', t: 'select-page', onclick: () => {
+    for (const id of rows.keys()) chosen.add(id);
+    show();
+  } });
+  const downloadChosen = h('button', { class: 'small', id: 'download-chosen', onclick: () => downloadAll(chosenSongs().filter(({ status }) => status === 'SPLIT')) }, icon('download'), h('span', { t: 'take-home' }));
+  const deleteChosen = h('button', { class: 'small danger', id: 'delete-chosen', onclick: () => {
+    const songs = chosenSongs();
+    chosen.clear();
+    remove(...songs);
+    choosing.focus();
+  } }, icon('delete'), h('span', { t: 'delete' }));
+  const choice = h('div', { class: 'chosen', role: 'group', label: 'select', hidden: true }, chosenCount, choosePage, downloadChosen, deleteChosen);
+  function choose(yes) {
+    choosing.setAttribute('aria-pressed', String(yes));
+    list.classList.toggle('choosing', yes);
+    choice.hidden = !yes;
+    chosen.clear();
+    show();
+  }
   const discarded = h('p', {}, h('a', { id: 'trash-link', class: 'back', href: '#/trash' }, icon('delete'), h('span')));
   const heading = h('h2', { t: 'songs', tabindex: -1 });
   const tools = h('div', { class: 'tools' }, search, whose, pick('sort', 'sort', ['newest', 'oldest', 'title', 'status']));
 
   function show() {
-    const chosen = visibleSongs();
-    const pages = Math.max(1, Math.ceil(chosen.length / PAGE));
+    const found = visibleSongs();
+    const pages = Math.max(1, Math.ceil(found.length / PAGE));
     // Until the list is loaded, the page in the address may not be there yet.
     if (isLoaded()) filters.page = Math.min(filters.page, pages - 1);
-    const page = chosen.slice(filters.page * PAGE, (filters.page + 1) * PAGE);
+    const page = found.slice(filters.page * PAGE, (filters.page + 1) * PAGE);
     whose.hidden = !currentUser();
     pager.hidden = pages === 1;
     back.disabled = filters.page === 0;
@@ -182,7 +222,12 @@ export function view() {
     setText(discarded.querySelector('span'), t('trash-of', { n }));
     const from = filters.page * PAGE + 1;
     const none = filters.text.trim() ? t('nothing-found') : t('no-songs');
-    setText(count, !isLoaded() && !page.length ? t('loading') : page.length ? t('songs-shown', { from, to: from + page.length - 1, n: chosen.length }) : none);
+    setText(count, !isLoaded() && !page.length ? t('loading') : page.length ? t('songs-shown', { from, to: from + page.length - 1, n: found.length }) : none);
+    const picked = chosenSongs();
+    choosing.hidden = !page.length;
+    setText(chosenCount, t('selected', { n: picked.length }));
+    downloadChosen.disabled = !picked.some(({ status }) => status === 'SPLIT');
+    deleteChosen.disabled = !picked.length;
     const shown = new Set(page.map(({ id }) => id));
     for (const [id, { element }] of rows) {
       if (shown.has(id)) continue;
@@ -191,9 +236,14 @@ export function view() {
     }
     let place = list.firstElementChild;
     for (const song of page) {
-      if (!rows.has(song.id)) rows.set(song.id, row(song.id));
+      if (!rows.has(song.id)) {
+        rows.set(song.id, row(song.id, (yes) => {
+          chosen[yes ? 'add' : 'delete'](song.id);
+          show();
+        }));
+      }
       const { element, update } = rows.get(song.id);
-      update(song);
+      update(song, chosen.has(song.id));
       // Never move the row at `place`: moving a focused row would lose the focus.
       if (element === place) place = place.nextElementSibling;
       else list.insertBefore(element, place);
@@ -201,10 +251,10 @@ export function view() {
   }
 
   songs.addEventListener('change', show);
-  const ticking = setInterval(() => { for (const [id, { update }] of rows) if (get(id)?.status === 'SPLITTING') update(get(id)); }, 1000);
+  const ticking = setInterval(() => { for (const [id, { update }] of rows) if (get(id)?.status === 'SPLITTING') update(get(id), chosen.has(id)); }, 1000);
   show();
   return {
-    element: h('section', { class: 'list' }, heading, tools, count, list, pager, others, discarded),
+    element: h('section', { class: 'list' }, h('div', { class: 'list-head' }, heading, choosing), tools, count, choice, list, pager, others, discarded),
     show,
     end: () => {
       songs.removeEventListener('change', show);

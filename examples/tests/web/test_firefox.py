@@ -88,7 +88,7 @@ def test_upload_and_play_in_firefox(idle, address, firefox, stems):
     # The position advances.
     until(lambda: re.match("0:0[3-9]", firefox.text("#time")))
     firefox.click("#play")
-    # Back leads to the list, and live updates go on.
+    # Back leads to the list, and live updates continue.
     firefox.run("history.back()")
     until(lambda: firefox.text(".song-title") == "first-light")
     idle.ask("PATCH", f"/songs/{song['id']}", {"title": "Renamed"})

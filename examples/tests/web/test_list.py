@@ -363,3 +363,57 @@ def test_unknown_song_address_shows_not_found(idle, visit):
     page.goto(f"{idle.address}/#/songs/nothing")
     expect(page.get_by_role("button", name="Choose files")).to_be_visible()
     expect(page.locator("#count")).to_have_text("No songs yet. Upload one above.")
+
+
+# Several songs at once.
+
+
+def test_several_songs_are_selected_and_deleted(idle, visit):
+    for at in range(60):
+        idle.upload(f"Song {at}", data=tone(300 + at, 0.05))
+    page = visit(idle)
+    expect(page.locator(".song")).to_have_count(50)
+    expect(page.locator(".song").first.get_by_role("checkbox")).to_be_hidden()
+    page.get_by_role("button", name="Select", exact=True).click()
+    # A click anywhere on the row selects it and does not open the song.
+    row(page, "Song 59").click(position={"x": 300, "y": 20})
+    row(page, "Song 58").get_by_role("checkbox", name="Select Song 58").check()
+    # The choice outlives pages and searches.
+    page.get_by_role("button", name="Next").click()
+    row(page, "Song 3").click()
+    page.get_by_role("searchbox").fill("Song 4")
+    row(page, "Song 4").click()
+    row(page, "Song 4").click()
+    chosen = page.get_by_role("group", name="Select")
+    expect(chosen).to_contain_text("3 songs selected")
+    expect(chosen.get_by_role("button", name="Download")).to_be_disabled()
+    page.get_by_role("searchbox").fill("")
+    chosen.get_by_role("button", name="Delete").click()
+    expect(page.locator("#count")).to_have_text("1–50 of 57 songs")
+    expect(chosen).to_contain_text("0 songs selected")
+    toast = page.locator(".toast").filter(has_text="3 songs moved to the trash")
+    toast.get_by_role("button", name="Undo").click()
+    expect(page.locator("#count")).to_have_text("1–50 of 60 songs")
+    chosen.get_by_role("button", name="Select all on this page").click()
+    expect(chosen).to_contain_text("50 songs selected")
+    page.get_by_role("button", name="Select", exact=True).click()
+    expect(chosen).to_be_hidden()
+    row(page, "Song 59").click()
+    expect(page.get_by_role("heading", name="Song 59")).to_be_visible()
+
+
+def test_stems_of_several_songs_are_downloaded(idle, visit, stems):
+    songs = [idle.upload(f"Song {at}", data=tone(300 + at)) for at in range(3)]
+    for song in songs[:2]:
+        deliver(idle, song, stems)
+    page = visit(idle)
+    expect(state(page, "Song 1")).to_have_text("Done")
+    page.get_by_role("button", name="Select", exact=True).click()
+    page.get_by_role("button", name="Select all on this page").click()
+    names = []
+    page.on("download", lambda download: names.append(download.suggested_filename))
+    page.get_by_role("group", name="Select").get_by_role("button", name="Download").click()
+    while len(names) < 2:
+        page.wait_for_timeout(50)
+    assert all(name.endswith(".zip") for name in names)
+    assert {name[:6] for name in names} == {"Song 0", "Song 1"}

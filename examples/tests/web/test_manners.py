@@ -51,6 +51,10 @@ def views(page, service, songs):
     expect(page.locator(".song")).to_have_count(0)
     yield "nothing found"
     at("/")
+    page.get_by_role("button", name="Select", exact=True).click()
+    row(page, "Split").click()
+    yield "songs selected"
+    at("/")
     throttle(page, 20_000)
     page.set_input_files("#files", [{**SONG, "buffer": tone(440, 30)}, {"name": "x.txt", "mimeType": "text/plain", "buffer": b"x"}])
     expect(page.locator(".upload[data-state=going]")).to_have_count(1)
@@ -97,6 +101,12 @@ def views(page, service, songs):
     row(page, "Waiting").get_by_role("button", name="Delete").click()
     expect(page.locator(".toast")).to_be_visible()
     yield "a deletion"
+    page.goto(f"{service.address}/#/trash")
+    expect(page.locator("#trash li")).to_have_count(1)
+    yield "trash"
+    page.get_by_role("button", name="Empty trash").click()
+    yield "a question"
+    page.keyboard.press("Escape")
     service.stop()
     expect(page.locator("#offline")).to_be_visible()
     yield "server down"
@@ -181,8 +191,8 @@ def test_every_control_is_reachable_by_keyboard(idle, visit, songs):
             break
         assert seen, f"{name} has no visible focus indicator"
         reached.append(name)
-    assert reached[:7] == ["skip", "brand", "language", "theme", "account-link", "choose", "search"]
-    assert reached[7] == "sort"
+    assert reached[:7] == ["skip", "brand", "language", "theme", "account-link", "choose", "choosing"]
+    assert reached[7:9] == ["search", "sort"]
     # Each song has a link and a delete button; the failed one also has a retry button.
     assert reached.count("song-title") == 5 and reached.count("small plain") == 5 and reached.count("small") == 1
     assert reached[-2:] == ["help", "API for programs"]

@@ -54,6 +54,13 @@ def test_list_and_uploads(idle, visit, songs):
     taken(page, "uploads", at="#choose")
     for cancel in page.locator(".upload").get_by_role("button", name=re.compile("Cancel upload|Dismiss")).all()[::-1]:
         cancel.click()
+    page.get_by_role("button", name="Select", exact=True).click()
+    row(page, "First Light").click(position={"x": 60, "y": 30})
+    taken(page, "selected", at="#search")
+    page.locator("#delete-chosen").click()
+    page.locator("#trash-link").click()
+    expect(page.locator("#trash li")).to_have_count(1)
+    taken(page, "trash")
 
 
 def test_song_pages(idle, visit, songs):
