@@ -57,6 +57,8 @@ function check() {
   if (due.length && isUserKnown()) destroy(due).catch(() => {});
 }
 setInterval(check, CHECK_MS);
+// A visit may be short.
+setTimeout(check, 3000);
 
 window.addEventListener('storage', ({ key }) => {
   if (key !== 'vocalizer-trash') return;

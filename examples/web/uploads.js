@@ -89,7 +89,7 @@ function begin(upload) {
   upload.request = request;
   request.upload.onprogress = (event) => {
     upload.loaded = event.total ? event.loaded / event.total : 0;
-    updateRow(upload);
+    update(upload);
   };
   request.onload = () => {
     if (request.status === 200) return done(upload, JSON.parse(request.responseText).data.song);
@@ -103,7 +103,7 @@ function begin(upload) {
   request.onerror = () => broken(upload);
   request.open('POST', 'songs/upload');
   request.send(form);
-  updateRow(upload);
+  update(upload);
 }
 
 async function done(upload, song) {
@@ -130,11 +130,11 @@ async function broken(upload) {
   connectionLost();
   if (upload.tries > TRIES) return fail(upload, t('upload-broken'), true);
   upload.state = 'away';
-  updateRow(upload);
+  update(upload);
   await untilReachable();
   if (upload.state !== 'away') return;
   upload.state = 'waiting';
-  updateRow(upload);
+  update(upload);
   next();
 }
 
@@ -157,7 +157,7 @@ function fail(upload, why, again) {
   upload.state = 'failed';
   upload.error = why;
   upload.again = again;
-  updateRow(upload);
+  update(upload);
   next();
 }
 
@@ -179,7 +179,7 @@ function show(upload) {
   upload.retry = h('button', { class: 'small', t: 'try-again', hidden: true, onclick: () => {
     upload.tries = 0;
     upload.state = 'waiting';
-    updateRow(upload);
+    update(upload);
     next();
   } });
   upload.cancel = h('button', { class: 'small plain', label: 'cancel-upload', onclick: () => {
@@ -190,10 +190,10 @@ function show(upload) {
   } }, icon('close'));
   upload.row = h('li', { class: 'upload' }, name, h('span', { class: 'dim' }, size(upload.file.size)), upload.retry, upload.cancel, upload.bar, upload.note);
   list.append(upload.row);
-  updateRow(upload);
+  update(upload);
 }
 
-function updateRow(upload) {
+function update(upload) {
   const { state, bar, note, loaded, row, name, cancel } = upload;
   row.dataset.state = state;
   // The title of a file that cannot be uploaded does not matter any more.
@@ -277,13 +277,13 @@ export function zone() {
     for (const name of empty) toast(t('folder-empty', { name }), { bad: true });
     if (skipped) toast(t('folder-skipped', { n: skipped }));
   });
-  const update = () => {
+  const refresh = () => {
     setText(limitsText, describeLimits());
     openness.classList.toggle('unknown', !isUserKnown());
     openness.dataset.open = String(!currentUser());
     const openly = signInRequired() ? 'users-alone' : 'open-to-all';
     openness.replaceChildren(icon(currentUser() ? 'lock' : 'open'), h('span', {}, t(currentUser() ? 'yours-alone' : openly)));
-    uploads.forEach(updateRow);
+    uploads.forEach(update);
     count();
   };
   // `address` leads back to the list; it is null in the list itself.
@@ -293,5 +293,5 @@ export function zone() {
     if (address !== null) details.href = address;
     count();
   };
-  return { area, rules, section, update, place };
+  return { area, rules, section, update: refresh, place };
 }
