@@ -49,6 +49,7 @@ export function parseError(status, text) {
 }
 
 export async function ask(method, path, fields = null, headers = {}) {
+  /** @type {RequestInit} */
   const options = { method, headers, cache: 'no-store' };
   if (fields) {
     options.headers = { 'Content-Type': 'application/json', ...headers };

@@ -3,11 +3,12 @@ import { ask } from './api.js';
 import { STEMS } from './engine.js';
 import { explain, h, icon, setText, toast } from './dom.js';
 import { limits } from './limits.js';
-import { openness, remove, retry, state } from './list.js';
+import { listAddress, openness, remove, retry, state } from './list.js';
 import { player } from './player.js';
 import { shareDialog } from './share.js';
 import { drop, get, isLoaded, put, putAndRefresh, songs } from './songs.js';
 import { duration, recall, remember, t } from './text.js';
+import { isInTrash, restore } from './trash.js';
 
 const FORMATS = ['mp3', 'wav', 'flac'];
 
@@ -18,8 +19,9 @@ export function view(id) {
   const shareButton = h('button', { class: 'plain', label: 'share', id: 'share', onclick: () => shareDialog(get(id), playing?.isOpen() ? playing.shared : null) }, icon('share'));
   const deleteButton = h('button', { class: 'plain', label: 'delete', id: 'delete', onclick: () => {
     remove(get(id));
-    location.hash = '#/';
+    location.hash = listAddress();
   } }, icon('delete'));
+  const restoreButton = h('button', { id: 'restore', t: 'restore', onclick: () => restore([id]) });
   const status = h('p', { class: 'lead', id: 'song-state', role: 'status' });
   const bar = h('progress', { max: 100, label: 'split-progress' });
   const why = h('p', { class: 'why', dir: 'auto' });
@@ -27,7 +29,7 @@ export function view(id) {
   const stand = h('div', { class: 'card stand-alone' }, status, bar, why, retryButton);
   const head = h('div', { class: 'song-head' }, title, badge, edit, shareButton, deleteButton);
   const inside = h('div');
-  const element = h('article', { class: 'song-view' }, h('p', {}, h('a', { href: '#/', class: 'back' }, icon('back'), h('span', { t: 'all-songs' }))), head, stand, inside);
+  const element = h('article', { class: 'song-view' }, h('p', {}, h('a', { href: listAddress(), class: 'back' }, icon('back'), h('span', { t: 'all-songs' }))), head, stand, inside);
   let playing = null;
   let takes = null;
 
@@ -49,7 +51,7 @@ export function view(id) {
         setText(trouble, explain(error));
         input.focus();
       }
-    }, onkeydown: (event) => { if (event.key === 'Escape') back(); } }, h('h1', { class: 'unseen', t: 'rename' }), input, h('button', { class: 'primary', t: 'save' }), h('button', { type: 'button', t: 'cancel', onclick: back }), trouble);
+    }, onkeydown: (event) => { if (event.key === 'Escape') back(); } }, h('h1', { class: 'unseen', t: 'rename' }), input, h('button', { class: 'primary', type: 'submit', t: 'save' }), h('button', { t: 'cancel', onclick: back }), trouble);
     head.replaceWith(form);
     input.select();
   }
@@ -61,10 +63,11 @@ export function view(id) {
       playing?.close();
       playing = null;
       inside.replaceChildren();
-      head.replaceChildren(title);
-      setText(title, t('no-such-song'));
-      setText(status, t('no-such-song-why'));
-      stand.hidden = false;
+      const discarded = isInTrash(id);
+      head.replaceChildren(title, ...discarded ? [restoreButton] : []);
+      setText(title, t(discarded ? 'in-trash' : 'no-such-song'));
+      setText(status, discarded ? '' : t('no-such-song-why'));
+      stand.hidden = discarded;
       [bar, why, retryButton].forEach((each) => { each.hidden = true; });
       return;
     }

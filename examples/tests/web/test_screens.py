@@ -52,8 +52,15 @@ def test_list_and_uploads(idle, visit, songs):
     expect(page.locator(".upload[data-state=going] .note")).to_have_text(re.compile("^[1-9]"))
     expect(page.locator(".upload[data-state=failed]")).to_be_visible()
     taken(page, "uploads", at="#choose")
-    for cancel in page.get_by_role("button", name="Cancel upload").all()[::-1]:
+    for cancel in page.locator(".upload").get_by_role("button", name=re.compile("Cancel upload|Dismiss")).all()[::-1]:
         cancel.click()
+    page.get_by_role("button", name="Select", exact=True).click()
+    row(page, "First Light").click(position={"x": 60, "y": 30})
+    taken(page, "selected", at="#search")
+    page.locator("#delete-chosen").click()
+    page.locator("#trash-link").click()
+    expect(page.locator("#trash li")).to_have_count(1)
+    taken(page, "trash")
 
 
 def test_song_pages(idle, visit, songs):

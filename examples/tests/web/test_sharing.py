@@ -130,6 +130,7 @@ def test_links_are_listed_and_revoked_by_keyboard(idle, visit, owner):
     dialog.get_by_role("button", name=re.compile("Revoke the link created")).focus()
     page.keyboard.press("Enter")
     expect(dialog.get_by_role("listitem")).to_have_text("No links yet.")
+    expect(dialog.get_by_role("textbox", name="Share link")).to_have_count(0)
     # The focus stays in the dialog, and returns to the button that opened it.
     expect(dialog.get_by_role("button", name="Create link")).to_be_focused()
     page.keyboard.press("Escape")
