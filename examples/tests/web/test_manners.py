@@ -461,7 +461,7 @@ def test_browser_enforces_the_policy(idle, browser):
 
 @built
 def test_page_size_is_within_budget(idle, visit):
-    assert sum(file.stat().st_size for file in WEB.iterdir()) < 150_000
+    assert sum(len(gzip.compress(file.read_bytes())) for file in WEB.iterdir()) < 90_000
     page = visit(idle)
     expect(page.locator("#count")).to_have_text("No songs yet. Upload one above.")
     sizes = page.evaluate("performance.getEntriesByType('resource').map(({ name, encodedBodySize }) => [name, encodedBodySize])")
