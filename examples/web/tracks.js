@@ -22,7 +22,7 @@ export function stemTracks(mix, changed) {
     const level = slider({ min: 0, max: MOST, step: 0.01, value: mix[stem].level, ondblclick: () => set(1) }, set);
     const bar = meter();
     const canvas = h('canvas', { 'aria-hidden': 'true' });
-    const wave = h('div', { class: 'wave', 'data-stem': stem }, canvas);
+    const wave = h('div', { class: 'wave drawing', 'data-stem': stem }, canvas);
     const element = h('div', { class: 'track', 'data-stem': stem, role: 'group' },
       h('div', { class: 'controls' }, h('span', { class: 'name', t: `stem-${stem}` }), mute, solo, h('span', { class: 'fader' }, level, bar.element)), wave);
     return { stem, element, mute, solo, level, bar, canvas, wave };
