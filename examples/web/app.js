@@ -2,6 +2,7 @@
 import { account, currentUser, loadUser, signOut, updateLink, view as accountView } from './account.js';
 import { connection } from './api.js';
 import { announce, explain, find, h, setText, toast } from './dom.js';
+import { asksForHelp } from './keys.js';
 import { loadLimits } from './limits.js';
 import { listAddress, view as listView } from './list.js';
 import { arrive, leave, scrollToPlace } from './places.js';
@@ -130,7 +131,7 @@ theme.addEventListener('change', () => {
 
 // The keyboard shortcut dialog, with a switch to turn shortcuts off.
 find('#help').addEventListener('click', () => {
-  const keys = ['space', 'arrows', 'home', 'loop', 'marks', 'karaoke', 'original', 'mute', 'solo'];
+  const keys = ['space', 'arrows', 'home', 'loop', 'marks', 'karaoke', 'original', 'mute', 'solo', 'help'];
   const off = h('input', { type: 'checkbox', id: 'keys-on', checked: recall('keys') !== 'off', onchange: () => remember('keys', off.checked ? 'on' : 'off') });
   const dialog = h('dialog', { 'aria-labelledby': 'keys-heading', onclose: () => dialog.remove() }, h('h2', { id: 'keys-heading', t: 'shortcuts' }),
     h('dl', {}, keys.flatMap((key) => [h('dt', { t: `key-${key}` }), h('dd', { t: `key-${key}-does` })])),
@@ -138,6 +139,8 @@ find('#help').addEventListener('click', () => {
   document.body.append(dialog);
   dialog.showModal();
 });
+
+document.addEventListener('keydown', (event) => { if (asksForHelp(event)) find('#help').click(); });
 
 // Following the link's hash would trigger the router.
 find('.skip').addEventListener('click', (event) => {

@@ -72,8 +72,7 @@ def test_song_pages(idle, visit, songs):
     expect(page.get_by_role("button", name="Play", exact=True)).to_be_enabled()
     page.locator("#place").fill("8")
     page.locator("#place").blur()
-    # Wait for the waveforms.
-    page.wait_for_load_state("networkidle")
+    expect(page.locator(".wave.drawing")).to_have_count(0)
     taken(page, "player")
     page.get_by_role("button", name="Keyboard shortcuts").click()
     expect(page.get_by_role("dialog")).to_be_visible()
@@ -99,5 +98,5 @@ def test_in_russian(idle, visit, songs):
     shot(page, "list-768-russian")
     row(page, "First Light").locator("a").click()
     expect(page.get_by_role("button", name="Воспроизвести", exact=True)).to_be_enabled()
-    page.wait_for_load_state("networkidle")
+    expect(page.locator(".wave.drawing")).to_have_count(0)
     shot(page, "player-768-russian")
