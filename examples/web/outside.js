@@ -17,7 +17,8 @@ export function outside(act) {
   };
   function handle(yes) {
     for (const [name, run] of Object.entries(handlers)) {
-      try { session?.setActionHandler(name, yes ? run : null); } catch { /* unknown to this browser */ }
+      const action = /** @type {MediaSessionAction} */ (name);
+      try { session?.setActionHandler(action, yes ? run : null); } catch { /* unknown to this browser */ }
     }
   }
 

@@ -222,8 +222,8 @@ export function player(song, shared = null) {
     if (!frameRequest) tick();
   });
   engine.addEventListener('no-audio', () => setText(message, t('no-sound')));
-  engine.addEventListener('decoded', ({ detail }) => waves.take(detail));
-  engine.addEventListener('failed', ({ detail }) => {
+  engine.addEventListener('decoded', (/** @type {CustomEvent} */ { detail }) => waves.take(detail));
+  engine.addEventListener('failed', (/** @type {CustomEvent} */ { detail }) => {
     engine.pause();
     setText(message, explain(detail));
   });

@@ -16,7 +16,11 @@ export class Schedule {
    * it is too late to continue without a gap, and how far to plan.
    */
   constructor({ length, segment, lead, late, ahead }) {
-    Object.assign(this, { length, segment, lead, late, ahead });
+    this.length = length;
+    this.segment = segment;
+    this.lead = lead;
+    this.late = late;
+    this.ahead = ahead;
   }
 
   /** The segment that contains a sample. */

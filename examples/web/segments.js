@@ -7,11 +7,13 @@ export class Segments {
   /**
    * @param {object} how
    * @param {number} how.most how many segments to keep
-   * @param {(key: string) => object} how.make returns a new buffer for a segment
+   * @param {() => object} how.make returns a new buffer for a segment
    * @param {(key: string, buffer: object, signal: AbortSignal) => Promise<void>} how.read fills a buffer
    */
   constructor({ most, make, read }) {
-    Object.assign(this, { most, make, read });
+    this.most = most;
+    this.make = make;
+    this.read = read;
   }
 
   /** The buffer of a loaded segment. */

@@ -19,7 +19,14 @@ class Mp3 {
     const begins = tagBytes(head);
     if (begins) ({ bytes: head } = await bytes(path, begins, begins + HEAD_BYTES));
     const layout = new MpegLayout(head, begins, total);
-    return Object.assign(new Mp3(), { path, layout, rate: layout.rate, length: layout.length });
+    return new Mp3(path, layout);
+  }
+
+  constructor(path, layout) {
+    this.path = path;
+    this.layout = layout;
+    this.rate = layout.rate;
+    this.length = layout.length;
   }
 
   async read(from, to, write, signal) {
@@ -35,6 +42,12 @@ class Mp3 {
 }
 
 class Wav {
+  path = '';
+  channels = 0;
+  rate = 0;
+  begins = 0;
+  length = 0;
+
   static async open(path) {
     const { bytes: head } = await bytes(path, 0, WAV_HEAD_BYTES);
     const view = new DataView(head.buffer, head.byteOffset, head.byteLength);
@@ -64,16 +77,19 @@ class Wav {
 export class Source {
   // The original may be in any format, so read its WAV.
   static async open(song, part) {
-    const source = new Source();
     const wav = () => Wav.open(`songs/${song}/${part}.wav`);
-    source.fallback = wav;
     try {
-      source.inner = part === 'song' ? await wav() : await Mp3.open(`songs/${song}/${part}.mp3`);
+      return new Source(part === 'song' ? await wav() : await Mp3.open(`songs/${song}/${part}.mp3`), wav);
     } catch (error) {
       if (!(error instanceof Unreadable)) throw error;
-      source.inner = await wav();
+      return new Source(await wav(), wav);
     }
-    return source;
+  }
+
+  constructor(inner, fallback) {
+    /** @type {Mp3 | Wav} */
+    this.inner = inner;
+    this.fallback = fallback;
   }
 
   get rate() { return this.inner.rate; }

@@ -38,10 +38,12 @@ pub(super) async fn stems(app: &Arc<App>, request: &Request, kind: Kind) -> Answ
     // Any stem works: a song has all stems or none.
     let title =
         app.songs.part_info(request.viewer(), request.param("song_id")?, Part::Vocals, Format::Mp3).await?.title;
+    // Archives of one song in several formats have different names.
+    let label = format!("stems, {}", format.extension().to_uppercase());
     let headers = HeaderMap::from_iter([
         (header::CONTENT_TYPE, HeaderValue::from_static(media_type)),
         (header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache")),
-        (header::CONTENT_DISPOSITION, disposition::whole_header(&title, "stems", extension)),
+        (header::CONTENT_DISPOSITION, disposition::whole_header(&title, &label, extension)),
     ]);
     if request.method == Method::HEAD {
         return Ok(unmade(headers));

@@ -131,9 +131,11 @@ async fn serve(
     let is_endless = !head.contains("content-length");
     stream.write_all(head.as_bytes()).await?;
     stream.flush().await?;
-    while is_endless {
+    if !is_endless {
+        return Ok(());
+    }
+    loop {
         stream.write_all(&[b'x'; 65_536]).await?;
         sent_bytes.fetch_add(65_536, Ordering::SeqCst);
     }
-    Ok(())
 }
