@@ -127,7 +127,7 @@ impl SongFile {
         Self(Kind::Mix(gains, format))
     }
 
-    /// Returns a local file name: `Title.mp3` for the song, `Title (vocals).mp3` for another part, `Title (stems).zip`.
+    /// Returns a local file name: `Title.mp3` for the song, `Title (vocals).mp3` for another part, `Title (stems, WAV).zip`.
     ///
     /// The name is valid on every system for any title: no path, not hidden, no control characters, not too long.
     ///
@@ -135,7 +135,7 @@ impl SongFile {
     /// use vocalizer_client::{Archive, Format, Part, SongFile};
     ///
     /// assert_eq!(SongFile::from(Part::Vocals).name("Clair de lune"), "Clair de lune (vocals).mp3");
-    /// assert_eq!(SongFile::stems(Archive::Zip, Format::Wav).name("Clair de lune"), "Clair de lune (stems).zip");
+    /// assert_eq!(SongFile::stems(Archive::Zip, Format::Wav).name("Clair de lune"), "Clair de lune (stems, WAV).zip");
     /// assert_eq!(SongFile::from(Part::Song).name("../AC/DC: live?"), "_.._AC_DC_ live_.mp3");
     /// ```
     #[must_use]
@@ -143,8 +143,10 @@ impl SongFile {
         let (what, extension) = match self.0 {
             Kind::Part(Part::Song, format) => (String::new(), format.extension()),
             Kind::Part(part, format) => (format!(" ({part})"), format.extension()),
-            Kind::Stems(Archive::Zip, _) => (" (stems)".to_owned(), "zip"),
-            Kind::Stems(Archive::Tar, _) => (" (stems)".to_owned(), "tar"),
+            Kind::Stems(archive, format) => {
+                let extension = if archive == Archive::Zip { "zip" } else { "tar" };
+                (format!(" (stems, {})", format.extension().to_uppercase()), extension)
+            }
             Kind::Mix(_, format) => (" (mix)".to_owned(), format.extension()),
         };
         format!("{}{what}.{extension}", stem(title))

@@ -159,7 +159,7 @@ async fn stems_download_as_zip() {
     let (_service, client, song) = split("My song").await;
     let answer = client.get(&format!("/songs/{}/stems.zip", id(&song))).await;
     assert_eq!((answer.status, answer.header("content-type")), (200, "application/zip"));
-    assert_eq!(answer.header("content-disposition"), "attachment; filename=\"My song (stems).zip\"");
+    assert_eq!(answer.header("content-disposition"), "attachment; filename=\"My song (stems, MP3).zip\"");
     let mut zip = zip::ZipArchive::new(std::io::Cursor::new(answer.bytes)).unwrap();
     for (number, stem) in ["drums", "bass", "other", "vocals"].into_iter().enumerate() {
         let mut bytes = Vec::new();

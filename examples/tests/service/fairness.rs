@@ -12,7 +12,7 @@ async fn position(browser: &Browser, song: &Value) -> Option<u64> {
 
 /// Leases the next job as a remote worker and returns the hash of its song.
 async fn lease(browser: &Browser) -> String {
-    let request = browser.request(Method::POST, "/jobs/lease").bearer_auth(WORKER_TOKEN).form(&[("wait_s", "0")]);
+    let request = browser.request(Method::POST, "/jobs/lease").bearer_auth(WORKER_TOKEN).form(&[("wait_s", "20")]);
     Browser::send(request).await.data()["job"]["hash"].as_str().unwrap().to_owned()
 }
 

@@ -70,7 +70,7 @@ def test_link_is_played_and_downloaded_without_an_account(idle, visit, owner):
     expect(page.locator("#player-status")).to_have_text("")
     # A mix can be downloaded where it is heard.
     page.locator("#heard-stems").check()
-    for part, name in [("vocals", f"{TITLE} (vocals).mp3"), ("zip", f"{TITLE} (stems).zip"), ("mix", f"{TITLE} (mix).mp3")]:
+    for part, name in [("vocals", f"{TITLE} (vocals).mp3"), ("zip", f"{TITLE} (stems, MP3).zip"), ("mix", f"{TITLE} (mix).mp3")]:
         with page.expect_download(timeout=60_000) as download:
             page.locator(f"#take-{part}").click()
         assert download.value.suggested_filename == name and download.value.path().stat().st_size > 10_000

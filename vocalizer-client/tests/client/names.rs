@@ -6,8 +6,8 @@ fn names_contain_title_and_part() {
         (SongFile::from(Part::Song), "Für Elise.mp3"),
         (Part::Vocals.into(), "Für Elise (vocals).mp3"),
         ((Part::Accompaniment, Format::Flac).into(), "Für Elise (accompaniment).flac"),
-        (SongFile::stems(Archive::Zip, Format::Wav), "Für Elise (stems).zip"),
-        (SongFile::stems(Archive::Tar, Format::Wav), "Für Elise (stems).tar"),
+        (SongFile::stems(Archive::Zip, Format::Wav), "Für Elise (stems, WAV).zip"),
+        (SongFile::stems(Archive::Tar, Format::Wav), "Für Elise (stems, WAV).tar"),
     ] {
         assert_eq!(file.name("Für Elise"), expected);
     }
