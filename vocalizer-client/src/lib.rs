@@ -50,6 +50,7 @@ mod fetch;
 mod file;
 mod flow;
 mod identity;
+mod models;
 mod query;
 mod retry;
 mod save;
@@ -68,6 +69,7 @@ pub use client::Client;
 pub use download::{Download, FileInfo};
 pub use error::{BoxError, Error};
 pub use file::{Archive, Gains, SongFile};
+pub use models::SplitWith;
 pub use query::{SongQuery, SongsPage};
 pub use reqwest;
 pub use save::{DownloadStems, DownloadTo};
@@ -81,8 +83,8 @@ pub use vocalizer_api::id::{ShareId, TokenId, UserId};
 pub use vocalizer_api::part::{Format, Part, Stem};
 pub use vocalizer_api::secret::Secret;
 pub use vocalizer_api::{
-    ApiError, ErrorCode, LimitsView, PeaksView, Provenance, QuotaView, RegistrationView, ShareMix, ShareView,
-    SharedData, SongStatus, SongView, TokenView, UserView,
+    ApiError, ErrorCode, LimitsView, ModelView, PeaksView, Provenance, QuotaView, RegistrationView, ShareMix,
+    ShareView, SharedData, SongStatus, SongView, TokenView, UserView,
 };
 pub use watch::Change;
 

@@ -15,8 +15,8 @@ use reqwest::multipart::{Form, Part};
 use tokio::fs::File;
 use vocalizer_api::id::SongId;
 
-use crate::Error;
 use crate::flow::{Blocks, ByteStream, Progress, ProgressStream, Slices, StallTimer};
+use crate::{Error, SplitWith};
 
 /// A song to upload: its title, and its bytes from a file, from memory or from a stream.
 ///
@@ -37,6 +37,7 @@ pub struct Upload {
     source: Content,
     progress: Option<Progress>,
     refuses_duplicates: bool,
+    with: SplitWith,
 }
 
 enum Content {
@@ -144,7 +145,15 @@ impl Upload {
     }
 
     fn new(title: String, file_name: String, source: Content) -> Self {
-        Self { id: SongId::random(), title, file_name, source, progress: None, refuses_duplicates: false }
+        Self {
+            id: SongId::random(),
+            title,
+            file_name,
+            source,
+            progress: None,
+            refuses_duplicates: false,
+            with: SplitWith::default(),
+        }
     }
 
     /// Sets the song's ID. The default is a new one for each `Upload`.
@@ -211,6 +220,18 @@ impl Upload {
     /// ```
     pub fn refusing_duplicates(self) -> Self {
         Self { refuses_duplicates: true, ..self }
+    }
+
+    /// Sets the model and the stems. Servers of the original system ignore them.
+    ///
+    /// ```
+    /// use vocalizer_client::{SplitWith, Upload};
+    ///
+    /// let upload = Upload::from_path("Clair de lune", "clair.mp3").split_with(SplitWith::model("best"));
+    /// # let _ = upload;
+    /// ```
+    pub fn split_with(self, with: SplitWith) -> Self {
+        Self { with, ..self }
     }
 
     /// Calls `progress` repeatedly with the bytes sent so far, and the size if it is known.
@@ -281,6 +302,9 @@ impl Upload {
         let mut form = Form::new().text("title", self.title.clone());
         if self.refuses_duplicates {
             form = form.text("duplicates", "refuse");
+        }
+        for (name, text) in self.with.fields() {
+            form = form.text(name, text);
         }
         if has_id {
             form = form.text("id", self.id.to_string());

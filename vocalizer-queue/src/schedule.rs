@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
+use vocalizer_core::models::Capabilities;
 use vocalizer_core::ports::{Depth, Job, JobState, LeaseId, QueueError};
 use vocalizer_core::song::SongHash;
 
@@ -70,7 +71,7 @@ impl State {
     }
 
     fn is_waiting(&self, hash: &SongHash) -> bool {
-        self.waiting.values().any(|queued| queued.job.hash == *hash)
+        self.waiting.values().any(|queued| queued.job.key == *hash)
     }
 
     /// Re-queues jobs with expired leases. Called before each access, so that no expired lease appears valid.
@@ -127,19 +128,19 @@ impl Schedule {
     /// Adds a new job unless one for its hash is waiting.
     pub(crate) fn publish(&self, job: Job) {
         let mut state = self.state();
-        if !state.is_waiting(&job.hash) {
+        if !state.is_waiting(&job.key) {
             let number = state.number();
             state.enqueue(Instant::now(), Queued::fresh(number, job));
             self.changed.notify_waiters();
         }
     }
 
-    /// Waits for a job and leases it. Cancel-safe.
-    pub(crate) async fn take(self: &Arc<Self>) -> Held {
+    /// Waits for a job that a worker takes and leases it. Cancel-safe.
+    pub(crate) async fn take(self: &Arc<Self>, capabilities: &Capabilities) -> Held {
         loop {
             // Subscribe before checking, so that no change in between is missed.
             let changed = self.changed.notified();
-            match self.take_ready() {
+            match self.take_ready(capabilities) {
                 Ok(held) => return held,
                 Err(Some(until)) => tokio::select! {
                     () = changed => {}
@@ -151,20 +152,21 @@ impl Schedule {
     }
 
     /// Leases the next job, or returns when the next one may be ready if nothing changes.
-    fn take_ready(self: &Arc<Self>) -> Result<Held, Option<Instant>> {
+    fn take_ready(self: &Arc<Self>, capabilities: &Capabilities) -> Result<Held, Option<Instant>> {
         let mut state = self.state();
         let now = Instant::now();
-        match state.waiting.first_entry() {
-            Some(first) if first.key().0 <= now => {
-                let (place, mut queued) = first.remove_entry();
+        let first = state.waiting.iter().find(|(_, queued)| queued.job.fits(capabilities)).map(|(place, _)| *place);
+        let ready = first.filter(|(ready, _)| *ready <= now);
+        match ready.and_then(|place| Some((place, state.waiting.remove(&place)?))) {
+            Some((place, mut queued)) => {
                 queued.attempts = queued.attempts.saturating_add(1);
                 let (known, lease) = (queued.clone(), LeaseId::random());
                 let expires = after(now, self.visibility);
                 state.leased.insert(lease, Leased { queued, place, expires, counts: false });
                 Ok(Held { schedule: Arc::clone(self), lease, queued: known, is_kept: false })
             }
-            first => {
-                let ready = first.map(|first| first.key().0);
+            None => {
+                let ready = first.map(|(ready, _)| ready);
                 Err(ready.into_iter().chain(state.leased.values().map(|leased| leased.expires)).min())
             }
         }
@@ -225,10 +227,10 @@ impl Schedule {
     /// Returns the state of the job for a hash.
     pub(crate) fn place(&self, hash: &SongHash) -> JobState {
         let state = self.state();
-        if let Some(before) = state.waiting.values().position(|queued| queued.job.hash == *hash) {
+        if let Some(before) = state.waiting.values().position(|queued| queued.job.key == *hash) {
             return JobState::Waiting { before: before as u64 };
         }
-        let leased = state.leased.values().any(|leased| leased.queued.job.hash == *hash);
+        let leased = state.leased.values().any(|leased| leased.queued.job.key == *hash);
         if leased { JobState::Leased } else { JobState::Absent }
     }
 
@@ -237,13 +239,13 @@ impl Schedule {
         let state = self.state();
         let mut found: HashMap<&SongHash, JobState> = hashes.iter().map(|hash| (hash, JobState::Absent)).collect();
         for leased in state.leased.values() {
-            if let Some(place) = found.get_mut(&leased.queued.job.hash) {
+            if let Some(place) = found.get_mut(&leased.queued.job.key) {
                 *place = JobState::Leased;
             }
         }
         // In reverse, so that the first of several jobs with one hash wins.
         for (before, queued) in state.waiting.values().enumerate().rev() {
-            if let Some(place) = found.get_mut(&queued.job.hash) {
+            if let Some(place) = found.get_mut(&queued.job.key) {
                 *place = JobState::Waiting { before: before as u64 };
             }
         }

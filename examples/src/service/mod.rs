@@ -13,6 +13,8 @@ mod invite;
 mod logging;
 #[cfg(feature = "separate")]
 mod model;
+#[cfg(any(feature = "separate", feature = "cluster"))]
+mod on_demand;
 mod page;
 mod policy;
 mod serve;
@@ -25,8 +27,8 @@ mod workers;
 pub use addresses::{Blobs, Broker, Database, QueueKind};
 pub(crate) use admin::admin;
 pub use args::{
-    Admin, AdminCommand, AdvancedArgs, BrokerArgs, CapsArgs, InviteArgs, LogFormat, NetworkArgs, PolicyArgs,
-    RegistrationArg, RenderingArgs, RoomArgs, ServeArgs, StorageArgs,
+    Admin, AdminCommand, AdvancedArgs, BrokerArgs, CapsArgs, InviteArgs, LogFormat, ModelsArgs, NetworkArgs,
+    PolicyArgs, RegistrationArg, RenderingArgs, RoomArgs, ServeArgs, StorageArgs,
 };
 #[cfg(any(feature = "separate", feature = "cluster"))]
 pub use args::{ComputeArgs, WorkerArgs};
@@ -34,6 +36,8 @@ pub use compose::{Parts, Tuning, compose, compose_with};
 pub use config::Config;
 pub use data::{DataDir, DataError};
 pub use error::ConfigError;
+#[cfg(any(feature = "separate", feature = "cluster"))]
+pub use on_demand::load_on_demand;
 pub use policy::Policy;
 pub(crate) use serve::serve;
 #[cfg(feature = "separate")]

@@ -23,6 +23,7 @@ mod queue;
 mod results;
 mod shares;
 mod songs;
+mod stored_results;
 
 pub use accounts::AccountRepository;
 pub use attempts::{Attempts, ThrottleSettings, Tries};
@@ -41,5 +42,6 @@ pub use queue::{DeadLetter, Depth, GivenUp, JobQueue, JobState};
 pub use results::{Received, ResultError, ResultReader, ResultWriter, StemFile};
 pub use shares::ShareRepository;
 pub use songs::{Charge, Cursor, Expiry, Pending, Removed, SongCounts, SongFilter, SongRepository};
+pub use stored_results::ResultRepository;
 pub use vocalizer_api::Wanted;
 pub use vocalizer_api::id::{LeaseId, ParseLeaseIdError};

@@ -8,6 +8,7 @@ use super::songs::SongPorts;
 use super::{AccountService, AccountSettings, LocalCoordination, SongService, SongSettings, Throttle};
 #[cfg(feature = "system-clock")]
 use crate::SystemClock;
+use crate::models::Models;
 use crate::ports::{
     AccountRepository, Attempts, AudioProbe, BlobStore, Clock, Coordination, JobQueue, PasswordHasher, Renderer,
     ResultReader, SongRepository,
@@ -38,6 +39,7 @@ use crate::ports::{
 pub struct SongServiceBuilder {
     ports: SongPorts,
     settings: SongSettings,
+    models: Models,
 }
 
 impl SongService {
@@ -105,7 +107,7 @@ impl SongService {
             results: Arc::new(NoArchives),
             clock,
         };
-        SongServiceBuilder { ports, settings: SongSettings::default() }
+        SongServiceBuilder { ports, settings: SongSettings::default(), models: Models::default() }
     }
 }
 
@@ -137,6 +139,12 @@ impl SongServiceBuilder {
     /// Reads the results of remote workers with this.
     pub fn with_results(mut self, results: Arc<dyn ResultReader>) -> Self {
         self.ports.results = results;
+        self
+    }
+
+    /// Sets the models that clients may choose from.
+    pub fn with_models(mut self, models: Models) -> Self {
+        self.models = models;
         self
     }
 
@@ -173,7 +181,7 @@ impl SongServiceBuilder {
     /// Builds the service.
     #[must_use]
     pub fn build(self) -> SongService {
-        SongService::new(self.ports, self.settings)
+        SongService::new(self.ports, self.settings, self.models)
     }
 }
 

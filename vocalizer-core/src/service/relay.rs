@@ -13,7 +13,7 @@ use super::songs::SongService;
 use crate::causes::chain;
 use crate::ports::{BlobError, BlobKey, Job, JobPayload, Pending, QueueError};
 use crate::secret::Secret;
-use crate::song::{SongHash, SongHasher};
+use crate::song::{Song, SongHash, SongHasher};
 
 /// Jobs published concurrently. If payloads are inline, this many songs are in memory.
 const CONCURRENCY: usize = 4;
@@ -146,9 +146,15 @@ impl SongService {
     }
 
     /// Publishes one job with the payload that the queue needs.
-    async fn publish(&self, hash: &SongHash) -> Result<(), Unpublished> {
+    async fn publish(&self, key: &SongHash) -> Result<(), Unpublished> {
         let queue = &self.ports().queue;
-        let claim = || JobPayload::Claim(Secret::new(format!("/songs/{hash}/source")));
+        let claim = || JobPayload::Claim(Secret::new(format!("/songs/{key}/source")));
+        let songs = self.ports().songs.with_key(key).await?;
+        let hash = songs.first().map_or(key, Song::hash);
+        let job = |payload| match songs.first() {
+            Some(song) => Job::new(*hash, payload).with_model(self.model_of_song(song), *key),
+            None => Job::new(*key, payload),
+        };
         let payload = match queue.max_inline_bytes() {
             None => JobPayload::Stored,
             Some(max_bytes) => {
@@ -171,11 +177,11 @@ impl SongService {
         };
         // The timeout after which the job counts as lost starts here. Recorded before publishing: a worker may finish
         // before the queue confirms, and a later record would overwrite its reports.
-        self.record_progress(hash, 0).await?;
-        let published = queue.publish(Job { hash: *hash, payload }).await;
+        self.record_progress(key, 0).await?;
+        let published = queue.publish(job(payload)).await;
         match published {
             // The broker's limit is lower than expected.
-            Err(QueueError::TooLarge { .. }) => queue.publish(Job { hash: *hash, payload: claim() }).await,
+            Err(QueueError::TooLarge { .. }) => queue.publish(job(claim())).await,
             published => published,
         }
         .map_err(|error| Unpublished::Queue(error.into()))

@@ -15,6 +15,7 @@ use crate::account::Viewer;
 use crate::api::SongView;
 use crate::causes::chain;
 use crate::dedupe::{BlobFate, on_delete};
+use crate::models::Models;
 use crate::ports::{
     Attempts, AudioProbe, BlobStore, Clock, Coordination, Cursor, JobQueue, JobState, ProgressReport, Renderer,
     RepositoryError, ResultReader, SongFilter, SongRepository, Space,
@@ -84,6 +85,7 @@ pub struct SongService {
 struct Inner {
     ports: SongPorts,
     settings: SongSettings,
+    models: Models,
     relaying: RelayState,
     renderings: Renderings,
     changes: ChangeNotifier,
@@ -115,11 +117,13 @@ pub struct SongPage {
 }
 
 impl SongService {
-    pub(super) fn new(ports: SongPorts, settings: SongSettings) -> Self {
+    pub(super) fn new(ports: SongPorts, settings: SongSettings, models: Models) -> Self {
         let renderings = Renderings::new(&settings.renderings, &ports.clock);
         let (relaying, changes) = (RelayState::default(), ChangeNotifier::new());
         let (background, known_shares) = (BackgroundState::default(), KnownShares::default());
-        Self { inner: Arc::new(Inner { ports, settings, relaying, renderings, changes, background, known_shares }) }
+        Self {
+            inner: Arc::new(Inner { ports, settings, models, relaying, renderings, changes, background, known_shares }),
+        }
     }
 
     pub(super) fn ports(&self) -> &SongPorts {
@@ -140,6 +144,10 @@ impl SongService {
 
     pub(super) fn known_shares(&self) -> &KnownShares {
         &self.inner.known_shares
+    }
+
+    pub(super) fn models(&self) -> &Models {
+        &self.inner.models
     }
 
     pub(super) fn changes(&self) -> &ChangeNotifier {
@@ -243,7 +251,7 @@ impl SongService {
             next = songs.last().map(Cursor::of);
         }
         let waits = |song: &&Song| song.status().kind() == StatusKind::Uploaded;
-        let waiting: Vec<_> = songs.iter().filter(waits).take(MOST_POSITIONS).map(|song| *song.hash()).collect();
+        let waiting: Vec<_> = songs.iter().filter(waits).take(MOST_POSITIONS).map(|song| song.target().key).collect();
         let mut positions = self.positions(&waiting).await.into_iter();
         let mut views = Vec::with_capacity(songs.len());
         for song in &songs {
@@ -255,7 +263,7 @@ impl SongService {
                 }
                 false => self.view(song).await?,
             };
-            views.push(if details { with_details(view, song) } else { view });
+            views.push(if details { with_details(view, song, &self.model_of_song(song)) } else { view });
         }
         Ok(SongPage { songs: views, next })
     }
@@ -332,7 +340,7 @@ impl SongService {
     /// As [`Self::song`].
     pub async fn watch(&self, viewer: Viewer, id: SongId) -> Result<(Changed, SongView), ServiceError> {
         let song = self.visible(viewer, id).await?;
-        let changed = self.changes().listen(song.hash());
+        let changed = self.changes().listen(&song.target().key);
         // Read again: the song may have changed before the listener was registered.
         Ok((changed, self.song(viewer, id).await?))
     }
@@ -389,7 +397,17 @@ impl SongService {
     /// As [`Self::song`].
     pub async fn song_in_detail(&self, viewer: Viewer, id: SongId) -> Result<SongView, ServiceError> {
         let song = self.visible(viewer, id).await?;
-        Ok(with_details(self.view(&song).await?, &song))
+        self.in_detail(&song).await
+    }
+
+    /// Returns a song with details, as the API has it.
+    async fn in_detail(&self, song: &Song) -> Result<SongView, ServiceError> {
+        let model = self.model_of_song(song);
+        let mut view = with_details(self.view(song).await?, song, &model);
+        if song.status().kind() == StatusKind::Uploaded && !self.has_worker(&model).await {
+            view.waiting_for = Some(format!("no worker for {model} was there within the last minutes"));
+        }
+        Ok(view)
     }
 
     /// Changes a song's title.
@@ -424,7 +442,7 @@ impl SongService {
         let title = Title::parse(title, self.settings().limits.max_title_chars)
             .map_err(|error| ServiceError::invalid("title", error))?;
         let song = self.ports().songs.rename(id, &title).await?.ok_or(ServiceError::NO_SONG)?;
-        self.changes().announce(song.hash());
+        self.changes().announce(&song.target().key);
         self.view(&song).await
     }
 
@@ -466,7 +484,7 @@ impl SongService {
         })?;
         let song = song.ok_or(ServiceError::NO_SONG)?;
         self.relay_soon().await;
-        self.changes().announce(song.hash());
+        self.changes().announce(&song.target().key);
         self.view(&song).await
     }
 
@@ -505,31 +523,43 @@ impl SongService {
 
     /// Removes a song whose hash is locked. Returns whether it existed.
     pub(super) async fn remove_locked(&self, id: SongId) -> Result<bool, ServiceError> {
-        let Some(removed) = self.ports().songs.remove(id).await? else { return Ok(false) };
-        let hash = *removed.song.hash();
+        let songs = &self.ports().songs;
+        let Some(song) = songs.find(id).await? else { return Ok(false) };
+        let hash = *song.hash();
+        let results = songs.results(&hash).await?;
+        let Some(removed) = songs.remove(id).await? else { return Ok(false) };
+        let mut keys = vec![hash, removed.song.target().key];
+        keys.extend(results.iter().filter_map(|result| result.key));
+        keys.sort_unstable();
+        keys.dedup();
         tracing::info!(song = %id, %hash, others = removed.others_with_hash, "song deleted");
         match on_delete(removed.others_with_hash) {
-            BlobFate::Keep => self.changes().announce(&hash),
+            BlobFate::Keep => self.changes().announce(&removed.song.target().key),
             BlobFate::Delete => {
-                // The song is deleted anyway. A late worker gets "not found" instead of "gone".
-                if let Err(error) = self.ports().coordination.record_deletion(&hash, self.ports().clock.now()).await {
-                    tracing::warn!(%hash, error = chain(&error), "recording the deleted hash failed");
+                for key in &keys {
+                    // The song is deleted anyway. A late worker gets "not found" instead of "gone".
+                    if let Err(error) = self.ports().coordination.record_deletion(key, self.ports().clock.now()).await {
+                        tracing::warn!(%key, error = chain(&error), "recording the deleted hash failed");
+                    }
+                    self.changes().announce(key);
                 }
-                self.changes().announce(&hash);
                 // The song is deleted anyway. The sweep removes leftover bytes.
-                if let Err(error) = self.delete_bytes(&hash).await {
+                if let Err(error) = self.delete_bytes(&hash, &keys).await {
                     tracing::warn!(%hash, error = chain(&error), "deleting a song's files failed; a sweep will retry");
                 }
-                self.made().cache.forget(&hash);
+                keys.iter().for_each(|key| self.made().cache.forget(key));
             }
         }
         Ok(true)
     }
 
-    /// Deletes everything stored under a hash, unless the lock was lost: another request may be storing these bytes.
-    pub(super) async fn delete_bytes(&self, hash: &SongHash) -> Result<(), ServiceError> {
-        if self.ports().coordination.renew(hash).await? {
-            self.ports().blobs.delete_all(hash).await?;
+    /// Deletes everything stored under the keys of a hash, unless the lock was lost: another request may be storing these
+    /// bytes.
+    pub(super) async fn delete_bytes(&self, hash: &SongHash, keys: &[SongHash]) -> Result<(), ServiceError> {
+        for key in keys {
+            if self.ports().coordination.renew(hash).await? {
+                self.ports().blobs.delete_all(key).await?;
+            }
         }
         Ok(())
     }
@@ -548,9 +578,9 @@ impl SongService {
     pub(super) async fn view(&self, song: &Song) -> Result<SongView, ServiceError> {
         let mut view = SongView::from(song);
         match song.status().kind() {
-            StatusKind::Splitting => view.progress = Some(self.percent(song.hash()).await),
+            StatusKind::Splitting => view.progress = Some(self.percent(&song.target().key).await),
             StatusKind::Uploaded => {
-                view.queue_position = self.positions(&[*song.hash()]).await.into_iter().next().flatten();
+                view.queue_position = self.positions(&[song.target().key]).await.into_iter().next().flatten();
             }
             StatusKind::Uploading | StatusKind::Split | StatusKind::Failed => {}
         }

@@ -10,6 +10,8 @@
 //!                       │       retry       ▼
 //!                       └──────────────── FAILED
 //! ```
+//!
+//! A song that is split again, with another model, becomes `UPLOADED` from any status but `UPLOADING`.
 
 use std::fmt;
 use std::str::FromStr;
@@ -88,6 +90,9 @@ impl Status {
             (Self::Splitting, Transition::AcceptStems) => Ok(Self::Split),
             (Self::Splitting, Transition::Fail(reason)) => Ok(Self::Failed { reason }),
             (Self::Failed { .. }, Transition::Retry) => Ok(Self::Uploaded),
+            (Self::Uploaded | Self::Splitting | Self::Split | Self::Failed { .. }, Transition::SplitAgain) => {
+                Ok(Self::Uploaded)
+            }
             (_, transition) => Err(IllegalTransition { from: self.kind(), transition: transition.name() }),
         }
     }
@@ -162,6 +167,8 @@ pub enum Transition {
     /// The stems exist without a lease on this song: from another song with the same hash, from a worker whose lease
     /// expired, or from a worker of the original system, which takes no leases. `UPLOADED → SPLIT`.
     ReuseStems,
+    /// Another model was requested: any but `UPLOADING → UPLOADED`.
+    SplitAgain,
 }
 
 impl Transition {
@@ -176,6 +183,7 @@ impl Transition {
             Self::Fail(_) => "fail",
             Self::Retry => "retry",
             Self::ReuseStems => "reuse stems",
+            Self::SplitAgain => "split again",
         }
     }
 }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header};
 use prometheus_client::registry::Registry;
 use serde_json::json;
-use vocalizer_core::api::LimitsData;
+use vocalizer_core::api::{LimitsData, ModelsData};
 use vocalizer_core::service::limits_view;
 
 use super::{Answer, success};
@@ -60,6 +60,11 @@ pub(crate) async fn openapi(app: &Arc<App>, _: Request) -> Answer {
 /// Returns the limits for clients.
 pub(crate) async fn limits(app: &Arc<App>, _: Request) -> Answer {
     success(&LimitsData { limits: limits_view(app.songs.settings(), app.accounts.settings()) })
+}
+
+/// Returns the models that clients may choose from.
+pub(crate) async fn models(app: &Arc<App>, _: Request) -> Answer {
+    success(&ModelsData { models: app.songs.list_models().await? })
 }
 
 fn plain(status: StatusCode, media_type: &'static str, body: Bytes) -> Response<Body> {

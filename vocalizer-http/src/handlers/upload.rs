@@ -10,7 +10,7 @@ use futures_core::Stream;
 use http::{HeaderMap, HeaderValue, header};
 use multer::{Constraints, Field, Multipart, SizeLimit};
 use vocalizer_core::api::{ErrorCode, SongData};
-use vocalizer_core::service::{ServiceError, SongUpload};
+use vocalizer_core::service::{ModelChoice, ServiceError, SongUpload};
 
 use super::{Answer, success, to_completion};
 use crate::app::App;
@@ -31,6 +31,9 @@ const MAX_TITLE_BYTES: u64 = 16 * 1024;
 
 /// Maximum size of an ID that is read.
 const MAX_ID_BYTES: u64 = 256;
+
+/// Maximum size of a list of stems that is read.
+const MAX_STEMS_BYTES: u64 = 4 * 1024;
 
 /// Maximum length of an `Idempotency-Key`.
 const MAX_KEY_BYTES: usize = 255;
@@ -71,9 +74,12 @@ pub(crate) async fn upload(app: &Arc<App>, request: Request) -> Answer {
         .whole_stream(most_bytes)
         .for_field("title", MAX_TITLE_BYTES)
         .for_field("id", MAX_ID_BYTES)
-        .for_field("duplicates", MAX_ID_BYTES);
+        .for_field("duplicates", MAX_ID_BYTES)
+        .for_field("model", MAX_ID_BYTES)
+        .for_field("stems", MAX_STEMS_BYTES);
     let mut form = Multipart::with_constraints(body, boundary, Constraints::new().size_limit(limits));
     let (mut title, mut id, mut duplicates, mut file) = (None, None, None, None::<SongUpload>);
+    let mut choice = ModelChoice::default();
     let mut parts = 0;
     while let Some(field) = form.next_field().await.map_err(|error| form_error(error, max_bytes))? {
         parts += 1;
@@ -97,12 +103,20 @@ pub(crate) async fn upload(app: &Arc<App>, request: Request) -> Answer {
                     _ => return Err(Failure::field("duplicates", "duplicates must be allow or refuse")),
                 });
             }
+            Some("model") if choice.model.is_none() => {
+                let bytes = field.bytes().await.map_err(|error| form_error(error, max_bytes))?;
+                choice.model = Some(text(&bytes)?);
+            }
+            Some("stems") if choice.stems.is_none() => {
+                let bytes = field.bytes().await.map_err(|error| form_error(error, max_bytes))?;
+                choice.stems = Some(text(&bytes)?);
+            }
             Some("file") if file.is_none() => {
                 let mut upload = app.songs.begin_upload_from(viewer, address).await?;
                 receive(field, &mut upload, app, &file_bytes).await?;
                 file = Some(upload);
             }
-            Some(name @ ("title" | "id" | "duplicates" | "file")) => {
+            Some(name @ ("title" | "id" | "duplicates" | "model" | "stems" | "file")) => {
                 return Err(malformed(format!("duplicate form field: {name}")));
             }
             // Unknown fields are skipped.
@@ -116,6 +130,7 @@ pub(crate) async fn upload(app: &Arc<App>, request: Request) -> Answer {
         (None, None) => upload,
     };
     let upload = if duplicates == Some(false) { upload.refusing_duplicates() } else { upload };
+    let upload = upload.with_choice(choice);
     let Some(title) = title else { return Err(Failure::field("title", "form field missing: title")) };
     // A separate task: the upload is complete, so store it even if the client disconnects.
     let song = to_completion(async move { upload.finish(&title).await }).await?;
@@ -182,6 +197,12 @@ fn form_error(error: multer::Error, max_bytes: u64) -> Failure {
         }
         multer::Error::FieldSizeExceeded { field_name: Some(name), .. } if name == "duplicates" => {
             Failure::field("duplicates", "duplicates must be allow or refuse")
+        }
+        multer::Error::FieldSizeExceeded { field_name: Some(name), .. } if name == "model" => {
+            Failure::field("model", "unknown model")
+        }
+        multer::Error::FieldSizeExceeded { field_name: Some(name), .. } if name == "stems" => {
+            Failure::field("stems", "too many stems")
         }
         multer::Error::FieldSizeExceeded { .. } => Failure::field("title", "the title is too long"),
         multer::Error::StreamReadFailed(source) => match source.downcast::<Failure>() {

@@ -7,7 +7,8 @@ use std::time::Duration;
 use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::query::Query;
 use sqlx::{Connection as _, Postgres, Row as _, query, query_scalar};
-use vocalizer_core::ports::{BoxError, DeadLetter, Depth, Failure, JobState, LeaseId, LeasedJob, QueueError};
+use vocalizer_core::models::Capabilities;
+use vocalizer_core::ports::{BoxError, DeadLetter, Depth, Failure, Job, JobState, LeaseId, LeasedJob, QueueError};
 use vocalizer_core::song::{FailureReason, SongHash};
 
 use super::connections::Connections;
@@ -29,14 +30,14 @@ pub(super) enum Next<T> {
 
 impl Jobs {
     /// Adds a job unless one for its hash is waiting, and removes its dead letter.
-    pub(super) async fn publish(&self, hash: SongHash) -> Result<(), QueueError> {
+    pub(super) async fn publish(&self, job: &Job) -> Result<(), QueueError> {
         // Statements after the lock see all earlier publications.
         const LOCK: &str = "SELECT pg_advisory_xact_lock(hashtextextended('vocalizer queue ' || $1, 0))";
         const FORGET: &str = "DELETE FROM queue_dead_letters WHERE hash = $1";
         const INSERT: &str = "\
             WITH fresh AS (\
-                INSERT INTO queue_jobs (hash, published_at, ready_at, free_at) \
-                SELECT $1, statement_timestamp(), statement_timestamp(), statement_timestamp() \
+                INSERT INTO queue_jobs (hash, published_at, ready_at, free_at, model, source) \
+                SELECT $1, statement_timestamp(), statement_timestamp(), statement_timestamp(), $2, $3 \
                 WHERE NOT EXISTS (\
                     SELECT 1 FROM queue_jobs \
                     WHERE hash = $1 AND (lease IS NULL OR free_at <= statement_timestamp())) \
@@ -46,9 +47,12 @@ impl Jobs {
             .with(async |mut connection| {
                 let published = async {
                     let mut step = connection.begin().await?;
-                    for sql in [LOCK, FORGET, INSERT] {
-                        query(sql).bind(hash.to_string()).execute(&mut *step).await?;
+                    for sql in [LOCK, FORGET] {
+                        query(sql).bind(job.key.to_string()).execute(&mut *step).await?;
                     }
+                    let insert = query(INSERT).bind(job.key.to_string());
+                    let insert = insert.bind(job.model.map(|model| model.to_string()));
+                    insert.bind((job.hash != job.key).then(|| job.hash.to_string())).execute(&mut *step).await?;
                     step.commit().await
                 };
                 let published = published.await;
@@ -58,7 +62,12 @@ impl Jobs {
     }
 
     /// Leases the next job under this ID. The attempt counts now if `counts` is set, else with [`Self::extend`].
-    pub(super) async fn take(&self, lease: LeaseId, counts: bool) -> Result<Next<LeasedJob>, QueueError> {
+    pub(super) async fn take(
+        &self,
+        lease: LeaseId,
+        capabilities: &Capabilities,
+        counts: bool,
+    ) -> Result<Next<LeasedJob>, QueueError> {
         // A job whose attempt does not count yet keeps its position.
         const TAKE: &str = "\
             UPDATE queue_jobs SET \
@@ -68,18 +77,22 @@ impl Jobs {
             WHERE number = (\
                 SELECT number FROM queue_jobs \
                 WHERE ready_at <= statement_timestamp() AND free_at <= statement_timestamp() \
+                AND (model IS NULL OR CASE WHEN $4::text[] IS NULL THEN source IS NULL ELSE model = ANY($4) END) \
                 ORDER BY ready_at, number LIMIT 1 FOR UPDATE SKIP LOCKED) \
-            RETURNING hash, attempts + 1 - lease_counts::int AS attempt";
+            RETURNING hash, model, source, attempts + 1 - lease_counts::int AS attempt";
         const NEXT: &str = "\
             SELECT extract(epoch FROM min(greatest(ready_at, free_at)) - statement_timestamp())::float8 \
-            FROM queue_jobs";
+            FROM queue_jobs \
+            WHERE model IS NULL OR CASE WHEN $1::text[] IS NULL THEN source IS NULL ELSE model = ANY($1) END";
+        let models = capabilities.models().map(|all| all.iter().map(ToString::to_string).collect::<Vec<_>>());
         let taken = self.connections.with(async |mut connection| {
             let found = async {
-                let taken = query(TAKE).bind(id(lease)).bind(counts).bind(seconds(self.visibility));
+                let taken =
+                    query(TAKE).bind(id(lease)).bind(counts).bind(seconds(self.visibility)).bind(models.clone());
                 if let Some(row) = taken.fetch_optional(&mut *connection).await? {
                     return Ok(Next::Job(row));
                 }
-                let next: Option<f64> = query_scalar(NEXT).fetch_one(&mut *connection).await?;
+                let next: Option<f64> = query_scalar(NEXT).bind(models).fetch_one(&mut *connection).await?;
                 Ok(Next::In(next.map(|seconds| Duration::try_from_secs_f64(seconds).unwrap_or_default())))
             };
             let found = found.await;
@@ -87,8 +100,13 @@ impl Jobs {
         });
         match taken.await? {
             Next::Job(row) => {
-                let (hash, attempt) = read(&row, |row| Ok((hash(row)?, number(row, "attempt")?)))?;
-                Ok(Next::Job(LeasedJob { lease, hash, attempt, visibility: self.visibility }))
+                let (key, attempt) = read(&row, |row| Ok((hash(row)?, number(row, "attempt")?)))?;
+                let (hash, model) = read(&row, |row| {
+                    let source = row.try_get::<Option<&str>, _>("source")?.map(str::parse).transpose()?;
+                    let model = row.try_get::<Option<&str>, _>("model")?.map(str::parse).transpose()?;
+                    Ok((source.unwrap_or(key), model))
+                })?;
+                Ok(Next::Job(LeasedJob { lease, hash, model, key, attempt, visibility: self.visibility }))
             }
             Next::In(next) => Ok(Next::In(next)),
         }

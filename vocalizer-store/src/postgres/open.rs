@@ -24,6 +24,7 @@ const MIGRATIONS: Migrations = Migrations {
         (4, "locks that expire", include_str!("../../migrations/postgres/0004_locks_that_expire.sql")),
         (5, "share links", include_str!("../../migrations/postgres/0005_share_links.sql")),
         (6, "stems", include_str!("../../migrations/postgres/0006_stems.sql")),
+        (9, "models", include_str!("../../migrations/postgres/0009_models.sql")),
     ],
 };
 

@@ -24,6 +24,7 @@ const MIGRATIONS: Migrations = Migrations {
         (3, "installation", include_str!("../../migrations/sqlite/0003_installation.sql")),
         (4, "share links", include_str!("../../migrations/sqlite/0004_share_links.sql")),
         (5, "stems", include_str!("../../migrations/sqlite/0005_stems.sql")),
+        (8, "models", include_str!("../../migrations/sqlite/0008_models.sql")),
     ],
 };
 

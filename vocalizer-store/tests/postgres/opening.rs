@@ -33,6 +33,7 @@ async fn new_database_is_migrated_explicitly_or_on_open() {
         "0004 locks that expire",
         "0005 share links",
         "0006 stems",
+        "0009 models",
     ];
     assert_eq!(pending, names);
     assert!(matches!(SongRepository::find(&store, SongId::random()).await, Err(RepositoryError::Unavailable(_))));

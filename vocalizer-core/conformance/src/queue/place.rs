@@ -49,6 +49,11 @@ pub trait QueuePlace: Send + Sync {
         true
     }
 
+    /// Returns whether a lease call passes over jobs of other models.
+    fn selects_models(&self) -> bool {
+        false
+    }
+
     /// Returns whether publishing a job again removes its dead letter.
     fn forgets_dead_letters(&self) -> bool {
         true
@@ -57,7 +62,7 @@ pub trait QueuePlace: Send + Sync {
 
 /// Returns the job for a song with this name.
 pub(super) fn job(place: &impl QueuePlace, name: &str) -> Job {
-    Job { hash: hash(name), payload: place.payload(name) }
+    Job::new(hash(name), place.payload(name))
 }
 
 /// Opens a queue with these jobs.
