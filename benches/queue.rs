@@ -14,13 +14,13 @@ use bytes::Bytes;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use vocalizer::service::{Blobs, Broker, Config, DataDir, Database, Parts, Policy, QueueKind, compose};
+use vocalizer::service::{Blobs, Broker, Config, DataDir, Database, Parts, Policy, QueueKind, WebhookPolicy, compose};
 use vocalizer_client::worker::{RemoteBackend, RemoteSettings};
 use vocalizer_core::account::Viewer;
 use vocalizer_core::limits::Limits;
 use vocalizer_core::ports::{AudioError, Backend, Blob, BoxError, Progress, Separator, StemSet, Stems};
 use vocalizer_core::secret::Secret;
-use vocalizer_core::service::{RenderingSettings, SongService};
+use vocalizer_core::service::{RenderingSettings, ResumableSettings, SongService};
 use vocalizer_core::song::StatusKind;
 use vocalizer_core::worker::Worker;
 use vocalizer_http::settings::{AllowedHosts, Caps};
@@ -114,6 +114,7 @@ fn config(data: &Path, places: Option<(String, String)>) -> Result<Config, BoxEr
         limits: Limits::default(),
         min_free_bytes: None,
         policy: Policy::default(),
+        webhooks: WebhookPolicy::default(),
         sweep_interval: Duration::from_secs(600),
         ask_again_after: Duration::from_secs(6 * 60 * 60),
         trusted_proxies: Vec::new(),
@@ -121,6 +122,7 @@ fn config(data: &Path, places: Option<(String, String)>) -> Result<Config, BoxEr
         secure_cookies: false,
         caps: Caps::default(),
         renderings: RenderingSettings::default(),
+        resumable: ResumableSettings::default(),
         shutdown_grace: Duration::from_secs(1),
     })
 }

@@ -143,7 +143,13 @@ pub(crate) fn command() -> clap::Command {
             let short = format!("{VARIABLES}\n{MORE}");
             without_variables(command).after_help(short).after_long_help(VARIABLES)
         }
-        "admin" => without_variables(command).after_help(VARIABLES),
+        "admin" => {
+            without_variables(command).after_help(VARIABLES).mut_subcommands(|group| match group.has_subcommands() {
+                // The storage of a group of commands may be named after the command, too.
+                true => group.mut_args(|arg| arg.global(true)),
+                false => group,
+            })
+        }
         _ => command,
     })
 }

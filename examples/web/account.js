@@ -8,13 +8,19 @@ import { date, t } from './text.js';
 export const account = new EventTarget();
 
 let user = null;
+// Whether the server has said who is signed in.
+let isKnown = false;
 let tokens = null;
+// Shows a new token's secret; `dataset.of` is the token's ID.
+let secret = null;
 
 export const currentUser = () => user;
+export const isUserKnown = () => isKnown;
 
 function setUser(now) {
   const before = user;
   user = now;
+  isKnown = true;
   if (before?.id !== now?.id) account.dispatchEvent(new Event('change'));
 }
 
@@ -78,7 +84,8 @@ const password = (name, text, hint) => ({ name, text, hint, type: 'password', au
 const username = { name: 'username', text: 'username', autocomplete: 'username', autocapitalize: 'none', spellcheck: 'false', maxlength: 200 };
 
 export function view() {
-  return h('div', { class: 'account' }, h('h1', { tabindex: -1, t: 'account' }), user ? accountPage() : signInPage());
+  const inside = isKnown ? user ? accountPage() : signInPage() : h('p', { t: 'loading' });
+  return h('div', { class: 'account' }, h('h1', { tabindex: -1, t: 'account' }), inside);
 }
 
 function signInPage() {
@@ -123,10 +130,11 @@ export async function signOut(everywhere = false) {
 
 function tokensCard() {
   tokens = h('ul', { class: 'tokens' });
-  const secret = h('div', { class: 'secret', role: 'status' });
+  secret = h('div', { class: 'secret', role: 'status' });
   const made = ({ token, secret: text }) => {
     const shown = h('input', { readonly: true, value: text, label: 'token-secret', class: 'mono', id: 'token-secret' });
-    const copy = h('button', { t: 'copy', type: 'button', onclick: () => copyText(shown) });
+    const copy = h('button', { t: 'copy', onclick: () => copyText(shown) });
+    secret.dataset.of = token.id;
     secret.replaceChildren(h('p', {}, t('token-made', { name: token.name })), h('div', { class: 'row' }, shown, copy));
     shown.select();
     list();
@@ -157,6 +165,7 @@ async function revokeToken(token) {
   try {
     await ask('DELETE', `auth/tokens/${token.id}`);
     toast(t('token-revoked', { name: token.name }));
+    if (secret.dataset.of === token.id) secret.replaceChildren();
   } catch (error) {
     toast(explain(error), { bad: true });
   }
@@ -169,4 +178,5 @@ export function updateLink() {
   if (user) delete link.dataset.t;
   else link.dataset.t = 'log-in';
   setText(link, user ? user.username : t('log-in'));
+  link.classList.toggle('unknown', !isKnown);
 }

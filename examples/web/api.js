@@ -49,6 +49,7 @@ export function parseError(status, text) {
 }
 
 export async function ask(method, path, fields = null, headers = {}) {
+  /** @type {RequestInit} */
   const options = { method, headers, cache: 'no-store' };
   if (fields) {
     options.headers = { 'Content-Type': 'application/json', ...headers };
@@ -69,9 +70,10 @@ export async function ask(method, path, fields = null, headers = {}) {
 }
 
 // Fetches bytes `from` (inclusive) to `to` (exclusive) of a file, and its total size.
-export async function bytes(path, from, to) {
-  const answer = await fetch(path, { headers: { Range: `bytes=${from}-${to - 1}` } }).catch(() => null);
+export async function bytes(path, from, to, signal = null) {
+  const answer = await fetch(path, { headers: { Range: `bytes=${from}-${to - 1}` }, signal }).catch(() => null);
   const body = await answer?.arrayBuffer().catch(() => null);
+  signal?.throwIfAborted();
   if (!body) {
     connectionLost();
     throw new ApiError(0);

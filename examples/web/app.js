@@ -1,41 +1,77 @@
 // The page's router, notices, theme and language.
-import { account, loadUser, signOut, updateLink, view as accountView } from './account.js';
+import { account, currentUser, loadUser, signOut, updateLink, view as accountView } from './account.js';
 import { connection } from './api.js';
 import { announce, explain, find, h, setText, toast } from './dom.js';
+import { asksForHelp } from './keys.js';
 import { loadLimits } from './limits.js';
-import { view as listView } from './list.js';
+import { listAddress, view as listView } from './list.js';
+import { arrive, leave, scrollToPlace } from './places.js';
 import { view as sharedView } from './shared.js';
 import { view as songView } from './song.js';
 import { songs, subscribe } from './songs.js';
 import { currentLanguage, preferredLanguage, recall, remember, setLanguage, t } from './text.js';
+import { view as trashView } from './trash.js';
 import { interrupted, zone } from './uploads.js';
 
 const main = find('#main');
 const hero = find('#view-list');
 const uploads = zone();
-hero.append(uploads.element);
 let view = null;
+let inList = false;
+// Where the list was left last: its address and scroll position.
+let left = null;
 
-// Routes: #/ for the list, #/songs/ID, #/s/SECRET for a share link, #/account.
+hero.append(uploads.area);
+main.append(uploads.section);
+// On phones, the rules of uploads and the choice of language and theme come last.
+const narrow = matchMedia('(max-width: 760px)');
+function arrange() {
+  (narrow.matches ? main : uploads.area).append(uploads.rules);
+  if (narrow.matches) find('footer').append(find('#picks'));
+  else find('#account-link').before(find('#picks'));
+}
+narrow.addEventListener('change', arrange);
+arrange();
+
+// Routes: #/ for the list, #/songs/ID, #/s/SECRET for a share link, #/trash, #/account.
 function route(first = false) {
   const before = view;
   before?.end?.();
-  const [, name, id] = location.hash.split('/');
+  const [, name, id] = location.hash.split('?')[0].split('/');
   document.title = 'Vocalizer';
   const isSong = name === 'songs' && /^[0-9a-f-]{36}$/.test(id ?? '');
   const isShared = name === 's' && Boolean(id);
-  const isList = !isSong && !isShared && name !== 'account';
+  inList = !isSong && !isShared && name !== 'account' && name !== 'trash';
   if (isSong) view = songView(id);
   else if (isShared) view = sharedView(id);
-  else view = isList ? listView() : { element: accountView() };
-  hero.hidden = !isList;
+  else if (name === 'account') view = { element: accountView() };
+  else view = inList ? listView() : trashView(listAddress());
+  hero.hidden = uploads.rules.hidden = !inList;
+  delete document.documentElement.dataset.otherView;
+  uploads.place(inList ? null : listAddress());
   // Keep the elements above the view, so that they do not lose focus.
   if (before) before.element.replaceWith(view.element);
-  else main.append(view.element);
+  else uploads.section.after(view.element);
   if (first) return;
-  window.scrollTo(0, 0);
   // Move focus so that screen readers announce the new view.
-  (isList ? find('#main') : main.querySelector('h1[tabindex]'))?.focus({ preventScroll: true });
+  (inList ? find('#main') : main.querySelector('h1[tabindex]'))?.focus({ preventScroll: true });
+}
+
+// A link to the list that was left leads to the same place as Back.
+function navigate() {
+  leave();
+  const wasList = inList;
+  if (wasList) left = { address: listAddress(), top: window.scrollY };
+  const place = arrive();
+  route();
+  const isSame = inList && !wasList && left?.address === listAddress();
+  scrollToPlace(place ?? (isSame ? left.top : 0));
+}
+
+// Applies who is signed in, as the server has just said.
+function showUser() {
+  subscribe(currentUser()?.id ?? null);
+  show();
 }
 
 function show() {
@@ -62,12 +98,9 @@ connection.addEventListener('lost', () => {
 connection.addEventListener('back', () => {
   find('#offline').hidden = true;
   toast(t('back'));
-  loadUser(true).catch(() => {});
+  loadUser(true).then(showUser, () => {});
 });
-account.addEventListener('change', () => {
-  show();
-  subscribe();
-});
+account.addEventListener('change', showUser);
 // The server rejects uploads while the browser still sends the ended session's cookie; signing out clears it.
 const ended = () => notice(t('session-ended'), [['log-in', () => { location.hash = '#/account'; }], ['go-on-without', () => signOut()]]);
 account.addEventListener('ended', ended);
@@ -76,9 +109,9 @@ document.addEventListener('session-ended', () => {
   ended();
 });
 document.addEventListener('visibilitychange', () => { if (!document.hidden) loadUser(true).catch(() => {}); });
-songs.addEventListener('cut', () => loadUser(true).catch(() => {}));
-songs.addEventListener('split', ({ detail }) => announce(t('split-said', { title: detail.title })));
-songs.addEventListener('failed', ({ detail }) => announce(t('failed-said', { title: detail.title })));
+songs.addEventListener('user', () => loadUser(true).catch(() => {}));
+songs.addEventListener('split', (/** @type {CustomEvent} */ { detail }) => announce(t('split-said', { title: detail.title })));
+songs.addEventListener('failed', (/** @type {CustomEvent} */ { detail }) => announce(t('failed-said', { title: detail.title })));
 
 // Language and theme.
 const language = find('#language');
@@ -98,7 +131,7 @@ theme.addEventListener('change', () => {
 
 // The keyboard shortcut dialog, with a switch to turn shortcuts off.
 find('#help').addEventListener('click', () => {
-  const keys = ['space', 'arrows', 'home', 'loop', 'marks', 'karaoke', 'original', 'mute', 'solo'];
+  const keys = ['space', 'arrows', 'home', 'loop', 'marks', 'karaoke', 'original', 'mute', 'solo', 'help'];
   const off = h('input', { type: 'checkbox', id: 'keys-on', checked: recall('keys') !== 'off', onchange: () => remember('keys', off.checked ? 'on' : 'off') });
   const dialog = h('dialog', { 'aria-labelledby': 'keys-heading', onclose: () => dialog.remove() }, h('h2', { id: 'keys-heading', t: 'shortcuts' }),
     h('dl', {}, keys.flatMap((key) => [h('dt', { t: `key-${key}` }), h('dd', { t: `key-${key}-does` })])),
@@ -107,21 +140,25 @@ find('#help').addEventListener('click', () => {
   dialog.showModal();
 });
 
+document.addEventListener('keydown', (event) => { if (asksForHelp(event)) find('#help').click(); });
+
 // Following the link's hash would trigger the router.
 find('.skip').addEventListener('click', (event) => {
   event.preventDefault();
   main.focus();
 });
 
-window.addEventListener('hashchange', () => route());
+window.addEventListener('hashchange', navigate);
 window.addEventListener('unhandledrejection', (event) => console.error(event.reason));
 
 await setLanguage(preferredLanguage());
 language.value = currentLanguage();
 uploads.update();
+updateLink();
 route(true);
+scrollToPlace(arrive() ?? 0);
 subscribe();
 const cut = interrupted();
 if (cut.length) notice(t('cut-off', { names: cut.join(', ') }));
-Promise.all([loadUser(), loadLimits()]).then(show, (error) => { if (!error.unreachable) toast(explain(error), { bad: true }); });
+Promise.all([loadUser().then(showUser), loadLimits()]).then(show, (error) => { if (!error.unreachable) toast(explain(error), { bad: true }); });
 connection.addEventListener('back', () => loadLimits().then(uploads.update, () => {}));

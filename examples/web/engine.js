@@ -1,37 +1,53 @@
 // Plays a song's stems on one clock. Each segment is one multichannel buffer with all stems, played by one node, so the stems cannot
-// drift apart; the next segment starts at the exact sample where it ends.
+// drift apart; the next segment starts at the exact sample where it ends. What plays when is decided by schedule.js.
 import { untilReachable } from './api.js';
+import { Schedule } from './schedule.js';
+import { Segments } from './segments.js';
 import { Source } from './source.js';
 
 export const STEMS = ['vocals', 'drums', 'bass', 'other'];
 
 const SEGMENT = 131072;
-const CACHED_SEGMENTS = 10;
+// A segment of four stems takes 4 MiB.
+const KEPT = { stems: 12, original: 6 };
 const AHEAD_S = 4;
-// How far ahead of the clock to schedule: the audio clock advances in steps of one render quantum.
-const LEAD_S = 0.12;
-const LATE_S = 0.04;
+// How far ahead of the clock to schedule, in addition to the output's own latency: the audio clock advances in steps.
+const LEAD_S = 0.04;
+const LATE_S = 0.015;
 const TICK_MS = 200;
-const FADE_S = 0.012;
+// Every start and stop of sound is faded, so that none clicks.
+const FADE_S = 0.008;
+const LEVEL_FADE_S = 0.012;
+// Seeks that follow each other faster than this are one: only the last one loads and plays.
+const SETTLE_MS = 150;
+// The time until the last fade has been heard and the clock may stop.
+const SLEEP_MS = 300;
 const NO_AUDIO_MS = 3000;
+const METER_SAMPLES = 2048;
 
-// Dispatches `state` when `state` changes: paused, playing, waiting (for the network), ended; `failed` with an error; `no-audio` if the
-// browser does not start audio output.
+// Dispatches `state` when `state` changes: paused, playing, waiting (for the network), ended; `decoded` with the samples of a segment;
+// `failed` with an error; `no-audio` if the browser does not start audio output.
 export class Engine extends EventTarget {
   #context = null;
   #inputs = {};
   #gains = new Map();
+  #meters = [];
+  #scratch = new Float32Array(METER_SAMPLES);
   #levels = new Map(STEMS.map((stem) => [stem, 1]));
   #volume = 1;
   #sources = {};
-  #segments = new Map();
-  #pieces = [];
-  #next = 0;
-  #frame = 0;
+  #segments = {};
+  #schedule = null;
+  // What plays without interruption: its nodes, and the gain that fades it in and out.
+  #run = null;
+  #on = false;
   #timer = null;
+  #sleep = null;
+  #settling = null;
+  #sought = -Infinity;
+  #choice = null;
   #closed = false;
   #mode = 'stems';
-  loop = null;
   state = 'paused';
 
   constructor(song) {
@@ -43,14 +59,26 @@ export class Engine extends EventTarget {
     this.#sources.stems = await Promise.all(STEMS.map((stem) => Source.open(this.song, stem)));
     this.rate = this.#sources.stems[0].rate;
     this.length = Math.max(...this.#sources.stems.map(({ length }) => length));
+    this.#schedule = new Schedule({ length: this.length, segment: SEGMENT, ahead: AHEAD_S * this.rate, lead: 0, late: 0 });
+    this.#segments.stems = this.#cache('stems', STEMS.length);
+  }
+
+  #cache(mode, parts) {
+    const make = () => new AudioBuffer({ length: SEGMENT, numberOfChannels: 2 * parts, sampleRate: this.rate });
+    return new Segments({ most: KEPT[mode], make, read: (index, buffer, signal) => this.#read(mode, index, buffer, signal) });
   }
 
   // The playback position in samples.
   get position() {
-    const now = this.#now();
-    const piece = this.#pieces.findLast(({ frame }) => frame <= now) ?? this.#pieces[0];
-    if (!piece) return this.#next;
-    return Math.min(piece.from + Math.max(0, now - piece.frame), piece.to);
+    return this.#schedule?.position(this.#now()) ?? 0;
+  }
+
+  get mode() {
+    return this.#mode;
+  }
+
+  get loop() {
+    return this.#schedule?.loop ?? null;
   }
 
   // Browsers start an audio context only after a user gesture.
@@ -61,6 +89,9 @@ export class Engine extends EventTarget {
     volume.gain.value = this.#volume;
     volume.connect(context.destination);
     const splitter = context.createChannelSplitter(2 * STEMS.length);
+    // The mix is measured before the volume: a download has no volume.
+    const mix = new ChannelSplitterNode(context, { numberOfOutputs: 2 });
+    const meter = () => new AnalyserNode(context, { fftSize: METER_SAMPLES });
     for (const [index, stem] of STEMS.entries()) {
       const both = context.createChannelMerger(2);
       const gain = context.createGain();
@@ -68,61 +99,111 @@ export class Engine extends EventTarget {
       splitter.connect(both, 2 * index, 0);
       splitter.connect(both, 2 * index + 1, 1);
       both.connect(gain).connect(volume);
+      gain.connect(mix);
+      this.#meters.push(gain.connect(meter()));
       this.#gains.set(stem, gain);
+    }
+    for (const side of [0, 1]) {
+      const sum = meter();
+      mix.connect(sum, side);
+      this.#meters.push(sum);
     }
     this.#gains.set('volume', volume);
     this.#inputs = { stems: splitter, original: volume };
     this.#context = context;
+    const latency = context.baseLatency || 0;
+    this.#schedule.lead = Math.ceil((latency + LEAD_S) * this.rate);
+    this.#schedule.late = Math.ceil((latency + LATE_S) * this.rate);
   }
 
   #now() {
     return this.#context ? Math.floor(this.#context.currentTime * this.rate) : 0;
   }
 
+  // When a fade that is ordered now is certain to be heard as a whole.
+  #soon() {
+    return this.#context.currentTime + this.#schedule.lead / this.rate;
+  }
+
   async play() {
     this.#createContext();
     if (this.state === 'ended') this.seek(0);
+    this.#on = true;
+    clearTimeout(this.#sleep);
     this.#setState('waiting');
     // Without an audio device or permission to play, resume() never resolves.
     const timeout = setTimeout(() => this.dispatchEvent(new Event('no-audio')), NO_AUDIO_MS);
     await this.#context.resume();
     clearTimeout(timeout);
+    if (!this.#on) return;
     clearInterval(this.#timer);
     this.#timer = setInterval(() => this.#pump(), TICK_MS);
     this.#pump();
   }
 
-  // Suspends the clock and with it all scheduled playback.
-  async pause() {
+  pause() {
+    this.#stop(this.state === 'ended' ? 'ended' : 'paused', this.position);
+  }
+
+  // Fades out, and stops the clock afterwards.
+  #stop(state, position) {
+    this.#on = false;
     clearInterval(this.#timer);
-    this.#timer = null;
-    if (this.state !== 'ended') this.#setState('paused');
-    await this.#context?.suspend();
+    this.#schedule.seek(position);
+    if (this.#context) {
+      this.#fadeOut(this.#soon());
+      clearTimeout(this.#sleep);
+      this.#sleep = setTimeout(() => this.#context.suspend(), SLEEP_MS);
+    }
+    this.#setState(state);
   }
 
   get isOn() {
-    return this.#timer !== null;
+    return this.#on;
   }
 
   seek(sample) {
-    this.#stop(0);
-    this.#next = Math.min(Math.max(0, Math.round(sample)), this.length);
+    this.#schedule.seek(sample);
     if (this.state === 'ended') this.#setState('paused');
-    if (this.isOn) this.#pump();
-    else this.#fetch(this.#next).catch(() => {});
+    const cache = this.#segments[this.#mode];
+    cache.abort(this.#schedule.upcoming);
+    const [now, before] = [performance.now(), this.#sought];
+    this.#sought = now;
+    clearTimeout(this.#settling);
+    this.#settling = null;
+    const quick = now - before < SETTLE_MS;
+    if (quick) this.#settling = setTimeout(() => { this.#settling = null; this.#continue(); }, SETTLE_MS);
+    // Without data for the new position, end the old sound; otherwise it lasts until the new one starts.
+    if (this.#on && (quick || !cache.get(this.#schedule.upcoming))) this.#fadeOut(this.#soon());
+    if (!quick) this.#continue();
+  }
+
+  #continue() {
+    if (this.#on) this.#pump();
+    else this.#load(this.#schedule.upcoming);
   }
 
   // Sets the loop range; null stops looping.
   setLoop(loop) {
-    this.loop = loop;
+    this.#schedule.loop = loop;
     this.#replan();
   }
 
   // Switches between stems and original at the same position, without a gap.
   async choose(mode) {
-    if (mode === this.#mode) return;
-    if (mode === 'original' && !this.#sources.original) this.#sources.original = [await Source.open(this.song, 'song')];
-    if (this.isOn) await this.#fetch(this.position + LEAD_S * this.rate, mode);
+    const mine = {};
+    this.#choice = mine;
+    if (mode === 'original' && !this.#sources.original) {
+      this.#sources.original = [await Source.open(this.song, 'song')];
+      this.#segments.original = this.#cache('original', 1);
+    }
+    const index = () => this.#schedule.indexOf(this.position + this.#schedule.lead);
+    while (this.#on && !this.#segments[mode].get(index())) {
+      await this.#segments[mode].load(index()).catch((error) => { if (error.name !== 'AbortError') throw error; });
+    }
+    // Another choice, made later, counts.
+    if (this.#choice !== mine || mode === this.#mode) return;
+    this.#segments[this.#mode].abort();
     this.#mode = mode;
     this.#replan();
   }
@@ -138,12 +219,26 @@ export class Engine extends EventTarget {
   }
 
   #fade(name, level) {
-    this.#gains.get(name)?.gain.setTargetAtTime(level, this.#context.currentTime, FADE_S);
+    this.#gains.get(name)?.gain.setTargetAtTime(level, this.#context.currentTime, LEVEL_FADE_S);
+  }
+
+  // The peaks of the last moments: of each stem, and of the mix's two sides before the volume.
+  peaks() {
+    return this.#meters.map((meter) => {
+      meter.getFloatTimeDomainData(this.#scratch);
+      let peak = 0;
+      for (const sample of this.#scratch) if (sample > peak || -sample > peak) peak = Math.abs(sample);
+      return peak;
+    });
   }
 
   close() {
     this.#closed = true;
+    this.#on = false;
     clearInterval(this.#timer);
+    clearTimeout(this.#sleep);
+    clearTimeout(this.#settling);
+    Object.values(this.#segments).forEach((cache) => cache.clear());
     this.#context?.close();
   }
 
@@ -153,106 +248,99 @@ export class Engine extends EventTarget {
     this.dispatchEvent(new Event('state'));
   }
 
-  // Reschedules everything after the lead time with the current settings.
+  // Plans again from the end of the lead time, with the current settings.
   #replan() {
-    if (!this.#pieces.length) return;
-    const frame = this.#now() + Math.ceil(LEAD_S * this.rate);
-    const piece = this.#pieces.findLast((each) => each.frame <= frame) ?? this.#pieces[0];
-    let next = Math.min(piece.from + Math.max(0, frame - piece.frame), piece.to);
-    // If the loop's end falls within the lead time, continue from its start.
-    const [from, to] = this.loop ?? [0, Infinity];
-    if (from <= this.position && this.position < to && to <= next) next += from - to;
-    this.#stop(frame / this.rate);
-    this.#pieces = this.#pieces.filter((each) => each.frame < frame);
-    [this.#next, this.#frame] = [next, Math.max(frame, piece.frame)];
-    if (this.isOn) this.#pump();
+    const frame = this.#schedule.replan(this.#now());
+    if (frame !== null) this.#fadeIn(frame);
+    if (this.#on) this.#pump();
   }
 
-  // Stops playback at a time, or at once without one.
-  #stop(time) {
-    for (const { node, frame } of this.#pieces) {
-      node.onended = null;
-      // Cancel pieces that have not started.
-      if (time && frame / this.rate < time) node.stop(time);
-      else { node.stop(); node.disconnect(); }
-    }
-    if (!time) [this.#pieces, this.#frame] = [[], 0];
+  // Starts a run at a frame; the one before fades out there.
+  #fadeIn(frame) {
+    const begins = frame / this.rate;
+    this.#fadeOut(begins);
+    const gain = new GainNode(this.#context, { gain: 0 });
+    gain.gain.setValueAtTime(0, begins);
+    gain.gain.linearRampToValueAtTime(1, begins + FADE_S);
+    gain.connect(this.#inputs[this.#mode]);
+    this.#run = { gain, begins, nodes: new Set() };
   }
 
-  async #pump() {
-    const [now, soon] = [this.#now(), Math.ceil(LEAD_S * this.rate)];
-    this.#pieces = this.#pieces.filter(({ frame, from, to }) => frame + to - from > now);
-    while (this.isOn && (this.#pieces.length === 0 || this.#frame < now + AHEAD_S * this.rate)) {
-      if (this.loop && this.#next === this.loop[1]) this.#next = this.loop[0];
-      if (this.#next >= this.length) {
-        if (this.#pieces.length) break;
-        this.#setState('ended');
-        this.#next = 0;
-        await this.pause();
-        return;
+  #fadeOut(time) {
+    if (!this.#run) return;
+    const { gain: { gain }, begins, nodes } = this.#run;
+    // It may still be fading in.
+    gain.cancelScheduledValues(time);
+    gain.linearRampToValueAtTime(Math.min(1, Math.max(0, (time - begins) / FADE_S)), time);
+    gain.linearRampToValueAtTime(0, time + FADE_S);
+    for (const node of nodes) node.stop(time + FADE_S);
+    this.#run = null;
+  }
+
+  #pump() {
+    if (!this.#on || this.#settling) return;
+    const cache = this.#segments[this.#mode];
+    for (;;) {
+      const next = this.#schedule.plan(this.#now(), (index) => Boolean(cache.get(index)));
+      if (next?.ended) return this.#stop('ended', 0);
+      if (!next?.piece) {
+        this.#load(next?.missing ?? this.#schedule.upcoming);
+        break;
       }
-      const index = Math.floor(this.#next / SEGMENT);
-      const segment = this.#segments.get(`${this.#mode}/${index}`);
-      if (!segment?.channels) {
-        if (!this.#pieces.length) this.#setState('waiting');
-        this.#fetch(this.#next).then(() => { if (this.isOn) this.#pump(); }, () => {});
-        return;
+      const { piece, fresh } = next;
+      if (fresh || !this.#run) this.#fadeIn(piece.frame);
+      this.#start(piece, cache);
+      // This thread was held up; the piece would start late and overlap the next one.
+      if (fresh && this.#now() >= piece.frame) {
+        this.#fadeOut(this.#soon());
+        this.#schedule.seek(piece.from);
       }
-      const past = this.loop && this.#next < this.loop[1] ? this.loop[1] : this.length;
-      const to = Math.min((index + 1) * SEGMENT, past);
-      // Too late for a gapless start: delay playback.
-      if (this.#frame < now + LATE_S * this.rate) this.#frame = now + soon;
-      this.#plan(segment.channels, index * SEGMENT, this.#next, to);
-      this.#next = to;
     }
-    if (this.isOn && this.#pieces.length) this.#setState('playing');
-    if (this.isOn) this.#fetch(Math.min(this.#next, this.length - 1)).catch(() => {});
+    this.#setState(this.#schedule.isBusy(this.#now()) ? 'playing' : 'waiting');
   }
 
-  #plan(channels, begins, from, to) {
-    const buffer = this.#context.createBuffer(channels.length, to - from, this.rate);
-    for (const [index, channel] of channels.entries()) buffer.copyToChannel(channel.subarray(from - begins, to - begins), index);
-    const node = new AudioBufferSourceNode(this.#context, { buffer });
-    node.connect(this.#inputs[this.#mode]);
-    node.start(this.#frame / this.rate);
-    node.onended = () => { node.disconnect(); if (this.isOn) this.#pump(); };
-    this.#pieces.push({ node, frame: this.#frame, from, to });
-    this.#frame += to - from;
+  #start({ frame, from, to, index }, cache) {
+    const run = this.#run;
+    const node = new AudioBufferSourceNode(this.#context, { buffer: cache.get(index) });
+    const release = cache.use(index);
+    node.connect(run.gain);
+    node.start(frame / this.rate, (from - index * SEGMENT) / this.rate, (to - from) / this.rate);
+    run.nodes.add(node);
+    node.onended = () => {
+      node.disconnect();
+      run.nodes.delete(node);
+      if (run !== this.#run && !run.nodes.size) run.gain.disconnect();
+      release();
+      this.#pump();
+    };
   }
 
-  // Returns the segment that contains a sample; loads it if needed and waits while the server is unreachable.
-  #fetch(sample, mode = this.#mode) {
-    const index = Math.floor(Math.min(Math.max(0, sample), this.length - 1) / SEGMENT);
-    const key = `${mode}/${index}`;
-    const known = this.#segments.get(key);
-    if (known) {
-      // Move it to the end of the LRU order.
-      this.#segments.delete(key);
-      this.#segments.set(key, known);
-      return known.coming;
-    }
-    const segment = {};
-    segment.coming = this.#read(index, mode).then((channels) => { segment.channels = channels; }, (error) => {
-      this.#segments.delete(key);
-      if (!this.#closed) this.dispatchEvent(new CustomEvent('failed', { detail: error }));
-      throw error;
-    });
-    this.#segments.set(key, segment);
-    for (const old of this.#segments.keys()) {
-      if (this.#segments.size <= CACHED_SEGMENTS) break;
-      this.#segments.delete(old);
-    }
-    return segment.coming;
+  // Loads a segment, and plans on when it has come. One that is loaded is only kept for longer: nothing new can be planned.
+  #load(index) {
+    const cache = this.#segments[this.#mode];
+    const isLoaded = Boolean(cache.get(index));
+    const coming = cache.load(index);
+    if (!isLoaded) coming.then(() => this.#pump(), () => { /* reported by #read */ });
   }
 
-  async #read(index, mode) {
-    const [from, to] = [index * SEGMENT, Math.min((index + 1) * SEGMENT, this.length)];
-    while (true) {
+  // Fills a buffer with a segment; waits while the server is unreachable.
+  async #read(mode, index, buffer, signal) {
+    for (let channel = 0; channel < buffer.numberOfChannels; channel += 1) buffer.getChannelData(channel).fill(0);
+    const [from, to] = [index * SEGMENT, (index + 1) * SEGMENT];
+    const read = (source, part) => source.read(from, to, (side, samples) => buffer.copyToChannel(samples, 2 * part + side), signal);
+    for (;;) {
       try {
-        return (await Promise.all(this.#sources[mode].map((source) => source.read(from, to)))).flat();
+        await Promise.all(this.#sources[mode].map(read));
+        if (mode === 'stems') this.dispatchEvent(new CustomEvent('decoded', { detail: { buffer, from, length: this.length } }));
+        return;
       } catch (error) {
-        if (!error.unreachable || this.#closed) throw error;
+        signal.throwIfAborted();
+        if (!error.unreachable) {
+          if (!this.#closed) this.dispatchEvent(new CustomEvent('failed', { detail: error }));
+          throw error;
+        }
         await untilReachable();
+        signal.throwIfAborted();
       }
     }
   }

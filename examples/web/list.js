@@ -2,16 +2,32 @@
 import { currentUser } from './account.js';
 import { ask } from './api.js';
 import { announce, explain, h, icon, setText, toast } from './dom.js';
-import { all, drop, get, hasMore, hide, isLoaded, more, putAndRefresh, remaining, songs, uploadTime } from './songs.js';
+import { pushAddress, replaceAddress } from './places.js';
+import { all, get, hasMore, isLoaded, more, putAndRefresh, remaining, songs, uploadTime } from './songs.js';
 import { compare, date, duration, percent, recall, remember, t } from './text.js';
+import { discard, restore, trashed } from './trash.js';
 
 const PAGE = 50;
-const UNDO_MS = 6000;
+// After this, songs are restored in the trash.
+const UNDO_MS = 10_000;
 const ORDER = { SPLITTING: 0, UPLOADED: 1, UPLOADING: 1, FAILED: 2, SPLIT: 3 };
-const pendingDeletions = new Map();
 
-// Search, filter, sort order and page; kept while other views are open.
+// Search and page are in the address; filter and sort order are preferences.
 const filters = { text: '', whose: recall('whose') ?? 'all', sort: recall('sort') ?? 'newest', page: 0 };
+
+// The address of the list as it is, or was when another view was opened.
+export function listAddress() {
+  const query = new URLSearchParams();
+  if (filters.text.trim()) query.set('q', filters.text.trim());
+  if (filters.page) query.set('page', String(filters.page + 1));
+  return query.size ? `#/?${query}` : '#/';
+}
+
+function readAddress() {
+  const query = new URLSearchParams(location.hash.split('?').slice(1).join('?'));
+  filters.text = query.get('q') ?? '';
+  filters.page = Math.max(0, Math.floor(Number(query.get('page') ?? 1)) - 1) || 0;
+}
 
 // A song's status as text.
 export function state(song) {
@@ -27,40 +43,16 @@ export function state(song) {
 export const openness = (song) => h('span', { class: 'badge', 'data-open': String(!song.uploader_id) },
   icon(song.uploader_id ? 'lock' : 'open'), t(song.uploader_id ? 'badge-yours' : 'badge-open'));
 
-// Hides a song, and deletes it if the user does not undo within UNDO_MS.
-export function remove(song) {
-  hide(song.id, true);
-  const settle = () => {
-    clearTimeout(pendingDeletions.get(song.id));
-    pendingDeletions.delete(song.id);
-  };
-  const close = toast(t('deleted', { title: song.title }), { lasts: UNDO_MS, action: t('undo'), run: () => {
-    settle();
-    hide(song.id, false);
-    announce(t('restored', { title: song.title }));
+// Moves songs to the trash.
+export function remove(...list) {
+  const n = list.length;
+  const [{ title }] = list;
+  discard(list);
+  toast(n === 1 ? t('trashed', { title }) : t('trashed-many', { n }), { lasts: UNDO_MS, action: t('undo'), run: () => {
+    restore(list.map(({ id }) => id));
+    announce(n === 1 ? t('restored', { title }) : t('restored-many', { n }));
   } });
-  pendingDeletions.set(song.id, setTimeout(async () => {
-    settle();
-    close();
-    try {
-      await ask('DELETE', `songs/${song.id}`);
-      drop(song.id);
-    } catch (error) {
-      if (error.has?.('not_found')) drop(song.id);
-      else toast(t('delete-failed', { title: song.title, why: explain(error) }), { bad: true });
-    }
-    hide(song.id, false);
-  }, UNDO_MS));
 }
-
-// Leaving the page completes pending deletions.
-window.addEventListener('pagehide', () => {
-  for (const [id, timer] of pendingDeletions) {
-    clearTimeout(timer);
-    fetch(`songs/${id}`, { method: 'DELETE', keepalive: true });
-  }
-  pendingDeletions.clear();
-});
 
 export async function retry(song) {
   try {
@@ -71,9 +63,23 @@ export async function retry(song) {
   }
 }
 
-// A row and its update function, which changes it in place to keep the focus.
-function row(id) {
+// Downloads the stems of several songs, one archive each.
+async function downloadAll(list) {
+  const format = recall('format') ?? 'mp3';
+  for (const { id, title } of list) {
+    const href = `songs/${id}/stems.zip?format=${format}`;
+    // One byte makes the server prepare the archive; a failure would be a broken download.
+    const answer = await fetch(href, { headers: { Range: 'bytes=0-0' } }).catch(() => null);
+    await answer?.body?.cancel();
+    if (answer?.ok) h('a', { href, download: true }).click();
+    else toast(t('download-failed', { title }), { bad: true });
+  }
+}
+
+// A row and its update function, which changes it in place to keep the focus. `select` is called when its checkbox changes.
+function row(id, select) {
   const title = h('a', { class: 'song-title', href: `#/songs/${id}`, dir: 'auto' });
+  const check = h('input', { type: 'checkbox', class: 'check', onchange: () => select(check.checked) });
   const badge = h('span');
   const status = h('span', { class: 'state' });
   const bar = h('progress', { max: 100, label: 'split-progress' });
@@ -85,10 +91,13 @@ function row(id) {
     (other?.querySelector('a') ?? document.querySelector('#search')).focus();
   } }, icon('delete'));
   const why = h('p', { class: 'why', dir: 'auto' });
-  const element = h('li', { class: 'song', 'data-id': id }, h('div', { class: 'names' }, title, badge), h('div', { class: 'stand' }, status, bar), when,
+  const element = h('li', { class: 'song', 'data-id': id }, h('div', { class: 'names' }, h('label', { class: 'choice' }, check), title, badge),
+    h('div', { class: 'meta' }, h('div', { class: 'stand' }, status, bar), when),
     h('div', { class: 'actions' }, retryButton, deleteButton), why);
-  const update = (song) => {
+  const update = (song, isChosen) => {
     setText(title, song.title);
+    check.checked = isChosen;
+    check.setAttribute('aria-label', t('select-named', { title: song.title }));
     element.dataset.status = song.status;
     if (badge.dataset.of !== `${Boolean(song.uploader_id)}${document.documentElement.lang}`) {
       badge.dataset.of = `${Boolean(song.uploader_id)}${document.documentElement.lang}`;
@@ -130,13 +139,13 @@ function visibleSongs() {
 }
 
 export function view() {
+  readAddress();
   const rows = new Map();
   const pick = (name, label, options) => {
     const select = h('select', { id: name, label, onchange: () => {
       filters[name] = select.value;
-      filters.page = 0;
       remember(name, select.value);
-      show();
+      first();
     } }, options.map((option) => h('option', { value: option, t: `${name}-${option}` })));
     select.value = filters[name];
     if (!select.value) select.value = filters[name] = options[0];
@@ -144,14 +153,19 @@ export function view() {
   };
   const search = h('input', { type: 'search', id: 'search', label: 'search', hint: 'search', value: filters.text, oninput: () => {
     filters.text = search.value;
-    filters.page = 0;
-    show();
+    first();
   } });
+  const first = () => {
+    filters.page = 0;
+    replaceAddress(listAddress());
+    show();
+  };
   const whose = pick('whose', 'whose', ['all', 'mine', 'open']);
   const list = h('ul', { class: 'songs', id: 'songs' });
   const count = h('p', { class: 'dim', id: 'count', role: 'status' });
   const turn = (by) => () => {
     filters.page += by;
+    pushAddress(listAddress());
     show();
     heading.focus();
   };
@@ -163,23 +177,57 @@ export function view() {
     more().catch((error) => toast(explain(error), { bad: true })).finally(() => { older.disabled = false; });
   } });
   const others = h('p', { class: 'dim', id: 'not-loaded' }, h('span'), ' ', older);
+  // Several songs at once. The choice outlives searches and pages.
+  const chosen = new Set();
+  const chosenSongs = () => [...chosen].map(get).filter(Boolean);
+  const choosing = h('button', { class: 'toggle small', id: 'choosing', t: 'select', 'aria-pressed': 'false', onclick: () => choose(choosing.getAttribute('aria-pressed') === 'false') });
+  const chosenCount = h('span', { role: 'status' });
+  const choosePage = h('button', { class: 'small', id: 'choose-page', t: 'select-page', onclick: () => {
+    for (const id of rows.keys()) chosen.add(id);
+    show();
+  } });
+  const downloadChosen = h('button', { class: 'small', id: 'download-chosen', onclick: () => downloadAll(chosenSongs().filter(({ status }) => status === 'SPLIT')) }, icon('download'), h('span', { t: 'take-home' }));
+  const deleteChosen = h('button', { class: 'small danger', id: 'delete-chosen', onclick: () => {
+    const songs = chosenSongs();
+    chosen.clear();
+    remove(...songs);
+    choosing.focus();
+  } }, icon('delete'), h('span', { t: 'delete' }));
+  const choice = h('div', { class: 'chosen', role: 'group', label: 'select', hidden: true }, chosenCount, choosePage, downloadChosen, deleteChosen);
+  function choose(yes) {
+    choosing.setAttribute('aria-pressed', String(yes));
+    list.classList.toggle('choosing', yes);
+    choice.hidden = !yes;
+    chosen.clear();
+    show();
+  }
+  const discarded = h('p', {}, h('a', { id: 'trash-link', class: 'back', href: '#/trash' }, icon('delete'), h('span')));
   const heading = h('h2', { t: 'songs', tabindex: -1 });
   const tools = h('div', { class: 'tools' }, search, whose, pick('sort', 'sort', ['newest', 'oldest', 'title', 'status']));
 
   function show() {
-    const chosen = visibleSongs();
-    const pages = Math.max(1, Math.ceil(chosen.length / PAGE));
-    filters.page = Math.min(filters.page, pages - 1);
-    const page = chosen.slice(filters.page * PAGE, (filters.page + 1) * PAGE);
+    const found = visibleSongs();
+    const pages = Math.max(1, Math.ceil(found.length / PAGE));
+    // Until the list is loaded, the page in the address may not be there yet.
+    if (isLoaded()) filters.page = Math.min(filters.page, pages - 1);
+    const page = found.slice(filters.page * PAGE, (filters.page + 1) * PAGE);
     whose.hidden = !currentUser();
     pager.hidden = pages === 1;
     back.disabled = filters.page === 0;
     forth.disabled = filters.page === pages - 1;
     others.hidden = !hasMore();
     setText(others.firstChild, t('not-loaded', { n: all().length }));
+    const n = trashed().length;
+    discarded.hidden = !n;
+    setText(discarded.querySelector('span'), t('trash-of', { n }));
     const from = filters.page * PAGE + 1;
     const none = filters.text.trim() ? t('nothing-found') : t('no-songs');
-    setText(count, !isLoaded() && !page.length ? t('loading') : page.length ? t('songs-shown', { from, to: from + page.length - 1, n: chosen.length }) : none);
+    setText(count, !isLoaded() && !page.length ? t('loading') : page.length ? t('songs-shown', { from, to: from + page.length - 1, n: found.length }) : none);
+    const picked = chosenSongs();
+    choosing.hidden = !page.length;
+    setText(chosenCount, t('selected', { n: picked.length }));
+    downloadChosen.disabled = !picked.some(({ status }) => status === 'SPLIT');
+    deleteChosen.disabled = !picked.length;
     const shown = new Set(page.map(({ id }) => id));
     for (const [id, { element }] of rows) {
       if (shown.has(id)) continue;
@@ -188,9 +236,14 @@ export function view() {
     }
     let place = list.firstElementChild;
     for (const song of page) {
-      if (!rows.has(song.id)) rows.set(song.id, row(song.id));
+      if (!rows.has(song.id)) {
+        rows.set(song.id, row(song.id, (yes) => {
+          chosen[yes ? 'add' : 'delete'](song.id);
+          show();
+        }));
+      }
       const { element, update } = rows.get(song.id);
-      update(song);
+      update(song, chosen.has(song.id));
       // Never move the row at `place`: moving a focused row would lose the focus.
       if (element === place) place = place.nextElementSibling;
       else list.insertBefore(element, place);
@@ -198,10 +251,10 @@ export function view() {
   }
 
   songs.addEventListener('change', show);
-  const ticking = setInterval(() => { for (const [id, { update }] of rows) if (get(id)?.status === 'SPLITTING') update(get(id)); }, 1000);
+  const ticking = setInterval(() => { for (const [id, { update }] of rows) if (get(id)?.status === 'SPLITTING') update(get(id), chosen.has(id)); }, 1000);
   show();
   return {
-    element: h('section', { class: 'list' }, heading, tools, count, list, pager, others),
+    element: h('section', { class: 'list' }, h('div', { class: 'list-head' }, heading, choosing), tools, count, choice, list, pager, others, discarded),
     show,
     end: () => {
       songs.removeEventListener('change', show);

@@ -1,13 +1,24 @@
-// The player: a waveform and controls for each stem.
-import { ask, untilReachable } from './api.js';
+// The player: holds the mix and the loop, and joins the engine, the transport, the stems, the timeline and the keys.
+import { untilReachable } from './api.js';
 import { Engine, STEMS } from './engine.js';
-import { announce, explain, h, icon, setText } from './dom.js';
-import { clock, percent, t } from './text.js';
+import { announce, explain, h, setText } from './dom.js';
+import { shortcuts } from './keys.js';
+import { outside } from './outside.js';
+import { recall, remember, t } from './text.js';
+import { timeline } from './timeline.js';
+import { stemTracks } from './tracks.js';
+import { transport } from './transport.js';
+import { waveforms } from './waveforms.js';
 
 const SKIP_S = 5;
-// A pointer that moves further than this selects a loop; otherwise it seeks.
-const DRAG_PX = 6;
+const FIRST_LOOP_S = 8;
 const SHORTEST_LOOP_S = 0.25;
+// What "lower" leaves below full scale.
+const HEADROOM = 0.97;
+// The meters are smooth enough at a third of the pictures, and cost a third.
+const PICTURES_PER_METER = 3;
+// After a change the meters show the mix before it for a moment.
+const FADED_MS = 300;
 
 // Reads the player settings of a song, stored for this tab's session.
 function savedSettings(id) {
@@ -24,51 +35,41 @@ export function player(song, shared = null) {
   const engine = new Engine(song.id);
   const before = shared ? sharedSettings(shared) : savedSettings(song.id);
   const mix = Object.fromEntries(STEMS.map((stem) => [stem, { level: 1, mute: false, solo: false, ...before.mix?.[stem] }]));
-  const set = { volume: before.volume ?? 1, karaoke: before.karaoke ?? false, loop: before.loop ?? null };
-  const peaks = {};
+  const set = { volume: Number(recall('volume') ?? 1), karaoke: before.karaoke ?? false, loop: before.loop ?? null };
   let frameRequest = 0;
-  let dragging = null;
   let closed = false;
+  let told = -1;
+  // The mix's highest peak since the mix changed.
+  let loudest = 0;
+  let changedAt = 0;
 
-  // Transport.
-  const playIcon = h('span', {}, icon('play'));
-  const play = h('button', { class: 'round', id: 'play', disabled: true, label: 'play', onclick: () => toggle() }, playIcon);
-  const start = h('button', { class: 'plain', id: 'to-start', label: 'to-start', onclick: () => seek(0) }, icon('start'));
-  const place = h('input', { type: 'range', id: 'place', min: 0, max: 1, step: 0.01, value: 0, label: 'place', disabled: true,
-    oninput: () => seek(Number(place.value)) });
-  const time = h('span', { class: 'time', id: 'time' }, '0:00');
-  const loopOn = toggleButton('loop', 'loop', () => setLoop(engine.loop ? null : set.loop ?? region(), true), icon('loop'));
-  const loopFrom = h('button', { class: 'small', id: 'loop-from', t: 'loop-from', onclick: () => setLoopEdge(0) });
-  const loopTo = h('button', { class: 'small', id: 'loop-to', t: 'loop-to', onclick: () => setLoopEdge(1) });
-  const loopRange = h('span', { class: 'dim', id: 'loop-range' });
-  const karaoke = toggleButton('karaoke', 'karaoke', () => { set.karaoke = !set.karaoke; applyMix(); }, h('span', { t: 'karaoke' }));
-  const volume = h('input', { type: 'range', id: 'volume', min: 0, max: 1, step: 0.01, value: set.volume, label: 'volume', oninput: () => {
-    set.volume = Number(volume.value);
-    applyMix();
-  } });
+  const ready = () => bar.isEnabled();
+  const seconds = (sample) => sample / engine.rate;
+
+  const bar = transport(set.volume, {
+    toggle: () => toggle(),
+    toStart: () => seek(0),
+    toggleLoop: () => setLoop(engine.loop ? null : set.loop ?? region(), true),
+    loopEdge: (end) => setLoopEdge(end),
+    setVolume: (volume) => { set.volume = volume; remember('volume', volume); applyMix(); },
+    lower: () => lower(),
+  });
+  const tracks = stemTracks(mix, () => mixChanged());
+  const waves = waveforms(song, tracks.rows);
+  const time = timeline(tracks.rows, {
+    ready,
+    seek: (to) => seek(to),
+    position: () => seconds(engine.position),
+    resized: () => showPosition(),
+    loop: ([from, to], spoken) => setLoop([from * engine.rate, to * engine.rate], spoken),
+  });
+  const karaoke = h('button', { class: 'toggle', id: 'karaoke', label: 'karaoke', 'aria-pressed': 'false', onclick: () => { set.karaoke = !set.karaoke; mixChanged(); } }, h('span', { t: 'karaoke' }));
   const choice = ['stems', 'original'].map((mode) => h('input', { type: 'radio', name: 'heard', id: `heard-${mode}`, value: mode, checked: mode === 'stems', onchange: () => setSource(mode) }));
   const heard = h('fieldset', { class: 'heard' }, h('legend', { class: 'unseen', t: 'heard' }),
     choice.map((input) => h('label', { class: 'option' }, input, h('span', { t: `heard-${input.value}` }))));
   const message = h('p', { class: 'message', id: 'player-status', role: 'status' });
-
-  function toggleButton(id, label, press, ...children) {
-    return h('button', { class: 'toggle', id, label, 'aria-pressed': 'false', onclick: press }, ...children);
-  }
-
-  // A track: mute, solo, level and waveform of one stem.
-  const tracks = STEMS.map((stem) => {
-    const mute = h('button', { class: 'toggle letter', 'aria-pressed': 'false', onclick: () => { mix[stem].mute = !mix[stem].mute; applyMix(); } }, h('span', { t: 'mute-letter' }));
-    const solo = h('button', { class: 'toggle letter', 'aria-pressed': 'false', onclick: () => { mix[stem].solo = !mix[stem].solo; applyMix(); } }, h('span', { t: 'solo-letter' }));
-    const level = h('input', { type: 'range', min: 0, max: 1.5, step: 0.01, value: mix[stem].level, oninput: () => { mix[stem].level = Number(level.value); applyMix(); },
-      ondblclick: () => { mix[stem].level = 1; level.value = 1; applyMix(); } });
-    const canvas = h('canvas', { 'aria-hidden': 'true' });
-    const wave = h('div', { class: 'wave', 'data-stem': stem }, canvas, h('div', { class: 'region' }), h('div', { class: 'head' }));
-    addPointerHandlers(wave);
-    const element = h('div', { class: 'track', 'data-stem': stem, role: 'group' },
-      h('div', { class: 'controls' }, h('span', { class: 'name', t: `stem-${stem}` }), mute, solo, level), wave);
-    return { stem, element, mute, solo, level, canvas, wave };
-  });
-  const waves = h('div', { class: 'tracks' }, tracks.map(({ element }) => element));
+  const element = h('section', { class: 'player', id: 'player', label: 'player', 'data-state': 'opening' },
+    bar.element, h('div', { class: 'switches' }, karaoke, heard, bar.loops, bar.volume), message, bar.loud, time.element);
 
   // A stem's effective level after mute, solo and karaoke.
   function audible(stem) {
@@ -78,40 +79,47 @@ export function player(song, shared = null) {
   }
 
   function applyMix() {
-    for (const { stem, element, mute, solo, level } of tracks) {
-      const name = t(`stem-${stem}`);
-      engine.setLevel(stem, audible(stem));
-      element.classList.toggle('silent', audible(stem) === 0);
-      element.setAttribute('aria-label', name);
-      mute.setAttribute('aria-pressed', String(mix[stem].mute));
-      solo.setAttribute('aria-pressed', String(mix[stem].solo));
-      mute.setAttribute('aria-label', mute.title = t('mute', { stem: name }));
-      solo.setAttribute('aria-label', solo.title = t('solo', { stem: name }));
-      level.setAttribute('aria-label', t('level', { stem: name }));
-      level.setAttribute('aria-valuetext', percent(Math.round(mix[stem].level * 100)));
-    }
+    STEMS.forEach((stem) => engine.setLevel(stem, audible(stem)));
     engine.setVolume(set.volume);
-    volume.setAttribute('aria-valuetext', percent(Math.round(set.volume * 100)));
+    tracks.show(audible);
+    bar.showVolume(set.volume);
     karaoke.setAttribute('aria-pressed', String(set.karaoke));
     save();
     element.dispatchEvent(new Event('mix'));
+  }
+
+  function mixChanged() {
+    loudest = 0;
+    changedAt = performance.now();
+    bar.showLoud(0);
+    applyMix();
+  }
+
+  // By how many decibels the mix exceeds full scale because of raised levels; without them the song itself is that loud.
+  function tooLoud() {
+    if (loudest <= 1 || !STEMS.some((stem) => audible(stem) > 1)) return 0;
+    return Math.ceil(200 * Math.log10(loudest)) / 10;
+  }
+
+  // Lowers all levels alike until the loudest moment so far fits.
+  function lower() {
+    const by = HEADROOM / loudest;
+    for (const stem of STEMS) mix[stem].level = Math.floor(mix[stem].level * by * 100) / 100;
+    mixChanged();
   }
 
   function save() {
     // Until the song is open, the stored settings have not been applied; do not overwrite them.
     if (!ready()) return;
     try {
-      sessionStorage.setItem(`vocalizer-mix-${song.id}`, JSON.stringify({ mix, volume: set.volume, karaoke: set.karaoke, loop: set.loop, loopOn: Boolean(engine.loop), at: engine.position }));
+      sessionStorage.setItem(`vocalizer-mix-${song.id}`, JSON.stringify({ mix, karaoke: set.karaoke, loop: set.loop, loopOn: Boolean(engine.loop), at: engine.position }));
     } catch { /* storage is blocked */ }
   }
 
-  const seconds = (sample) => sample / engine.rate;
-  const ready = () => !play.disabled;
-
-  async function toggle() {
+  function toggle() {
     if (!ready()) return;
-    if (engine.isOn) await engine.pause();
-    else await engine.play();
+    if (engine.isOn) engine.pause();
+    else engine.play();
     save();
   }
 
@@ -124,7 +132,7 @@ export function player(song, shared = null) {
 
   function region() {
     const from = Math.round(engine.position);
-    return [from, Math.min(engine.length, from + 8 * engine.rate)];
+    return [from, Math.min(engine.length, from + FIRST_LOOP_S * engine.rate)];
   }
 
   // Loops a range in samples, or stops looping; remembers the last range.
@@ -136,21 +144,16 @@ export function player(song, shared = null) {
     engine.setLoop(loop);
     const at = engine.position;
     if (loop && (at < loop[0] || at >= loop[1])) engine.seek(loop[0]);
-    showLoop();
-    if (spoken) announce(loopRange.textContent || t('loops-not'));
+    const text = showLoop();
+    if (spoken) announce(text);
     save();
     showPosition();
   }
 
-  // Shows the loop.
   function showLoop() {
-    const { loop, length } = engine;
-    loopOn.setAttribute('aria-pressed', String(Boolean(loop)));
-    waves.classList.toggle('looping', Boolean(loop));
-    setText(loopRange, loop ? t('loops', { from: clock(seconds(loop[0])), to: clock(seconds(loop[1])) }) : '');
-    if (!loop) return;
-    waves.style.setProperty('--loop-from', loop[0] / length);
-    waves.style.setProperty('--loop-to', loop[1] / length);
+    const range = engine.loop?.map(seconds) ?? null;
+    time.showLoop(range);
+    return bar.showLoop(range);
   }
 
   // Sets the loop's start or end to the current position.
@@ -170,144 +173,79 @@ export function player(song, shared = null) {
       setText(message, explain(error));
       choice[0].checked = true;
     }
-    waves.classList.toggle('dimmed', choice[1].checked);
+    time.element.classList.toggle('dimmed', choice[1].checked);
     element.dispatchEvent(new Event('mix'));
   }
 
-  // Pointer input on a waveform: a click seeks, a drag selects a loop.
-  function addPointerHandlers(wave) {
-    const at = (event) => {
-      const box = wave.getBoundingClientRect();
-      return Math.min(1, Math.max(0, (event.clientX - box.left) / box.width));
-    };
-    wave.addEventListener('pointerdown', (event) => {
-      if (!ready() || event.button !== 0) return;
-      wave.setPointerCapture(event.pointerId);
-      dragging = { x: event.clientX, from: at(event), moved: false };
-    });
-    wave.addEventListener('pointermove', (event) => {
-      if (!dragging) return;
-      dragging.moved ||= Math.abs(event.clientX - dragging.x) > DRAG_PX;
-      if (!dragging.moved) return;
-      waves.classList.add('looping');
-      waves.style.setProperty('--loop-from', Math.min(dragging.from, at(event)));
-      waves.style.setProperty('--loop-to', Math.max(dragging.from, at(event)));
-    });
-    wave.addEventListener('pointerup', (event) => {
-      if (!dragging) return;
-      const { from, moved } = dragging;
-      dragging = null;
-      const to = at(event);
-      showLoop();
-      if (moved) setLoop([Math.min(from, to) * engine.length, Math.max(from, to) * engine.length], true);
-      else seek(seconds(to * engine.length));
-    });
-    wave.addEventListener('pointercancel', () => { dragging = null; showLoop(); });
-  }
-
-  // Drawing.
-  function draw({ stem, canvas }) {
-    const box = canvas.getBoundingClientRect();
-    const scale = window.devicePixelRatio || 1;
-    const [width, height] = [Math.round(box.width * scale), Math.round(box.height * scale)];
-    if (!width || !height) return;
-    Object.assign(canvas, { width, height });
-    const pen = canvas.getContext('2d');
-    pen.fillStyle = getComputedStyle(canvas).color;
-    const values = peaks[stem]?.values;
-    // Scale all stems by the loudest, so that they compare and a quiet song is still visible.
-    const full = Math.max(24, ...Object.values(peaks).flatMap((each) => each.values));
-    const [bar, gap] = [Math.max(1, Math.round(2 * scale)), Math.max(1, Math.round(scale))];
-    const count = Math.floor(width / (bar + gap));
-    for (let index = 0; index < count; index += 1) {
-      let loudest = 0;
-      if (values) {
-        const [from, to] = [Math.floor((index * values.length) / count), Math.ceil(((index + 1) * values.length) / count)];
-        for (let each = from; each < to; each += 1) loudest = Math.max(loudest, values[each]);
-      }
-      const tall = Math.max(bar, (loudest / full) * (height - 4));
-      pen.fillRect(index * (bar + gap), (height - tall) / 2, bar, tall);
-    }
-  }
-  const redraw = () => tracks.forEach(draw);
-  const resized = new ResizeObserver(redraw);
-  const recoloured = matchMedia('(prefers-color-scheme: dark)');
-  recoloured.addEventListener('change', redraw);
-  document.addEventListener('colours', redraw);
-
   function showPosition() {
     if (!ready()) return;
-    const at = engine.position;
-    waves.style.setProperty('--at', at / engine.length);
-    setText(time, `${clock(seconds(at))} / ${clock(seconds(engine.length))}`);
-    if (document.activeElement !== place || engine.isOn) place.value = seconds(at);
-    place.setAttribute('aria-valuetext', t('place-told', { at: clock(seconds(at)), length: clock(seconds(engine.length)) }));
+    const at = seconds(engine.position);
+    const whole = Math.floor(at);
+    // Texts and sliders change once a second: they cost a layout.
+    const tell = whole !== told || !engine.isOn;
+    time.showPosition(at, tell);
+    if (!tell) return;
+    told = whole;
+    bar.showTime(at, seconds(engine.length));
   }
+
+  function showPeaks() {
+    const peaks = engine.peaks();
+    tracks.rows.forEach(({ bar: meter }, index) => meter.show(peaks[index]));
+    const sides = peaks.slice(STEMS.length);
+    bar.mixMeter.show(...sides);
+    if (Math.max(...sides) <= loudest || performance.now() < changedAt + FADED_MS) return;
+    const earlier = tooLoud();
+    loudest = Math.max(...sides);
+    if (tooLoud() === earlier) return;
+    bar.showLoud(tooLoud());
+    element.dispatchEvent(new Event('mix'));
+  }
+
+  let pictures = 0;
   function tick() {
     showPosition();
+    pictures += 1;
+    if (engine.isOn && pictures % PICTURES_PER_METER === 0) showPeaks();
     frameRequest = engine.isOn ? requestAnimationFrame(tick) : 0;
   }
+
+  let wasOn = false;
   engine.addEventListener('state', () => {
-    const on = engine.isOn || engine.state === 'waiting';
-    playIcon.replaceChildren(icon(on ? 'pause' : 'play'));
-    play.dataset.tLabel = on ? 'pause' : 'play';
-    play.setAttribute('aria-label', play.title = t(play.dataset.tLabel));
+    bar.showState(engine.isOn);
     element.dataset.state = engine.state;
     setText(message, engine.state === 'waiting' ? t('buffering') : '');
+    if (engine.isOn && !wasOn) controls.started();
+    wasOn = engine.isOn;
+    controls.show(engine.isOn ? 'playing' : 'paused', seconds(engine.position), seconds(engine.length));
+    if (!engine.isOn) [bar.mixMeter, ...tracks.rows.map((row) => row.bar)].forEach((meter) => meter.clear());
     if (!frameRequest) tick();
-    showPosition();
   });
   engine.addEventListener('no-audio', () => setText(message, t('no-sound')));
-  engine.addEventListener('failed', async ({ detail }) => {
-    await engine.pause();
+  engine.addEventListener('decoded', ({ detail }) => waves.take(detail));
+  engine.addEventListener('failed', ({ detail }) => {
+    engine.pause();
     setText(message, explain(detail));
   });
 
-  // Keyboard shortcuts; ignored while typing or if turned off.
-  const keys = {
-    ' ': toggle, k: () => karaoke.click(), l: () => loopOn.click(), '[': () => setLoopEdge(0), ']': () => setLoopEdge(1), o: () => choice[choice[0].checked ? 1 : 0].click(),
-    0: () => seek(0), Home: () => seek(0), ArrowLeft: () => seek(seconds(engine.position) - SKIP_S), ArrowRight: () => seek(seconds(engine.position) + SKIP_S),
-  };
-  function onKey(event) {
-    const { target, key, code } = event;
-    const typing = target.closest?.('input:not([type=radio]), textarea, select, [contenteditable], dialog');
-    if (event.ctrlKey || event.metaKey || event.altKey || typing || localStorage.getItem('vocalizer-keys') === 'off') return;
-    // The space bar activates a focused button.
-    if (key === ' ' && target.closest?.('button, a, label')) return;
-    const digit = /^Digit([1-4])$/.exec(code);
-    const act = digit ? () => tracks[digit[1] - 1][event.shiftKey ? 'solo' : 'mute'].click() : keys[key.length === 1 ? key.toLowerCase() : key];
-    if (!act || (target.matches?.('input[type=radio]') && key.startsWith('Arrow'))) return;
-    event.preventDefault();
-    act();
-  }
-  document.addEventListener('keydown', onKey);
+  const skip = (by) => seek(seconds(engine.position) + by);
+  const controls = outside({
+    title: () => song.title,
+    play: () => { if (!engine.isOn) toggle(); },
+    pause: () => engine.pause(),
+    isOn: () => engine.isOn,
+    skip: (by) => { if (ready()) skip(by); },
+    seek,
+  });
+  const endKeys = shortcuts({
+    ' ': toggle, k: () => karaoke.click(), l: () => bar.pressLoop(), '[': () => setLoopEdge(0), ']': () => setLoopEdge(1), o: () => choice[choice[0].checked ? 1 : 0].click(),
+    0: () => seek(0), Home: () => seek(0), ArrowLeft: () => skip(-SKIP_S), ArrowRight: () => skip(SKIP_S),
+  }, (stem, solo) => tracks.press(stem, solo ? 'solo' : 'mute'));
   const onPageHide = () => save();
   window.addEventListener('pagehide', onPageHide);
 
-  const element = h('section', { class: 'player', id: 'player', label: 'player', 'data-state': 'opening' },
-    h('div', { class: 'transport' }, start, play, time, place),
-    h('div', { class: 'switches' }, karaoke, heard, h('div', { class: 'loops' }, loopOn, loopFrom, loopTo, loopRange), h('label', { class: 'volume' }, h('span', { t: 'volume' }), volume)),
-    message, waves);
-
-  // Load waveforms one at a time to leave the browser's few connections to playback.
-  async function loadPeaks() {
-    for (const track of tracks) {
-      while (!closed && !peaks[track.stem]) {
-        try {
-          peaks[track.stem] = (await ask('GET', `songs/${song.id}/peaks/${track.stem}`)).peaks;
-          redraw();
-        } catch (error) {
-          if (!error.unreachable) return;
-          await untilReachable();
-        }
-      }
-    }
-  }
-
   async function open() {
     setText(message, t('opening'));
-    tracks.forEach(({ canvas }) => resized.observe(canvas));
-    loadPeaks();
     for (let opened = false; !opened;) {
       try {
         await engine.open();
@@ -319,14 +257,15 @@ export function player(song, shared = null) {
       }
       if (closed) return;
     }
+    waves.load();
     if (shared) {
       const samples = (ms) => (ms / 1000) * engine.rate;
       before.at = samples(shared.start_ms ?? 0);
       before.loop = shared.loop_ms?.map(samples);
       before.loopOn = Boolean(shared.loop_ms);
     }
-    place.max = seconds(engine.length);
-    place.disabled = play.disabled = false;
+    bar.enable();
+    time.open(seconds(engine.length));
     element.dataset.state = 'paused';
     setText(message, '');
     engine.seek(Math.min(before.at ?? 0, engine.length));
@@ -338,8 +277,10 @@ export function player(song, shared = null) {
   return {
     element,
     open,
-    // Effective levels, for downloading the mix.
+    // Effective levels, for downloading the mix, and what is heard instead of it.
     levels: () => Object.fromEntries(STEMS.map((stem) => [stem, audible(stem)])),
+    hearsOriginal: () => engine.mode === 'original',
+    tooLoud,
     isOpen: ready,
     // The mix, the position and the loop, as the form fields of a share link.
     shared: () => {
@@ -348,15 +289,15 @@ export function player(song, shared = null) {
       const [from, to] = engine.loop ?? [];
       return { ...levels, start_ms: ms(engine.position), ...(engine.loop && { loop_from_ms: ms(from), loop_to_ms: ms(to) }) };
     },
-    update: () => { applyMix(); showLoop(); showPosition(); },
+    update: () => { applyMix(); showLoop(); told = -1; showPosition(); },
     close: () => {
       closed = true;
       save();
       engine.close();
-      resized.disconnect();
-      recoloured.removeEventListener('change', redraw);
-      document.removeEventListener('colours', redraw);
-      document.removeEventListener('keydown', onKey);
+      waves.close();
+      time.close();
+      controls.close();
+      endKeys();
       window.removeEventListener('pagehide', onPageHide);
       cancelAnimationFrame(frameRequest);
     },

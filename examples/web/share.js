@@ -20,9 +20,10 @@ export function shareDialog(song, mix) {
     try {
       // The link lasts until the end of the day here.
       const end = until.value ? { expires_at: new Date(`${until.value}T23:59:59`).toISOString() } : {};
-      const { secret } = await ask('POST', at, { ...end, ...(withMix.checked ? mix() : {}) });
+      const { secret, share } = await ask('POST', at, { ...end, ...(withMix.checked ? mix() : {}) });
       const link = h('input', { readonly: true, value: `${location.origin}${location.pathname}#/s/${secret}`, label: 'share-link', class: 'mono', id: 'share-link' });
-      const copy = h('button', { type: 'button', id: 'share-copy', t: 'copy', onclick: () => copyText(link) });
+      const copy = h('button', { id: 'share-copy', t: 'copy', onclick: () => copyText(link) });
+      made.dataset.of = share.id;
       made.replaceChildren(h('p', { t: 'share-made' }), h('div', { class: 'row' }, link, copy));
       link.select();
       list();
@@ -47,7 +48,7 @@ export function shareDialog(song, mix) {
     const end = share.expires_at && date(share.expires_at);
     const ended = end && new Date(share.expires_at) <= new Date();
     const lasts = ended ? t('share-ended') : end ? t('share-ends', { end }) : t('share-endless');
-    const revoke = h('button', { type: 'button', class: 'small danger', t: 'token-revoke', onclick: () => revokeShare(share) });
+    const revoke = h('button', { class: 'small danger', t: 'token-revoke', onclick: () => revokeShare(share) });
     revoke.setAttribute('aria-label', t('share-revoke-named', { created }));
     return h('li', {}, h('span', {}, t('share-created', { created })), h('span', { class: 'dim' }, share.mix ? `${lasts}, ${t('share-mixed')}` : lasts), revoke);
   }
@@ -56,6 +57,7 @@ export function shareDialog(song, mix) {
     try {
       await ask('DELETE', `${at}/${share.id}`);
       toast(t('share-revoked'));
+      if (made.dataset.of === share.id) made.replaceChildren();
     } catch (error) {
       setText(trouble, explain(error));
     }
@@ -71,7 +73,7 @@ export function shareDialog(song, mix) {
       h('div', { class: 'field' }, h('label', { for: 'share-until', t: 'share-until' }), until, h('span', { class: 'hint', id: 'share-until-hint', t: 'share-until-hint' })),
       trouble, create),
     made, h('h3', { t: 'share-links' }), links,
-    h('p', {}, h('button', { type: 'button', id: 'share-close', t: 'close', onclick: () => dialog.close() })));
+    h('p', {}, h('button', { id: 'share-close', t: 'close', onclick: () => dialog.close() })));
   document.body.append(dialog);
   dialog.showModal();
   list();

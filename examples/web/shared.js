@@ -35,6 +35,7 @@ export function view(secret) {
     if (ended) return undefined;
     // Players and downloads cannot send headers. The browser sends this cookie for this song only.
     const path = new URL(`songs/${shared.song.id}`, document.baseURI).pathname;
+    // biome-ignore lint/suspicious/noDocumentCookie: Firefox has no cookie store
     document.cookie = `share=${secret}; Path=${path}; SameSite=Strict${location.protocol === 'https:' ? '; Secure' : ''}`;
     show();
     if (shared.song.status === 'SPLIT') start();

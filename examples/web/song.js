@@ -3,11 +3,12 @@ import { ask } from './api.js';
 import { STEMS } from './engine.js';
 import { explain, h, icon, setText, toast } from './dom.js';
 import { limits } from './limits.js';
-import { openness, remove, retry, state } from './list.js';
+import { listAddress, openness, remove, retry, state } from './list.js';
 import { player } from './player.js';
 import { shareDialog } from './share.js';
 import { drop, get, isLoaded, put, putAndRefresh, songs } from './songs.js';
 import { duration, recall, remember, t } from './text.js';
+import { isInTrash, restore } from './trash.js';
 
 const FORMATS = ['mp3', 'wav', 'flac'];
 
@@ -18,8 +19,9 @@ export function view(id) {
   const shareButton = h('button', { class: 'plain', label: 'share', id: 'share', onclick: () => shareDialog(get(id), playing?.isOpen() ? playing.shared : null) }, icon('share'));
   const deleteButton = h('button', { class: 'plain', label: 'delete', id: 'delete', onclick: () => {
     remove(get(id));
-    location.hash = '#/';
+    location.hash = listAddress();
   } }, icon('delete'));
+  const restoreButton = h('button', { id: 'restore', t: 'restore', onclick: () => restore([id]) });
   const status = h('p', { class: 'lead', id: 'song-state', role: 'status' });
   const bar = h('progress', { max: 100, label: 'split-progress' });
   const why = h('p', { class: 'why', dir: 'auto' });
@@ -27,7 +29,7 @@ export function view(id) {
   const stand = h('div', { class: 'card stand-alone' }, status, bar, why, retryButton);
   const head = h('div', { class: 'song-head' }, title, badge, edit, shareButton, deleteButton);
   const inside = h('div');
-  const element = h('article', { class: 'song-view' }, h('p', {}, h('a', { href: '#/', class: 'back' }, icon('back'), h('span', { t: 'all-songs' }))), head, stand, inside);
+  const element = h('article', { class: 'song-view' }, h('p', {}, h('a', { href: listAddress(), class: 'back' }, icon('back'), h('span', { t: 'all-songs' }))), head, stand, inside);
   let playing = null;
   let takes = null;
 
@@ -49,7 +51,7 @@ export function view(id) {
         setText(trouble, explain(error));
         input.focus();
       }
-    }, onkeydown: (event) => { if (event.key === 'Escape') back(); } }, h('h1', { class: 'unseen', t: 'rename' }), input, h('button', { class: 'primary', t: 'save' }), h('button', { type: 'button', t: 'cancel', onclick: back }), trouble);
+    }, onkeydown: (event) => { if (event.key === 'Escape') back(); } }, h('h1', { class: 'unseen', t: 'rename' }), input, h('button', { class: 'primary', type: 'submit', t: 'save' }), h('button', { t: 'cancel', onclick: back }), trouble);
     head.replaceWith(form);
     input.select();
   }
@@ -61,10 +63,11 @@ export function view(id) {
       playing?.close();
       playing = null;
       inside.replaceChildren();
-      head.replaceChildren(title);
-      setText(title, t('no-such-song'));
-      setText(status, t('no-such-song-why'));
-      stand.hidden = false;
+      const discarded = isInTrash(id);
+      head.replaceChildren(title, ...discarded ? [restoreButton] : []);
+      setText(title, t(discarded ? 'in-trash' : 'no-such-song'));
+      setText(status, discarded ? '' : t('no-such-song-why'));
+      stand.hidden = discarded;
       [bar, why, retryButton].forEach((each) => { each.hidden = true; });
       return;
     }
@@ -116,31 +119,43 @@ export function downloads(song, playing) {
   const link = (name, path, { id = name, kept = true } = {}) => {
     const busy = h('span', { class: 'dim', role: 'status' });
     const anchor = h('a', { class: 'button take', id: `take-${id}`, download: true }, icon('download'), h('span', { t: `take-${name}` }), busy);
-    anchor.addEventListener('click', (event) => prepare(event, anchor, busy, kept));
-    links.push({ anchor, path });
+    anchor.addEventListener('click', (event) => prepare(event, anchor, kept));
+    links.push({ anchor, path, busy });
     return anchor;
   };
 
+  // Files that this page has seen to exist, and the one that is being made for each link. Both are addresses, as a link's address changes
+  // with the format.
+  const made = new Set();
+  const making = new Map();
+  const showMaking = () => {
+    for (const { anchor, busy } of links) setText(busy, making.get(anchor)?.href === anchor.href ? t('take-making') : '');
+  };
+
   // A file that is not stored has to be created first. Wait until it exists, then start the download.
-  async function prepare(event, anchor, busy, kept) {
-    if (anchor.getAttribute('aria-disabled') === 'true' || anchor.dataset.busy) return event.preventDefault();
+  async function prepare(event, anchor, kept) {
+    if (anchor.getAttribute('aria-disabled') === 'true' || making.get(anchor)?.href === anchor.href) return event.preventDefault();
     if (!kept) return toast(t('take-mixing'));
-    if (format === 'mp3' && anchor.id !== 'take-accompaniment' || anchor.dataset.made === anchor.href) return undefined;
+    if (format === 'mp3' && anchor.id !== 'take-accompaniment' || made.has(anchor.href)) return undefined;
     event.preventDefault();
-    anchor.dataset.busy = 'yes';
-    setText(busy, t('take-making'));
+    // Another format was wanted before.
+    making.get(anchor)?.abort.abort();
+    const mine = { href: anchor.href, abort: new AbortController() };
+    making.set(anchor, mine);
+    showMaking();
     try {
       // GET creates the file, HEAD does not. One byte is enough; archives do not support ranges, so cancel the response.
-      const answer = await fetch(anchor.href, { headers: { Range: 'bytes=0-0' } });
+      const answer = await fetch(mine.href, { headers: { Range: 'bytes=0-0' }, signal: mine.abort.signal });
       await answer.body?.cancel();
       if (!answer.ok) throw new Error(t('take-failed'));
-      anchor.dataset.made = anchor.href;
-    } catch {
-      toast(t('take-failed'), { bad: true });
+      made.add(mine.href);
+    } catch (error) {
+      if (error.name !== 'AbortError') toast(t('take-failed'), { bad: true });
     }
-    delete anchor.dataset.busy;
-    setText(busy, '');
-    if (anchor.dataset.made === anchor.href) anchor.click();
+    if (making.get(anchor) !== mine) return undefined;
+    making.delete(anchor);
+    showMaking();
+    if (made.has(anchor.href)) anchor.click();
     return undefined;
   }
 
@@ -149,23 +164,26 @@ export function downloads(song, playing) {
     const heard = new URLSearchParams(Object.entries(levels).map(([stem, level]) => [stem, String(Math.round(level * 1000) / 1000)]));
     const silent = Object.values(levels).every((level) => level === 0);
     for (const { anchor, path } of links) anchor.href = path(format, heard);
-    mix.setAttribute('aria-disabled', String(silent));
-    setText(note, silent ? t('take-silent') : '');
+    showMaking();
+    const original = playing.hearsOriginal();
+    const decibels = playing.tooLoud();
+    mix.setAttribute('aria-disabled', String(silent || original));
+    setText(note, original ? t('take-original') : silent ? t('take-silent') : decibels > 0 ? t('take-loud', { decibels }) : '');
     const { lossless } = song;
     quality.hidden = lossless === undefined;
     setText(quality, t(lossless ? 'lossless' : 'lossy'));
     setText(lead, t(lossless === undefined ? 'take-lead' : lossless ? 'take-lossless' : 'take-lossy'));
-    setText(made, origin(song.provenance));
+    setText(madeBy, origin(song.provenance));
   }
 
   const at = `songs/${song.id}`;
   const parts = [...STEMS, 'accompaniment', 'song'].map((part) => link(part, (kind) => `${at}/${part}.${kind}?download`));
   const zip = link('zip', (kind) => `${at}/stems.zip?format=${kind}`);
   const mix = link('mix', (kind, heard) => `${at}/mix.${kind}?${heard}`, { kept: false });
-  const note = h('p', { class: 'dim', role: 'status' });
+  const note = h('p', { class: 'dim', id: 'take-note', role: 'status' });
   const quality = h('span', { class: 'badge', id: 'quality' });
   const lead = h('p', { class: 'dim' });
-  const made = h('p', { class: 'dim', id: 'provenance' });
+  const madeBy = h('p', { class: 'dim', id: 'provenance' });
   const choices = FORMATS.map((kind) => h('label', { class: 'option' },
     h('input', { type: 'radio', name: 'format', value: kind, id: `format-${kind}`, checked: kind === format, onchange: () => {
       format = kind;
@@ -174,7 +192,7 @@ export function downloads(song, playing) {
     } }), h('span', {}, kind.toUpperCase())));
   const element = h('section', { class: 'card take-home', id: 'take-home' }, h('h2', {}, h('span', { t: 'take-home' }), ' ', quality),
     h('fieldset', { class: 'heard' }, h('legend', { class: 'unseen', t: 'format' }), choices), lead,
-    h('div', { class: 'takes' }, parts), h('div', { class: 'takes' }, zip, mix), note, made);
+    h('div', { class: 'takes' }, parts), h('div', { class: 'takes' }, zip, mix), note, madeBy);
   playing.element.addEventListener('mix', update);
   update();
   return { element, update };

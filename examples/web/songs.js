@@ -1,8 +1,10 @@
 // The songs visible to the user, kept up to date by server-sent events.
 import { ask, connection, connectionLost, untilReachable } from './api.js';
+import { connect } from './stream.js';
+import { isInTrash, restore, trash } from './trash.js';
 
-// Dispatches `change` on any change, `split` and `failed` with a song that has just reached that status, and `cut` when the server
-// closes the event stream, as it does when the session ends.
+// Dispatches `change` on any change, `split` and `failed` with a song that has just reached that status, and `user` when the signed-in user
+// may have changed: the server closes the event stream when the session ends.
 export const songs = new EventTarget();
 
 const PAGE = 200;
@@ -10,20 +12,23 @@ const PAGE = 200;
 const STEP = 2000;
 let most = STEP;
 let rest = false;
+/**
+ * @typedef {{ id: string, title: string, uploader_id: string | null, uploaded_at: string, status: string, progress?: number, hash: string,
+ *   queue_position?: number, failure_reason?: string, lossless?: boolean, provenance?: Record<string, any> }} Song
+ */
+/** @type {Map<string, Song>} */
 const known = new Map();
-const hidden = new Set();
 const paces = new Map();
 // Songs with events received while the list was loading; the list's data for them is older.
 const updatedDuringLoad = new Set();
-let stream = null;
 let loaded = false;
 let loading = null;
 
 export const isLoaded = () => loaded;
 // Whether older songs have not been loaded.
 export const hasMore = () => rest;
-export const get = (id) => (hidden.has(id) ? undefined : known.get(id));
-export const all = () => [...known.values()].filter((song) => !hidden.has(song.id));
+export const get = (id) => (isInTrash(id) ? undefined : known.get(id));
+export const all = () => [...known.values()].filter((song) => !isInTrash(song.id));
 
 const changed = () => songs.dispatchEvent(new Event('change'));
 
@@ -51,14 +56,11 @@ export function putAndRefresh(song) {
 
 export function drop(id) {
   updatedDuringLoad.add(id);
+  if (isInTrash(id)) restore([id]);
   if (known.delete(id)) changed();
 }
-
-export function hide(id, yes) {
-  if (yes) hidden.add(id);
-  else hidden.delete(id);
-  changed();
-}
+trash.addEventListener('change', changed);
+trash.addEventListener('deleted', (/** @type {CustomEvent} */ { detail }) => drop(detail));
 
 // Measures a song's progress rate since it was first seen.
 function pace(song) {
@@ -115,24 +117,24 @@ export function more() {
 // The upload time as a sortable string: the number of fraction digits varies.
 export const uploadTime = ({ uploaded_at: at }) => at.replace('Z', '');
 
-// Opens the event stream; called again when the signed-in user changes.
-export function subscribe() {
-  stream?.close();
-  const current = new EventSource('songs/events');
-  stream = current;
-  // Reload the list to catch changes from before the stream opened.
-  current.onopen = () => reload().catch(() => {});
-  current.addEventListener('song', (event) => put(JSON.parse(event.data)));
-  current.addEventListener('deleted', (event) => drop(JSON.parse(event.data).id));
-  current.onerror = () => {
-    if (stream !== current) return;
-    // The end of a stream does not mean that the server is down; check /livez.
-    current.close();
-    fetch('livez', { cache: 'no-store' }).then((answer) => { if (!answer.ok) connectionLost(); }, connectionLost).then(async () => {
-      await untilReachable();
-      songs.dispatchEvent(new Event('cut'));
-      setTimeout(() => { if (stream === current) subscribe(); }, 500);
-    });
-  };
+// Subscribes to the events of a user; called again when the user changes.
+let user;
+export function subscribe(now = user) {
+  user = now;
+  stream(now);
 }
+
+const stream = connect({
+  // Reload the list to catch changes from before the stream opened.
+  open: () => reload().catch(() => {}),
+  event: (name, data) => (name === 'song' ? put(data) : drop(data.id)),
+  user: () => songs.dispatchEvent(new Event('user')),
+  cut: async () => {
+    // The end of a stream does not mean that the server is down; check /livez.
+    await fetch('livez', { cache: 'no-store' }).then((answer) => { if (!answer.ok) connectionLost(); }, connectionLost);
+    await untilReachable();
+    songs.dispatchEvent(new Event('user'));
+    setTimeout(subscribe, 500);
+  },
+});
 connection.addEventListener('back', () => reload().catch(() => {}));

@@ -23,6 +23,7 @@ export async function setLanguage(name) {
   plural = new Intl.PluralRules(locale);
   document.documentElement.lang = name;
   translate(document.documentElement);
+  delete document.documentElement.dataset.untranslated;
 }
 
 // Returns the text for a key with its placeholders filled in; `n` selects the plural form.
@@ -40,7 +41,10 @@ export function t(name, values = {}, otherwise = name) {
 export function translateElement(element) {
   const { t: text, tLabel: label, tHint: hint } = element.dataset;
   if (text) element.textContent = t(text, {}, element.textContent);
-  if (label) element.setAttribute('aria-label', element.title = t(label, {}, element.title));
+  if (label) {
+    element.title = t(label, {}, element.title);
+    element.setAttribute('aria-label', element.title);
+  }
   if (hint) element.placeholder = t(hint, {}, element.placeholder);
 }
 
@@ -72,6 +76,9 @@ export function duration(seconds) {
   const [value, unit] = seconds < 90 ? [Math.max(1, Math.round(seconds)), 'second'] : seconds < 5400 ? [Math.round(seconds / 60), 'minute'] : [Math.round(seconds / 3600), 'hour'];
   return new Intl.NumberFormat(locale, { style: 'unit', unit, unitDisplay: 'long' }).format(value);
 }
+
+// A number of hours in words: 1.5 hours.
+export const hours = (value) => new Intl.NumberFormat(locale, { style: 'unit', unit: 'hour', unitDisplay: 'long', maximumFractionDigits: 1 }).format(value);
 
 export const currentLanguage = () => language;
 

@@ -1,10 +1,12 @@
-// Uploads.
-import { currentUser } from './account.js';
+// Uploads, which continue in every view.
+import { currentUser, isUserKnown } from './account.js';
 import { ask, connectionLost, parseError, untilReachable } from './api.js';
-import { explain, h, icon, setText, toast } from './dom.js';
+import { explain, find, h, icon, setText, toast } from './dom.js';
+import { dropped, SUFFIXES } from './dropped.js';
 import { limits } from './limits.js';
+import { forgetParts, isResumable, sendParts } from './resumable.js';
 import { putAndRefresh } from './songs.js';
-import { percent, size, t } from './text.js';
+import { hours, percent, size, t, translateElement } from './text.js';
 
 // Concurrent uploads; more would only slow each other down.
 const AT_ONCE = 2;
@@ -12,9 +14,15 @@ const AT_ONCE = 2;
 const TRIES = 3;
 const KEPT = 'vocalizer-uploads';
 
+/** @type {any[]} */
 const uploads = [];
-let list = null;
-let heading = null;
+const list = h('ul', { class: 'uploads' });
+const heading = h('h2');
+const total = h('progress', { max: 1, value: 0, label: 'upload-progress' });
+const dismissAll = h('button', { class: 'small', id: 'dismiss-all', t: 'dismiss-all', onclick: () => failed().forEach(remove) });
+const details = h('a', { class: 'button small', id: 'upload-details', t: 'upload-details' });
+// In other views than the list, the section is one line.
+const section = h('section', { id: 'uploads', 'aria-live': 'off', hidden: true }, h('div', { class: 'uploads-head' }, heading, total, dismissAll, details), list);
 
 // Whether a browser's MIME type may be audio; browsers report an empty type for some formats.
 const isSong = (type) => !type || /^(audio|video)\/|^application\/(ogg|octet-stream|x-flac|mp4)$/.test(type);
@@ -52,11 +60,14 @@ function validate(file) {
 
 // Uploads that are not finished and have not failed.
 const open = () => uploads.filter(({ state }) => ['waiting', 'going', 'away'].includes(state));
+const failed = () => uploads.filter(({ state }) => state === 'failed');
 
 function count() {
-  const n = open().length;
-  setText(heading, n ? t('uploads', { n }) : '');
-  heading.hidden = !n;
+  const [n, wrong] = [open().length, failed().length];
+  section.hidden = !uploads.length;
+  setText(heading, [n && t('uploads', { n }), wrong && t('uploads-failed', { n: wrong })].filter(Boolean).join(' · '));
+  total.hidden = !n || !section.classList.contains('compact');
+  dismissAll.hidden = wrong < 2;
 }
 
 function next() {
@@ -69,19 +80,14 @@ function next() {
 function begin(upload) {
   upload.state = 'going';
   upload.loaded = 0;
-  upload.sent = upload.title;
+  upload.sent = upload.place?.title ?? upload.title;
   upload.known = null;
-  const form = new FormData();
-  form.append('title', upload.title);
-  if (!upload.duplicate) form.append('duplicates', 'refuse');
-  form.append('file', upload.file, upload.file.name);
-  const request = new XMLHttpRequest();
-  upload.request = request;
-  request.upload.onprogress = (event) => {
-    upload.loaded = event.total ? event.loaded / event.total : 0;
+  const fields = { title: upload.title, ...(!upload.duplicate && { duplicates: 'refuse' }) };
+  const progress = (loaded, total) => {
+    upload.loaded = total ? loaded / total : 0;
     update(upload);
   };
-  request.onload = () => {
+  const answered = (request) => {
     if (request.status === 200) return done(upload, JSON.parse(request.responseText).data.song);
     const error = parseError(request.status, request.responseText);
     if (error.unreachable) return broken(upload);
@@ -90,6 +96,17 @@ function begin(upload) {
     // Offer a retry if it may succeed: temporary errors, or a rejected title, which the user can change.
     fail(upload, explain(error), error.status >= 500 || [403, 408, 429].includes(error.status) || error.errors.some(({ field }) => field === 'title'));
   };
+  if (isResumable(upload.file)) {
+    sendParts(upload, fields, { progress, answered, broken: () => broken(upload) });
+    return update(upload);
+  }
+  const form = new FormData();
+  for (const [name, value] of Object.entries(fields)) form.append(name, value);
+  form.append('file', upload.file, upload.file.name);
+  const request = new XMLHttpRequest();
+  upload.request = request;
+  request.upload.onprogress = (event) => progress(event.loaded, event.total);
+  request.onload = () => answered(request);
   request.onerror = () => broken(upload);
   request.open('POST', 'songs/upload');
   request.send(form);
@@ -98,6 +115,7 @@ function begin(upload) {
 
 async function done(upload, song) {
   remove(upload);
+  if (section.classList.contains('compact')) toast(t('uploaded', { title: song.title }));
   putAndRefresh(song);
   // The title was edited during the upload.
   if (upload.title !== upload.sent && upload.title.trim()) {
@@ -107,8 +125,14 @@ async function done(upload, song) {
   }
 }
 
+// Whether the browser can still read a file: a folder, or a file that was moved or changed since, fails like a connection.
+const isReadable = (file) => file.slice(-1).arrayBuffer().then(() => true, () => false);
+
 // The connection failed. An early rejection by the server can look the same.
 async function broken(upload) {
+  const readable = await isReadable(upload.file);
+  if (upload.state !== 'going') return;
+  if (!readable) return fail(upload, t('upload-unreadable'), true);
   upload.tries += 1;
   connectionLost();
   if (upload.tries > TRIES) return fail(upload, t('upload-broken'), true);
@@ -149,13 +173,14 @@ function remove(upload) {
   upload.state = 'gone';
   upload.row.remove();
   uploads.splice(uploads.indexOf(upload), 1);
-  if (focused) document.querySelector('#choose').focus();
+  if (focused) find('#choose').focus();
   next();
 }
 
 function show(upload) {
   const name = h('input', { class: 'title', value: upload.title, label: 'title', maxlength: limits()?.max_title_chars ?? 200, dir: 'auto',
     oninput: () => { upload.title = name.value; } });
+  upload.name = name;
   upload.bar = h('progress', { max: 1, value: 0, label: 'upload-progress' });
   upload.note = h('span', { class: 'note' });
   upload.retry = h('button', { class: 'small', t: 'try-again', hidden: true, onclick: () => {
@@ -164,20 +189,27 @@ function show(upload) {
     update(upload);
     next();
   } });
-  const cancel = h('button', { class: 'small plain', label: 'cancel-upload', onclick: () => {
+  upload.cancel = h('button', { class: 'small plain', label: 'cancel-upload', onclick: () => {
     const { request } = upload;
     remove(upload);
     if (request) request.onerror = null;
     request?.abort();
+    forgetParts(upload);
   } }, icon('close'));
-  upload.row = h('li', { class: 'upload' }, name, h('span', { class: 'dim' }, size(upload.file.size)), upload.retry, cancel, upload.bar, upload.note);
+  upload.row = h('li', { class: 'upload' }, name, h('span', { class: 'dim' }, size(upload.file.size)), upload.retry, upload.cancel, upload.bar, upload.note);
   list.append(upload.row);
   update(upload);
 }
 
 function update(upload) {
-  const { state, bar, note, loaded, row } = upload;
+  const { state, bar, note, loaded, row, name, cancel } = upload;
   row.dataset.state = state;
+  // The title of a file that cannot be uploaded does not matter any more.
+  name.readOnly = state === 'failed' && !upload.again;
+  cancel.dataset.tLabel = state === 'failed' ? 'dismiss' : 'cancel-upload';
+  translateElement(cancel);
+  const going = open();
+  total.value = going.reduce((sum, each) => sum + each.loaded * each.file.size, 0) / going.reduce((sum, each) => sum + each.file.size, 0) || 0;
   bar.hidden = state === 'failed';
   bar.value = loaded;
   upload.retry.hidden = !(state === 'failed' && upload.again);
@@ -214,7 +246,7 @@ window.addEventListener('beforeunload', (event) => {
 function describeLimits() {
   const now = limits();
   if (!now) return '';
-  const texts = [t('limits', { size: size(now.max_upload_bytes), hours: Math.round(now.max_duration_s / 360) / 10 })];
+  const texts = [t('limits', { size: size(now.max_upload_bytes), hours: hours(now.max_duration_s / 3600) })];
   const { max_songs: songs, max_bytes: bytes, max_audio_minutes_per_day: minutes } = currentUser() ? now.user_quota : now.anonymous_quota;
   if (songs) texts.push(t('limits-songs', { n: songs }));
   if (bytes) texts.push(t('limits-bytes', { size: size(bytes) }));
@@ -224,41 +256,50 @@ function describeLimits() {
   return texts.join(' ');
 }
 
-// The drop zone. It is created once and keeps the running uploads.
+// The drop zone, its rules and the running uploads. They are created once.
 export function zone() {
   const input = h('input', { type: 'file', multiple: true, id: 'files', class: 'unseen', tabindex: -1, 'aria-hidden': 'true',
-    accept: 'audio/*,video/mp4,video/webm,.mp3,.flac,.wav,.aiff,.aif,.ogg,.oga,.opus,.m4a,.mp4,.aac,.mka,.webm' });
+    accept: ['audio/*', 'video/mp4', 'video/webm', ...SUFFIXES.map((suffix) => `.${suffix}`)].join() });
   input.addEventListener('change', () => {
     add(input.files);
     input.value = '';
   });
   const choose = h('button', { class: 'primary', id: 'choose', t: 'choose', onclick: () => input.click() });
-  const rules = h('p', { class: 'dim', id: 'limits' });
+  const limitsText = h('p', { class: 'dim', id: 'limits' });
   const openness = h('p', { class: 'openness', id: 'openness' });
-  const area = h('div', { class: 'drop', id: 'drop' }, icon('upload'), h('p', { class: 'big', t: 'drop-here' }), choose, input, rules, openness, h('p', { class: 'dim', id: 'same-file', t: 'same-file' }));
-  heading = h('h2', { hidden: true });
-  list = h('ul', { class: 'uploads' });
+  const area = h('div', { class: 'drop', id: 'drop' }, icon('upload'), h('p', { class: 'big', t: 'drop-here' }), choose, input, openness);
+  const rules = h('div', { class: 'rules' }, limitsText, h('p', { class: 'dim', id: 'same-file', t: 'same-file' }));
   let over = 0;
-  const files = (event) => [...(event.dataTransfer?.types ?? [])].includes('Files');
+  const hasFiles = (event) => [...(event.dataTransfer?.types ?? [])].includes('Files');
   // Listen on the whole page: the browser would open a file dropped outside the zone.
-  document.addEventListener('dragenter', (event) => { if (files(event)) { over += 1; area.classList.add('over'); } });
-  document.addEventListener('dragleave', (event) => { if (files(event) && --over <= 0) { over = 0; area.classList.remove('over'); } });
-  document.addEventListener('dragover', (event) => { if (files(event)) event.preventDefault(); });
-  document.addEventListener('drop', (event) => {
-    if (!files(event)) return;
+  document.addEventListener('dragenter', (event) => { if (hasFiles(event)) { over += 1; area.classList.add('over'); } });
+  document.addEventListener('dragleave', (event) => { if (hasFiles(event) && --over <= 0) { over = 0; area.classList.remove('over'); } });
+  document.addEventListener('dragover', (event) => { if (hasFiles(event)) event.preventDefault(); });
+  document.addEventListener('drop', async (event) => {
+    if (!hasFiles(event)) return;
     event.preventDefault();
     over = 0;
     area.classList.remove('over');
-    location.hash = '#/';
-    add(event.dataTransfer.files);
+    const { files, empty, skipped } = await dropped(event.dataTransfer);
+    add(files);
+    for (const name of empty) toast(t('folder-empty', { name }), { bad: true });
+    if (skipped) toast(t('folder-skipped', { n: skipped }));
   });
   const refresh = () => {
-    setText(rules, describeLimits());
+    setText(limitsText, describeLimits());
+    openness.classList.toggle('unknown', !isUserKnown());
     openness.dataset.open = String(!currentUser());
     const openly = signInRequired() ? 'users-alone' : 'open-to-all';
     openness.replaceChildren(icon(currentUser() ? 'lock' : 'open'), h('span', {}, t(currentUser() ? 'yours-alone' : openly)));
     uploads.forEach(update);
     count();
   };
-  return { element: h('div', {}, area, h('section', { 'aria-live': 'off' }, heading, list)), update: refresh };
+  // `address` leads back to the list; it is null in the list itself.
+  const place = (address) => {
+    section.classList.toggle('compact', address !== null);
+    details.hidden = address === null;
+    if (address !== null) details.href = address;
+    count();
+  };
+  return { area, rules, section, update: refresh, place };
 }

@@ -71,7 +71,10 @@ impl StallTimer {
 /// An upload stream that reports progress and moves the deadline.
 pub(crate) struct ProgressStream {
     stream: ByteStream,
+    /// Where the stream ends, if it is known.
     size_bytes: Option<u64>,
+    /// The size that is reported.
+    total_bytes: Option<u64>,
     sent_bytes: u64,
     progress: Option<Progress>,
     deadline: Arc<Mutex<Instant>>,
@@ -89,7 +92,14 @@ impl ProgressStream {
     ) -> Self {
         let StallTimer { ref deadline, ref failure, stall_timeout, timeout } = *timer;
         let (deadline, failure) = (Arc::clone(deadline), Arc::clone(failure));
-        Self { stream, size_bytes, sent_bytes: 0, progress, deadline, failure, stall_timeout, timeout }
+        let total_bytes = size_bytes;
+        Self { stream, size_bytes, total_bytes, sent_bytes: 0, progress, deadline, failure, stall_timeout, timeout }
+    }
+
+    /// Makes the stream the part of a file of this size that begins at `start`.
+    pub(crate) fn of_file(self, start: u64, total_bytes: u64) -> Self {
+        let size_bytes = self.size_bytes.map(|size_bytes| start + size_bytes);
+        Self { size_bytes, total_bytes: Some(total_bytes), sent_bytes: start, ..self }
     }
 }
 
@@ -115,9 +125,9 @@ impl Stream for ProgressStream {
         }
         if let Some(Ok(block)) = &next {
             self.sent_bytes += block.len() as u64;
-            let (sent_bytes, size_bytes) = (self.sent_bytes, self.size_bytes);
+            let (sent_bytes, total_bytes) = (self.sent_bytes, self.total_bytes);
             if let Some(progress) = &self.progress {
-                (progress.lock().unwrap_or_else(PoisonError::into_inner))(sent_bytes, size_bytes);
+                (progress.lock().unwrap_or_else(PoisonError::into_inner))(sent_bytes, total_bytes);
             }
         }
         // After the last byte, the response is pending. A body with a known length is not polled to its end.

@@ -32,7 +32,8 @@
 //!
 //! It needs a tokio runtime.
 //!
-//! The feature `worker` adds the ports of a remote worker, which leases jobs from the server and uploads stems.
+//! The feature `worker` adds the ports of a remote worker, which leases jobs from the server and uploads stems. The feature
+//! `webhook-sender` adds the sender of a server's webhooks.
 
 // Labels items with the feature they need; docs.rs builds with nightly.
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -52,6 +53,7 @@ mod flow;
 mod identity;
 mod models;
 mod query;
+mod resumable;
 mod retry;
 mod save;
 mod service;
@@ -60,6 +62,7 @@ mod songs;
 mod tls;
 mod upload;
 mod watch;
+pub mod webhooks;
 #[cfg(feature = "worker")]
 pub mod worker;
 
@@ -79,12 +82,13 @@ pub use upload::Upload;
 /// An error and its causes in one line, for logs.
 pub use vocalizer_api::causes::chain;
 pub use vocalizer_api::id::SongId;
-pub use vocalizer_api::id::{ShareId, TokenId, UserId};
+pub use vocalizer_api::id::{DeliveryId, ShareId, TokenId, UserId, WebhookId};
 pub use vocalizer_api::part::{Format, Part, Stem};
 pub use vocalizer_api::secret::Secret;
 pub use vocalizer_api::{
-    ApiError, ErrorCode, LimitsView, ModelView, PeaksView, Provenance, QuotaView, RegistrationView, ShareMix,
-    ShareView, SharedData, SongStatus, SongView, TokenView, UserView,
+    ApiError, DeliveryStatus, DeliveryView, ErrorCode, LimitsView, ModelView, PeaksView, Provenance, QuotaView,
+    RegistrationView, ShareMix, ShareView, SharedData, SongStatus, SongView, TokenView, UserView, WebhookEvent,
+    WebhookPayload, WebhookView,
 };
 pub use watch::Change;
 

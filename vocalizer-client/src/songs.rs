@@ -12,6 +12,7 @@ use vocalizer_api::id::SongId;
 use vocalizer_api::part::Part;
 use vocalizer_api::{LimitsData, LimitsView, PeaksData, PeaksView, SongChange, SongData, SongView, SongsData};
 
+use crate::resumable::THRESHOLD_BYTES;
 use crate::{Client, Error, SongQuery, SongsPage, Upload};
 
 impl Client {
@@ -20,6 +21,9 @@ impl Client {
     /// If the server supports it, the upload is retried after transient errors, as
     /// [`ClientBuilder::with_retries`](crate::ClientBuilder::with_retries) says, unless its source is a stream that can
     /// be read once. Thanks to the [ID](Upload::with_id), a retry makes no second song.
+    ///
+    /// A song above 8 MiB is uploaded in parts, if the server supports it: after an error the upload continues with what
+    /// the server does not have yet. Every part that arrives restores the number of retries.
     ///
     /// The upload has no timeout as a whole, but it must not stall for longer than
     /// [`ClientBuilder::with_stall_timeout`](crate::ClientBuilder::with_stall_timeout).
@@ -44,10 +48,17 @@ impl Client {
         // If the server did not tell, an ID does no harm.
         let has_id = limits.is_none_or(|limits| limits.upload_ids);
         let LimitsView { max_upload_bytes: max_bytes, upload_ids, .. } = limits.unwrap_or_default();
-        if let Some(size_bytes) = upload.size_bytes().await?
+        let size_bytes = upload.size_bytes().await?;
+        if let Some(size_bytes) = size_bytes
             && size_bytes > max_bytes
         {
             return Err(Error::TooLarge { size_bytes, max_bytes });
+        }
+        let is_resumable = limits.is_some_and(|limits| limits.resumable_uploads) && upload.is_repeatable();
+        if let Some(size_bytes) = size_bytes.filter(|&size_bytes| is_resumable && size_bytes > THRESHOLD_BYTES)
+            && let Some(song) = self.upload_in_parts(&mut upload, size_bytes).await?
+        {
+            return Ok(song);
         }
         let mut retry = self.retries();
         loop {
@@ -303,6 +314,26 @@ impl Client {
     /// [`Error::Api`] with [`ErrorCode::Conflict`](crate::ErrorCode::Conflict) if it did not fail.
     pub async fn retry(&self, id: SongId) -> Result<SongView, Error> {
         let request = self.request(Method::POST, &format!("songs/{id}/retry"))?;
+        self.call::<SongData>(request).await.map(|data| data.song)
+    }
+
+    /// Cancels the splitting of a song that waits or is being split. It fails with the reason "cancelled by the user" and
+    /// can be [retried](Self::retry).
+    ///
+    /// ```no_run
+    /// # use vocalizer_client::{Client, Error, SongId, SongStatus};
+    /// # async fn demo(client: &Client, id: SongId) -> Result<(), Error> {
+    /// let song = client.cancel(id).await?;
+    /// assert_eq!(song.status, SongStatus::Failed);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Api`] with [`ErrorCode::Conflict`](crate::ErrorCode::Conflict) if it is already split or has failed.
+    pub async fn cancel(&self, id: SongId) -> Result<SongView, Error> {
+        let request = self.request(Method::POST, &format!("songs/{id}/cancel"))?;
         self.call::<SongData>(request).await.map(|data| data.song)
     }
 

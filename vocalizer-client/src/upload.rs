@@ -7,16 +7,23 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use futures_core::Stream;
-use futures_util::future::BoxFuture;
+use futures_util::StreamExt as _;
+use futures_util::future::{BoxFuture, ready};
 use reqwest::Body;
 use reqwest::multipart::{Form, Part};
 use tokio::fs::File;
+use tokio::io::AsyncSeekExt as _;
 use vocalizer_api::id::SongId;
 
 use crate::flow::{Blocks, ByteStream, Progress, ProgressStream, Slices, StallTimer};
 use crate::{Error, SplitWith};
+
+/// The size of a part of a resumable upload: below the usual limits of proxies, which may keep a whole part before they forward it.
+const PART_BYTES: u64 = 16 * 1024 * 1024;
 
 /// A song to upload: its title, and its bytes from a file, from memory or from a stream.
 ///
@@ -312,6 +319,56 @@ impl Upload {
         Ok((form.part("file", file), timer))
     }
 
+    /// Returns what a resumable upload tells about the song.
+    pub(crate) fn metadata(&self) -> String {
+        let id = self.id.to_string();
+        let mut fields = vec![("title", &*self.title), ("filename", &*self.file_name), ("id", &*id)];
+        if self.refuses_duplicates {
+            fields.push(("duplicates", "refuse"));
+        }
+        let pairs = fields.iter().map(|(name, value)| format!("{name} {}", STANDARD.encode(value)));
+        pairs.collect::<Vec<_>>().join(",")
+    }
+
+    /// Returns the body with the next part of the file from `start`, its size, and its stall timer.
+    pub(crate) async fn part(
+        &mut self,
+        start: u64,
+        size_bytes: u64,
+        stall_timeout: Duration,
+        timeout: Duration,
+    ) -> Result<(Body, u64, StallTimer), Error> {
+        let left_bytes = size_bytes.saturating_sub(start);
+        let mut part_bytes = left_bytes.min(PART_BYTES);
+        let stream: ByteStream = match &mut self.source {
+            Content::Bytes(bytes) => {
+                let at = |at: u64| usize::try_from(at).map_or(bytes.len(), |at| at.min(bytes.len()));
+                Box::pin(Slices::new(bytes.slice(at(start)..at(start + part_bytes))))
+            }
+            Content::Path(path) => {
+                let opened = async {
+                    let (mut file, found_bytes) = open(path).await?;
+                    if found_bytes != size_bytes {
+                        return Err(io::Error::other("the file changed during the upload"));
+                    }
+                    file.seek(io::SeekFrom::Start(start)).await?;
+                    Ok(file)
+                };
+                let file = opened.await.map_err(|source| Error::File { path: path.clone(), source })?;
+                Box::pin(Blocks::new(file, part_bytes))
+            }
+            Content::Factory { factory, .. } => {
+                // All at once: each part would read the stream from its beginning.
+                part_bytes = left_bytes;
+                skip(factory().await.map_err(Error::Source)?, start)
+            }
+            Content::Stream { .. } => return Err(Error::Source(io::Error::other("the stream cannot be read again"))),
+        };
+        let timer = StallTimer::new(stall_timeout, timeout);
+        let stream = ProgressStream::new(stream, Some(part_bytes), self.progress.clone(), &timer);
+        Ok((Body::wrap_stream(stream.of_file(start, size_bytes)), part_bytes, timer))
+    }
+
     /// Converts an error of the source.
     pub(crate) fn source_error(&self, source: io::Error) -> Error {
         match &self.source {
@@ -352,4 +409,16 @@ async fn open(path: &Path) -> io::Result<(File, u64)> {
         return Err(io::ErrorKind::IsADirectory.into());
     }
     Ok((file, metadata.len()))
+}
+
+/// Returns a stream without its first bytes.
+fn skip(stream: ByteStream, mut left_bytes: u64) -> ByteStream {
+    Box::pin(stream.filter_map(move |block| {
+        let rest = block.map(|mut block| {
+            let len = usize::try_from(left_bytes).map_or(block.len(), |left| left.min(block.len()));
+            left_bytes -= len as u64;
+            block.split_off(len)
+        });
+        ready((!rest.as_ref().is_ok_and(Bytes::is_empty)).then_some(rest))
+    }))
 }

@@ -111,10 +111,10 @@ pub const fn on_delete(others_with_hash: u64) -> BlobFate {
 
 /// The transitions that take a song to `SPLIT` once the stems of its hash are stored; apply them in order.
 ///
-/// A result updates every song with its hash. A `SPLIT` song needs nothing, and an `UPLOADING` song gets the stems in
-/// [`on_upload`].
+/// A result updates every song with its hash. A `SPLIT` song needs nothing, an `UPLOADING` song gets the stems in
+/// [`on_upload`], and a cancelled one gets them when it is retried.
 #[must_use]
-pub const fn on_result(status: &Status) -> &'static [Transition] {
+pub fn on_result(status: &Status) -> &'static [Transition] {
     const FROM_UPLOADED: &[Transition] = &[Transition::ReuseStems];
     const FROM_SPLITTING: &[Transition] = &[Transition::AcceptStems];
     const FROM_FAILED: &[Transition] = &[Transition::Retry, Transition::ReuseStems];
@@ -122,6 +122,7 @@ pub const fn on_result(status: &Status) -> &'static [Transition] {
         Status::Uploading | Status::Split => &[],
         Status::Uploaded => FROM_UPLOADED,
         Status::Splitting => FROM_SPLITTING,
+        Status::Failed { .. } if status.is_cancelled() => &[],
         Status::Failed { .. } => FROM_FAILED,
     }
 }

@@ -57,6 +57,7 @@
 
 pub mod account;
 pub mod dedupe;
+pub mod events;
 #[cfg(feature = "memory")]
 pub mod memory;
 pub mod models;
@@ -67,6 +68,7 @@ pub mod song;
 #[cfg(feature = "system-clock")]
 mod system_clock;
 pub mod tally;
+pub mod webhook;
 pub mod worker;
 
 mod wire;

@@ -8,6 +8,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
+use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use crate::account::{UserId, household};
@@ -186,6 +187,18 @@ pub enum Exceeded {
         /// When this song may be uploaded.
         retry_after: Duration,
     },
+    /// The number of unfinished uploads is at its limit.
+    #[error("too many unfinished uploads: at most {max_uploads}; finish or delete one to begin another")]
+    Unfinished {
+        /// The limit.
+        max_uploads: u64,
+    },
+    /// The declared bytes of unfinished uploads would exceed their limit.
+    #[error("unfinished uploads too large: at most {max_bytes} bytes in total; finish or delete one to begin another")]
+    UnfinishedBytes {
+        /// The limit.
+        max_bytes: u64,
+    },
     /// The rate limit of uploads is reached.
     #[error("rate limit reached: at most {max_uploads} uploads per minute; try again later")]
     Uploads {
@@ -212,7 +225,11 @@ impl Exceeded {
     pub const fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Audio { retry_after, .. } | Self::Uploads { retry_after, .. } => Some(*retry_after),
-            Self::Songs { .. } | Self::Bytes { .. } | Self::TooLong { .. } => None,
+            Self::Songs { .. }
+            | Self::Bytes { .. }
+            | Self::TooLong { .. }
+            | Self::Unfinished { .. }
+            | Self::UnfinishedBytes { .. } => None,
         }
     }
 }
@@ -290,7 +307,7 @@ impl Quota {
     }
 
     /// Checks that one more song fits the totals.
-    fn fits(&self, usage: Usage, weight: Weight) -> Result<(), Exceeded> {
+    pub(crate) fn fits(&self, usage: Usage, weight: Weight) -> Result<(), Exceeded> {
         if let Some(max_songs) = self.max_songs.filter(|&max_songs| usage.songs >= max_songs) {
             return Err(Exceeded::Songs { max_songs });
         }
@@ -316,4 +333,75 @@ fn pour(until_us: i64, cost: Duration, window: Duration, now_us: i64) -> Result<
 
 fn micros(span: Duration) -> i64 {
     i64::try_from(span.as_micros()).unwrap_or(i64::MAX)
+}
+
+/// A limit that an operator sets for one user.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Limit {
+    /// This many.
+    At(u64),
+    /// No limit.
+    None,
+}
+
+/// How the quota of one user differs from that of all users. `None`, the default of each, is no difference.
+///
+/// ```
+/// use vocalizer_core::quota::{Limit, Quota, QuotaChange};
+///
+/// let all = Quota { max_songs: Some(10), max_bytes: Some(1_000_000_000), ..Quota::default() };
+/// let change = QuotaChange { max_songs: Some(Limit::None), ..QuotaChange::default() };
+/// assert_eq!(change.apply(all), Quota { max_songs: None, ..all });
+/// ```
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct QuotaChange {
+    /// Most stored songs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_songs: Option<Limit>,
+    /// Most stored bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_bytes: Option<Limit>,
+    /// Most minutes of audio per day.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_audio_minutes_per_day: Option<Limit>,
+    /// Most uploads per minute.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_uploads_per_minute: Option<Limit>,
+}
+
+impl QuotaChange {
+    /// Returns the user's quota, given that of all users.
+    #[must_use]
+    pub fn apply(&self, quota: Quota) -> Quota {
+        let chosen = |change: Option<Limit>, limit: Option<u64>| match change {
+            None => limit,
+            Some(Limit::At(most)) => Some(most),
+            Some(Limit::None) => None,
+        };
+        let audio = match self.max_audio_minutes_per_day {
+            None => quota.max_audio_per_day,
+            Some(Limit::At(minutes)) => Some(Duration::from_secs(minutes.saturating_mul(60))),
+            Some(Limit::None) => None,
+        };
+        let uploads = chosen(self.max_uploads_per_minute, quota.max_uploads_per_minute.map(u64::from));
+        Quota {
+            max_songs: chosen(self.max_songs, quota.max_songs),
+            max_bytes: chosen(self.max_bytes, quota.max_bytes),
+            max_audio_per_day: audio,
+            max_uploads_per_minute: uploads.map(|most| u32::try_from(most).unwrap_or(u32::MAX)),
+        }
+    }
+
+    /// Returns this change with the limits of another one that are set.
+    #[must_use]
+    pub fn with(self, later: Self) -> Self {
+        Self {
+            max_songs: later.max_songs.or(self.max_songs),
+            max_bytes: later.max_bytes.or(self.max_bytes),
+            max_audio_minutes_per_day: later.max_audio_minutes_per_day.or(self.max_audio_minutes_per_day),
+            max_uploads_per_minute: later.max_uploads_per_minute.or(self.max_uploads_per_minute),
+        }
+    }
 }

@@ -4,18 +4,22 @@ use std::time::Duration;
 
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
-use vocalizer_api::{JobView, PeaksView, QuotaView, RegistrationView, ShareView, SongStatus, SongView, TokenView};
+use vocalizer_api::{
+    DeliveryView, JobView, PeaksView, QuotaView, RegistrationView, ShareView, SongStatus, SongView, TokenView,
+    WebhookView,
+};
 
 use crate::account::{ApiToken, Registration, ShareLink};
 use crate::models::ModelName;
 use crate::ports::{LeasedJob, Peaks};
 use crate::quota::Quota;
 use crate::song::{Song, StatusKind, StemsInfo};
+use crate::webhook::{Delivery, Webhook};
 
 /// Adds the fields that are only present if details are requested.
-pub(crate) fn with_details(mut view: SongView, song: &Song, model: &ModelName) -> SongView {
+pub(crate) fn with_details(mut view: SongView, song: &Song, model: Option<&ModelName>) -> SongView {
     view.uploaded_at = Some(rfc3339(song.uploaded_at()));
-    view.model = Some(model.to_string());
+    view.model = model.map(ToString::to_string);
     view.parts = Some(song.parts().iter().map(ToString::to_string).collect());
     if song.status().kind() == StatusKind::Split {
         let StemsInfo { formats, provenance, .. } = song.stems().clone();
@@ -35,6 +39,30 @@ impl From<ShareLink> for ShareView {
     fn from(link: ShareLink) -> Self {
         let ShareLink { id, created_at, expires_at, mix, .. } = link;
         Self::new(id, rfc3339(created_at), expires_at.map(rfc3339), mix)
+    }
+}
+
+impl From<Webhook> for WebhookView {
+    fn from(webhook: Webhook) -> Self {
+        let Webhook { id, url, events, created_at, health, .. } = webhook;
+        let mut view = Self::new(id, url.into_exposed(), events, rfc3339(created_at));
+        view.failing_since = health.failing_since.map(rfc3339);
+        view.disabled_at = health.disabled_at.map(rfc3339);
+        view
+    }
+}
+
+impl From<Delivery> for DeliveryView {
+    fn from(delivery: Delivery) -> Self {
+        let song = delivery.song.as_ref().map(|song| song.id);
+        let mut view = Self::new(delivery.id, delivery.event, song, rfc3339(delivery.created_at));
+        view.status = delivery.status();
+        view.attempts = delivery.attempts;
+        view.attempted_at = delivery.attempted_at.map(rfc3339);
+        // Before the first attempt it is due at once.
+        view.next_attempt_at = delivery.next_attempt_at.map(|next| rfc3339(next.max(delivery.created_at)));
+        (view.status_code, view.error) = (delivery.status_code, delivery.error);
+        view
     }
 }
 

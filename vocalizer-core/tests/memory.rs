@@ -118,3 +118,12 @@ mod blobs {
         Fixture::default()
     );
 }
+
+mod webhooks {
+    use super::Fixture;
+
+    vocalizer_conformance::webhooks_conformance!(
+        #[tokio::test]
+        Fixture::default()
+    );
+}

@@ -25,7 +25,8 @@ pub const fn status_of(code: ErrorCode) -> StatusCode {
         | ErrorCode::QuotaExceeded
         | ErrorCode::RegistrationClosed
         | ErrorCode::InviteRequired
-        | ErrorCode::InviteInvalid => StatusCode::FORBIDDEN,
+        | ErrorCode::InviteInvalid
+        | ErrorCode::AccountDisabled => StatusCode::FORBIDDEN,
         ErrorCode::WrongHost => StatusCode::MISDIRECTED_REQUEST,
         ErrorCode::NotFound => StatusCode::NOT_FOUND,
         ErrorCode::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,

@@ -36,8 +36,13 @@ pub(crate) struct Whole {
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Input {
     Nothing,
-    Form { required: &'static [&'static Field], optional: &'static [&'static Field] },
+    Form {
+        required: &'static [&'static Field],
+        optional: &'static [&'static Field],
+    },
     Upload,
+    /// The next bytes of a resumable upload.
+    Piece,
     Tar,
 }
 
@@ -109,6 +114,8 @@ fields! {
     START_MS = Field::whole("start_ms", 0, MAX_MS, None);
     LOOP_FROM_MS = Field::whole("loop_from_ms", 0, MAX_MS, None);
     LOOP_TO_MS = Field::whole("loop_to_ms", 0, MAX_MS, None);
+    URL = Field::text("url");
+    EVENTS = Field::text("events");
     PERCENT = Field::whole("percent", 0, 100, None);
     REASON = Field::text("reason");
     MODEL = Field::text("model");

@@ -54,6 +54,7 @@ pub mod range;
 pub mod server;
 pub mod settings;
 pub mod status;
+mod upload_fields;
 
 mod accept;
 mod app;

@@ -17,8 +17,8 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 use tokio::time::timeout;
 use vocalizer_core::causes::chain;
-use vocalizer_core::ports::{JobQueue, QueueError};
-use vocalizer_core::service::{RenderingCounts, ServiceError, SongService};
+use vocalizer_core::ports::{Backlog, JobQueue, QueueError};
+use vocalizer_core::service::{RenderingCounts, ServiceError, SongService, WebhookAttempts};
 use vocalizer_core::song::StatusKind;
 
 /// Timeout for the queue depth. Scrapes time out after ten seconds.
@@ -101,6 +101,21 @@ impl Collector for Collected {
     }
 }
 
+/// The attempts to deliver to webhooks.
+pub(crate) struct WebhookMetrics(pub(crate) SongService);
+
+impl MoreMetrics for WebhookMetrics {
+    fn metrics(&self) -> Vec<Metric> {
+        let WebhookAttempts { delivered, failed } = self.0.webhook_attempts();
+        vec![Metric::Counters {
+            name: "webhook_attempts",
+            help: "Attempts of this server to deliver to webhooks, by result: ok or failed",
+            label: "result",
+            counts: vec![("ok", delivered), ("failed", failed)],
+        }]
+    }
+}
+
 /// The labels of the request counter.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct RequestLabels {
@@ -118,6 +133,9 @@ impl EncodeLabelSet for RequestLabels {
 /// A single label: name and value.
 type Label = [(&'static str, &'static str); 1];
 
+/// A gauge without labels. It is a family so that it can be omitted.
+type Unlabelled = Family<[(&'static str, &'static str); 0], Gauge>;
+
 pub(crate) struct Metrics {
     pub(crate) registry: Registry,
     requests: Family<RequestLabels, Counter>,
@@ -125,13 +143,17 @@ pub(crate) struct Metrics {
     uploaded_bytes: Counter,
     songs: Family<Label, Gauge>,
     jobs: Family<Label, Gauge>,
-    /// Has no labels. It is a family so that it can be omitted.
-    oldest_job: Family<[(&'static str, &'static str); 0], Gauge>,
+    oldest_job: Unlabelled,
     queue_up: Gauge,
     outbox: Gauge,
     connections: Gauge,
     renderings: Family<Label, Gauge>,
     rendition_bytes: Gauge,
+    disabled_webhooks: Unlabelled,
+    oldest_delivery: Unlabelled,
+    pending_deliveries: Unlabelled,
+    unfinished_bytes: Gauge,
+    unfinished_uploads: Gauge,
 }
 
 impl Metrics {
@@ -160,6 +182,17 @@ impl Metrics {
         registry.register("renderings", "Renderings by state: running or waiting", renderings.clone());
         let help = "Bytes of cached renditions and of mixes being downloaded";
         registry.register_with_unit("rendition", help, Unit::Bytes, rendition_bytes.clone());
+        let (unfinished_uploads, unfinished_bytes) = (Gauge::default(), Gauge::default());
+        registry.register("unfinished_uploads", "Unfinished resumable uploads", unfinished_uploads.clone());
+        let help = "Declared bytes of unfinished resumable uploads";
+        registry.register_with_unit("unfinished_upload", help, Unit::Bytes, unfinished_bytes.clone());
+        let (pending_deliveries, oldest_delivery, disabled_webhooks) =
+            <(Unlabelled, Unlabelled, Unlabelled)>::default();
+        registry.register("webhook_pending", "Deliveries to webhooks that are pending", pending_deliveries.clone());
+        let help = "Age of the oldest pending delivery to a webhook; receivers that fail are tried for a day";
+        registry.register_with_unit("webhook_oldest_pending", help, Unit::Seconds, oldest_delivery.clone());
+        let help = "Webhooks that were disabled after repeated failure";
+        registry.register("webhooks_disabled", help, disabled_webhooks.clone());
         Self {
             registry,
             requests,
@@ -173,6 +206,11 @@ impl Metrics {
             connections,
             renderings,
             rendition_bytes,
+            disabled_webhooks,
+            oldest_delivery,
+            pending_deliveries,
+            unfinished_bytes,
+            unfinished_uploads,
         }
     }
 
@@ -205,6 +243,16 @@ impl Metrics {
             self.renderings.get_or_create(&[("state", state)]).set(gauge(count as u64));
         }
         self.rendition_bytes.set(gauge(bytes));
+        let unfinished = songs.unfinished_uploads().await?;
+        self.unfinished_uploads.set(gauge(unfinished.uploads));
+        self.unfinished_bytes.set(gauge(unfinished.bytes));
+        if let Some(webhooks) = songs.repository().webhooks() {
+            let Backlog { pending, oldest, disabled } = webhooks.backlog().await?;
+            self.pending_deliveries.get_or_create(&[]).set(gauge(pending));
+            let age = oldest.map_or(0, |oldest| (songs.clock().now() - oldest).whole_seconds().max(0));
+            self.oldest_delivery.get_or_create(&[]).set(age);
+            self.disabled_webhooks.get_or_create(&[]).set(gauge(disabled));
+        }
         Ok(())
     }
 

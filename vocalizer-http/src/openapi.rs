@@ -6,8 +6,9 @@ use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 use vocalizer_core::api::{
-    ApiError, JobData, LimitsData, ModelsData, NewShareData, NewTokenData, PeaksData, SharedData, SharesData, SongData,
-    SongView, SongsData, TokensData, UserData, WantedData,
+    ApiError, DeliveriesData, DeliveryData, JobData, LimitsData, ModelsData, NewShareData, NewTokenData,
+    NewWebhookData, PeaksData, SharedData, SharesData, SongData, SongView, SongsData, TokensData, UploadData, UserData,
+    WantedData, WebhookData, WebhookEvent, WebhookPayload, WebhooksData,
 };
 use vocalizer_core::part::Part;
 
@@ -21,7 +22,7 @@ pub fn document() -> Value {
     for route in ROUTES {
         let operations = paths.entry(route.path).or_default();
         operations.insert(route.method.as_str().to_lowercase(), operation(route, false));
-        if matches!(route.operation, Operation::Part) {
+        if matches!(route.operation, Operation::Part | Operation::GetUpload) {
             operations.insert("head".to_owned(), operation(route, true));
         }
     }
@@ -35,6 +36,7 @@ pub fn document() -> Value {
         },
         "servers": [{"url": "/"}],
         "paths": paths,
+        "webhooks": webhooks(),
         "components": {
             "schemas": schemas(),
             "securitySchemes": {
@@ -46,6 +48,28 @@ pub fn document() -> Value {
             },
         },
     })
+}
+
+/// Returns what webhooks are sent.
+fn webhooks() -> Value {
+    let request = json!({
+        "summary": "An event, signed as in Standard Webhooks",
+        "parameters": [
+            required_header("webhook-id", "The ID of the delivery, the same in every attempt"),
+            required_header("webhook-timestamp", "The time of the attempt, in seconds since 1970"),
+            required_header("webhook-signature", "v1, and the base64 of the HMAC-SHA-256 of ID.TIMESTAMP.BODY"),
+        ],
+        "requestBody": {"required": true, "content": {"application/json": {
+            "schema": {"$ref": "#/components/schemas/WebhookPayload"},
+        }}},
+        "responses": {"2XX": {"description": "Accepted; after anything else the delivery is repeated"}},
+    });
+    let events = WebhookEvent::SONG.into_iter().chain([WebhookEvent::Ping]);
+    events.map(|event| (event.name().to_owned(), json!({"post": request}))).collect::<Map<_, _>>().into()
+}
+
+fn required_header(name: &str, description: &str) -> Value {
+    json!({"name": name, "in": "header", "required": true, "description": description, "schema": {"type": "string"}})
 }
 
 fn schemas() -> Map<String, Value> {
@@ -60,12 +84,19 @@ fn schemas() -> Map<String, Value> {
     add::<SongView>(&mut generator);
     add::<SongData>(&mut generator);
     add::<SongsData>(&mut generator);
+    add::<UploadData>(&mut generator);
     add::<UserData>(&mut generator);
     add::<TokensData>(&mut generator);
     add::<NewTokenData>(&mut generator);
     add::<SharesData>(&mut generator);
     add::<NewShareData>(&mut generator);
     add::<SharedData>(&mut generator);
+    add::<WebhooksData>(&mut generator);
+    add::<WebhookData>(&mut generator);
+    add::<NewWebhookData>(&mut generator);
+    add::<DeliveriesData>(&mut generator);
+    add::<DeliveryData>(&mut generator);
+    add::<WebhookPayload>(&mut generator);
     add::<WantedData>(&mut generator);
     add::<JobData>(&mut generator);
     add::<PeaksData>(&mut generator);
@@ -93,6 +124,7 @@ fn operation(route: &Route, head: bool) -> Value {
         Access::Public => json!([]),
         Access::Worker => json!([{"worker": []}]),
         Access::Session => json!([{"session": []}]),
+        Access::User => json!([{"session": []}, {"token": []}]),
         Access::Anyone => json!([{}, {"session": []}, {"token": []}]),
         Access::Reader => json!([{}, {"session": []}, {"token": []}, {"share": []}]),
         Access::Share => json!([{"share": []}]),
@@ -104,6 +136,7 @@ fn tag(route: &Route) -> &'static str {
     match (route.access, route.path.starts_with("/auth/")) {
         (Access::Public, _) => "operations",
         (Access::Worker, _) => "workers",
+        (Access::User, _) => "webhooks",
         (_, true) => "accounts",
         (_, false) => "songs",
     }
@@ -111,7 +144,7 @@ fn tag(route: &Route) -> &'static str {
 
 fn parameters(route: &Route) -> Vec<Value> {
     let mut parameters = Vec::new();
-    for name in ["song_id", "token_id", "share_id", "file", "part", "hash", "lease"] {
+    for name in ["song_id", "token_id", "share_id", "upload_id", "webhook_id", "file", "part", "hash", "lease"] {
         if route.path.contains(&format!("{{{name}}}")) {
             let schema = match name {
                 "file" => json!({"type": "string", "examples": ["vocals.mp3", "accompaniment.flac", "stems.zip"]}),
@@ -129,9 +162,22 @@ fn parameters(route: &Route) -> Vec<Value> {
         Operation::Part | Operation::Source => &["Range", "If-Range", "If-None-Match"],
         Operation::Events => &["Last-Event-ID"],
         Operation::Upload => &["Idempotency-Key"],
+        Operation::CreateUpload => &["Upload-Metadata", "Idempotency-Key"],
         _ => &[],
     };
     parameters.extend(headers.iter().map(|name| json!({"name": name, "in": "header", "schema": {"type": "string"}})));
+    let numbers: &[_] = match route.operation {
+        Operation::CreateUpload => &["Upload-Length"],
+        Operation::AppendUpload => &["Upload-Offset"],
+        _ => &[],
+    };
+    let number = json!({"type": "integer", "minimum": 0});
+    parameters
+        .extend(numbers.iter().map(|name| json!({"name": name, "in": "header", "required": true, "schema": number})));
+    if matches!(route.operation, Operation::CreateUpload | Operation::AppendUpload | Operation::TerminateUpload) {
+        let version = json!({"const": "1.0.0"});
+        parameters.push(json!({"name": "Tus-Resumable", "in": "header", "required": true, "schema": version}));
+    }
     parameters
 }
 
@@ -163,6 +209,10 @@ fn request_body(input: Input) -> Option<Value> {
                 "stems": {"type": "string", "description": "Stems of the model, separated by commas; all if omitted"},
             },
         }}}),
+        Input::Piece => {
+            let schema = json!({"type": "string", "format": "binary"});
+            return Some(json!({"content": {"application/offset+octet-stream": {"schema": schema}}}));
+        }
         Input::Tar => json!({"application/octet-stream": {"schema": {
             "type": "string",
             "format": "binary",
@@ -177,14 +227,16 @@ fn responses(route: &Route, head: bool) -> Map<String, Value> {
     let mut responses = Map::new();
     for (status, description) in successes(route) {
         let mut response = json!({"description": description});
-        if let (false, Some(content)) = (head, content(route.output)) {
+        if let (false, Some(content)) = (head || status == 204, content(route.output)) {
             response["content"] = content;
         }
         responses.insert(status.to_string(), response);
     }
     let everywhere: &[u16] = match route.access {
         Access::Public => &[400, 421, 500, 503],
-        Access::Anyone | Access::Reader | Access::Share | Access::Session => &[400, 401, 403, 421, 500, 503],
+        Access::Anyone | Access::Reader | Access::Share | Access::User | Access::Session => {
+            &[400, 401, 403, 421, 500, 503]
+        }
         Access::Worker => &[400, 401, 403, 500, 503],
     };
     for &status in everywhere.iter().chain(route.errors) {
@@ -210,6 +262,11 @@ fn successes(route: &Route) -> Vec<(u16, &'static str)> {
             vec![(200, "The whole file"), (206, "The requested byte range")]
         }
         Operation::Ready => vec![(200, "Ready")],
+        Operation::CreateUpload => vec![(201, "Created: Location has its address")],
+        Operation::AppendUpload => {
+            vec![(200, "Stored, for a client that accepts application/json"), (204, "Stored")]
+        }
+        Operation::UploadOptions | Operation::TerminateUpload => vec![(204, "Success")],
         _ => vec![(200, "Success")],
     }
 }
@@ -224,6 +281,7 @@ fn content(output: Output) -> Option<Value> {
         Output::Nothing => {
             json!({"application/json": {"schema": envelope(&json!({"const": true}), &json!({"type": "null"}))}})
         }
+        Output::Empty => return None,
         Output::Bytes => json!({"application/octet-stream": binary}),
         Output::Audio => {
             let types =
@@ -266,7 +324,8 @@ fn describe(status: u16) -> &'static str {
         404 => "Not found, or not visible to the caller",
         408 => "Request timeout: the body arrived too slowly",
         409 => "Conflict with the current state, or not ready yet: then with Retry-After",
-        410 => "The song was deleted",
+        410 => "The song was deleted or cancelled",
+        412 => "Another version of the tus protocol",
         413 => "Request larger than allowed",
         415 => "Unsupported content type",
         416 => "The range starts after the end of the file",

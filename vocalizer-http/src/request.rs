@@ -20,6 +20,8 @@ use crate::settings::HttpSettings;
 pub(crate) struct Peer {
     pub(crate) address: IpAddr,
     pub(crate) secure: bool,
+    /// Whether the connection is from a trusted proxy.
+    pub(crate) is_proxied: bool,
 }
 
 impl Peer {
@@ -29,7 +31,7 @@ impl Peer {
         let trusted = |address: IpAddr| settings.trusted_proxies.iter().any(|net| net.contains(&address));
         let secure = settings.secure_cookies;
         if !trusted(connected) {
-            return Self { address: connected, secure };
+            return Self { address: connected, secure, is_proxied: false };
         }
         let forwarded = headers.get_all("x-forwarded-for").iter().filter_map(|value| value.to_str().ok());
         let hops: Vec<_> = forwarded.flat_map(|value| value.split(',')).map(str::trim).collect();
@@ -42,7 +44,8 @@ impl Peer {
             }
         }
         let proto = headers.get("x-forwarded-proto").and_then(|value| value.to_str().ok());
-        Self { address, secure: secure || proto.is_some_and(|proto| proto.eq_ignore_ascii_case("https")) }
+        let is_https = proto.is_some_and(|proto| proto.eq_ignore_ascii_case("https"));
+        Self { address, secure: secure || is_https, is_proxied: true }
     }
 }
 
@@ -96,12 +99,22 @@ impl Request {
     }
 }
 
-/// Returns the credentials of a request: its token, or else its session cookie.
-pub(crate) fn proof(headers: &HeaderMap, secure: bool) -> Option<Proof> {
-    match bearer(headers) {
-        Some(token) => Some(Proof::Token(token)),
-        None => cookie::session(headers, secure).map(Proof::Cookie),
+/// Returns the credentials of a request: its token, or else the user that a trusted proxy names, or else its session cookie.
+pub(crate) fn proof(headers: &HeaderMap, peer: Peer, settings: &HttpSettings) -> Option<Proof> {
+    if let Some(token) = bearer(headers) {
+        return Some(Proof::Token(token));
     }
+    named(headers, peer, settings).or_else(|| cookie::session(headers, peer.secure).map(Proof::Cookie))
+}
+
+/// Returns the user that a trusted proxy names.
+fn named(headers: &HeaderMap, peer: Peer, settings: &HttpSettings) -> Option<Proof> {
+    let header = settings.user_header.as_ref().filter(|_| peer.is_proxied)?;
+    let values = headers.get_all(&header.name).iter().map(|value| String::from_utf8_lossy(value.as_bytes()));
+    // Of several, one may be the client's. Together they are no valid name, so the request is refused.
+    let username = values.collect::<Vec<_>>().join(", ").trim().to_owned();
+    let (may_create, address) = (header.creates_users, peer.address);
+    (!username.is_empty()).then_some(Proof::Named { username, may_create, address })
 }
 
 /// Checks the worker token.

@@ -8,7 +8,8 @@ use matchit::Router;
 use crate::app::App;
 use crate::fields::{self, Field, Input};
 use crate::handlers::{
-    Answer, auth, events, jobs, list_events, operations, parts, results, shares, songs, upload, work,
+    Answer, auth, events, jobs, list_events, operations, parts, results, resumable, shares, songs, upload, webhooks,
+    work,
 };
 use crate::request::Request;
 
@@ -21,6 +22,8 @@ pub(crate) enum Access {
     Reader,
     /// A share link.
     Share,
+    /// A user: a session or an API token.
+    User,
     /// A session from a login with a password.
     Session,
     /// A worker token.
@@ -36,6 +39,8 @@ pub(crate) enum Output {
     Data(&'static str),
     /// An envelope without data.
     Nothing,
+    /// No body.
+    Empty,
     /// Binary data.
     Bytes,
     Audio,
@@ -110,6 +115,7 @@ const PASSWORD: Input = form!([OLD_PASSWORD, PASSWORD_1, PASSWORD_2] []);
 const TOKEN: Input = form!([TOKEN_NAME][EXPIRES_IN_DAYS]);
 const RENAME: Input = form!([TITLE] []);
 const SHARE: Input = form!([] [EXPIRES_AT, DRUMS, BASS, OTHER, VOCALS, START_MS, LOOP_FROM_MS, LOOP_TO_MS]);
+const WEBHOOK: Input = form!([URL][EVENTS]);
 const PERCENT: Input = form!([PERCENT] []);
 const REASON: Input = form!([REASON] []);
 const WAIT: Input = form!([][WAIT_S, MODELS]);
@@ -151,6 +157,23 @@ routes! {
     Upload "upload" upload::upload,
         POST "/songs/upload" Anyone Input::Upload => Output::Data("SongData"), [] [400, 408, 409, 413, 415, 422, 429, 507]
         "Uploads a song and queues it for splitting";
+    UploadOptions "upload_options" resumable::options,
+        OPTIONS "/songs/uploads" Public Input::Nothing => Output::Empty, [] []
+        "Tells the versions and extensions of the tus protocol for resumable uploads";
+    CreateUpload "create_upload" resumable::create,
+        POST "/songs/uploads" Anyone Input::Piece => Output::Data("UploadData"), []
+        [404, 408, 409, 410, 412, 413, 415, 422, 429, 507]
+        "Begins a resumable upload (tus 1.0.0), optionally with its first bytes";
+    GetUpload "get_upload" resumable::get,
+        GET "/songs/uploads/{upload_id}" Anyone Input::Nothing => Output::Data("UploadData"), [] [404, 412]
+        "Returns the state of a resumable upload; HEAD returns the offset to continue from";
+    AppendUpload "append_upload" resumable::append,
+        PATCH "/songs/uploads/{upload_id}" Anyone Input::Piece => Output::Data("UploadData"), []
+        [404, 408, 409, 410, 412, 413, 415, 422, 429, 507]
+        "Continues a resumable upload; with the last bytes, it becomes a song";
+    TerminateUpload "terminate_upload" resumable::terminate,
+        DELETE "/songs/uploads/{upload_id}" Anyone Input::Nothing => Output::Empty, [] [404, 412]
+        "Deletes a resumable upload and its bytes; the song of a finished one stays";
     GetSong "get_song" songs::get,
         GET "/songs/{song_id}" Reader Input::Nothing => Output::Data("SongData"), [DETAILS] [404, 429]
         "Returns a song with its status and progress";
@@ -167,6 +190,9 @@ routes! {
         POST "/songs/{song_id}/split" Anyone SPLIT => Output::Data("SongData"), [] [400, 404, 408, 409, 413, 415, 422]
         "Splits a song again, with another model or for other stems, separated by commas; its stems remain until the new ones \
         are there";
+    CancelSong "cancel_song" songs::cancel,
+        POST "/songs/{song_id}/cancel" Anyone Input::Nothing => Output::Data("SongData"), [] [404, 409]
+        "Cancels the splitting of a song that waits or is being split; it fails and can be retried";
     Events "events" events::events,
         GET "/songs/{song_id}/events" Anyone Input::Nothing => Output::Events, [] [404]
         "Streams a song's changes until it is split or failed; resumes with Last-Event-ID";
@@ -195,6 +221,25 @@ routes! {
     OpenShare "open_share" shares::open,
         GET "/share" Share Input::Nothing => Output::Data("SharedData"), [] [404, 429]
         "Returns the song that a share link opens, and the mix to start with";
+    ListWebhooks "list_webhooks" webhooks::list,
+        GET "/webhooks" User Input::Nothing => Output::Data("WebhooksData"), [] []
+        "Lists the user's webhooks, newest first";
+    CreateWebhook "create_webhook" webhooks::create,
+        POST "/webhooks" User WEBHOOK => Output::Data("NewWebhookData"), [] [400, 408, 409, 413, 415, 422]
+        "Creates a webhook, which is told when a song of the user is split, fails or is deleted; the secret is only in this \
+        response";
+    DeleteWebhook "delete_webhook" webhooks::delete,
+        DELETE "/webhooks/{webhook_id}" User Input::Nothing => Output::Nothing, [] [404]
+        "Deletes a webhook with its deliveries";
+    ListDeliveries "list_deliveries" webhooks::deliveries,
+        GET "/webhooks/{webhook_id}/deliveries" User Input::Nothing => Output::Data("DeliveriesData"), [] [404]
+        "Lists the newest 100 deliveries of a webhook, newest first";
+    TestWebhook "test_webhook" webhooks::test,
+        POST "/webhooks/{webhook_id}/test" User Input::Nothing => Output::Data("DeliveryData"), [] [404, 409]
+        "Sends a ping to a webhook soon";
+    EnableWebhook "enable_webhook" webhooks::enable,
+        POST "/webhooks/{webhook_id}/enable" User Input::Nothing => Output::Data("WebhookData"), [] [404]
+        "Enables a webhook that was disabled after repeated failure";
     UploadResult "upload_result" results::upload_result,
         POST "/songs/{hash}/upload_result" Worker Input::Tar => Output::Nothing, []
         [400, 404, 408, 410, 413, 422, 507]

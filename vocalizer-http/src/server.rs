@@ -29,7 +29,8 @@ use crate::app::App;
 use crate::body::{Body, Incoming, RequestBody, full, in_span};
 use crate::caps::{Connections, LongResponses};
 use crate::failure::Failure;
-use crate::metrics::{self, Metrics};
+use crate::handlers::resumable;
+use crate::metrics::{self, Metrics, WebhookMetrics};
 pub use crate::metrics::{Metric, MoreMetrics};
 use crate::page::{Page, PageFile};
 use crate::probe::Probe;
@@ -80,6 +81,8 @@ impl Server {
         let leases = Arc::new(RemoteLeases::new(Arc::clone(songs.queue()), Arc::clone(songs.clock())));
         let caps = settings.caps;
         let probe = probe(&songs);
+        let mut metrics = Metrics::new();
+        metrics::add(&mut metrics.registry, Arc::new(WebhookMetrics(songs.clone())));
         let app = App {
             archives: LongResponses::archives(&caps),
             event_streams: LongResponses::event_streams(&caps),
@@ -88,7 +91,7 @@ impl Server {
             songs,
             accounts,
             settings,
-            metrics: Metrics::new(),
+            metrics,
             probe,
             page: Page::default(),
             interceptor: None,
@@ -265,6 +268,7 @@ async fn respond(app: Arc<App>, routes: &Routes, peer: IpAddr, request: http::Re
     };
     let is_shared = matches!(&found, Found::Route(Route { access: Access::Reader | Access::Share, .. }, _))
         && share::shown(request.headers()).is_some();
+    let is_resumable = path.strip_prefix(resumable::PATH).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
     let span = tracing::info_span!("request", %id, %method, operation);
     let answered = AssertUnwindSafe(answer(&app, found, peer, request)).catch_unwind();
     let mut response = match answered.instrument(span.clone()).await {
@@ -290,6 +294,9 @@ async fn respond(app: Arc<App>, routes: &Routes, peer: IpAddr, request: http::Re
     headers.entry(header::REFERRER_POLICY).or_insert(HeaderValue::from_static("no-referrer"));
     if is_shared {
         headers.insert(ROBOTS, HeaderValue::from_static("noindex"));
+    }
+    if is_resumable {
+        headers.insert(resumable::RESUMABLE, resumable::VERSION);
     }
     if let Ok(id) = HeaderValue::try_from(id) {
         headers.insert(REQUEST_ID, id);
@@ -336,8 +343,8 @@ async fn answer(
         return Err(Failure::new(ErrorCode::CrossSite, "cross-site request refused"));
     }
     let caller = match route.access {
-        Access::Anyone | Access::Session => {
-            app.accounts.authenticate(proof(&head.headers, peer.secure).as_ref()).await?
+        Access::Anyone | Access::User | Access::Session => {
+            app.accounts.authenticate(proof(&head.headers, peer, &app.settings).as_ref()).await?
         }
         Access::Reader => {
             let id = params.iter().find(|(name, _)| name == "song_id").and_then(|(_, id)| id.parse().ok());

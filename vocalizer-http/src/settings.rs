@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use http::HeaderName;
 use ipnet::IpNet;
 use vocalizer_core::secret::Secret;
 
@@ -14,6 +15,8 @@ pub struct HttpSettings {
     pub open_upload_result: bool,
     /// Proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are trusted. Default: none.
     pub trusted_proxies: Vec<IpNet>,
+    /// The header in which trusted proxies name the user that they have authenticated. Default: none.
+    pub user_header: Option<UserHeader>,
     /// Allowed host names. Default: any.
     pub allowed_hosts: AllowedHosts,
     /// Always mark cookies `Secure`. Default: false; then only if a trusted proxy reports `https`.
@@ -22,6 +25,37 @@ pub struct HttpSettings {
     pub timeouts: Timeouts,
     /// Caps on concurrent work.
     pub caps: Caps,
+}
+
+/// A header in which a proxy names the user that it has authenticated. It counts only on connections from
+/// [trusted proxies](HttpSettings::trusted_proxies), which must remove it from what clients send.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UserHeader {
+    pub(crate) name: HeaderName,
+    pub(crate) creates_users: bool,
+}
+
+impl UserHeader {
+    /// Returns a header with this name; `None` if it cannot be the name of a header. Unknown users are refused, unless
+    /// `creates_users` is set: they are then registered.
+    ///
+    /// ```
+    /// use vocalizer_http::settings::UserHeader;
+    ///
+    /// assert!(UserHeader::new("Remote-User", false).is_some());
+    /// assert!(UserHeader::new("Remote User", false).is_none());
+    /// ```
+    #[must_use]
+    pub fn new(name: &str, creates_users: bool) -> Option<Self> {
+        let name = HeaderName::from_bytes(name.as_bytes()).ok()?;
+        Some(Self { name, creates_users })
+    }
+
+    /// Returns the name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.name.as_str()
+    }
 }
 
 /// Allowed host names. They protect against DNS rebinding: other sites whose names resolve to this server are refused.

@@ -37,10 +37,10 @@ pub(crate) async fn reader(
     song: Option<SongId>,
 ) -> Result<Caller, Failure> {
     let (secret, own) = match shown(headers) {
-        None => return Ok(app.accounts.authenticate(proof(headers, peer.secure).as_ref()).await?),
+        None => return Ok(app.accounts.authenticate(proof(headers, peer, &app.settings).as_ref()).await?),
         Some(Shown::Bearer(secret)) => (secret, None),
         Some(Shown::Cookie(secret)) => {
-            (secret, Some(app.accounts.authenticate(proof(headers, peer.secure).as_ref()).await?))
+            (secret, Some(app.accounts.authenticate(proof(headers, peer, &app.settings).as_ref()).await?))
         }
     };
     if let (Some(own), Some(song)) = (own, song)

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use vocalizer_core::models::Capabilities;
-use vocalizer_core::ports::{DeadLetter, Depth, Failure, Job, JobPayload, JobQueue, JobState, Lease, QueueError};
+use vocalizer_core::ports::{
+    DeadLetter, Depth, Failure, Job, JobLine, JobPayload, JobQueue, JobState, Lease, QueueError,
+};
 use vocalizer_core::song::SongHash;
 
 use crate::schedule::{Held, Schedule};
@@ -15,8 +17,9 @@ use crate::schedule::{Held, Schedule};
 ///
 /// Clones share one queue. Where the port leaves a choice, this queue behaves as follows:
 ///
-/// - Jobs arrive in the order in which they became ready: a new job when published, a returned job when its delay
-///   ends, a job with an expired lease at its expiry. So a job that crashes its workers does not block the others.
+/// - It is fair. Within a line, jobs arrive in the order in which they became ready: a new job when published, a
+///   returned job when its delay ends, a job with an expired lease at its expiry. So a job that crashes its workers does
+///   not block the others.
 /// - A repeat of a waiting job is dropped. A repeat of a leased job is kept, because the worker may be about to find
 ///   out that its song is gone.
 /// - Publishing a job again after it became a dead letter creates a new job and removes the dead letter.
@@ -73,13 +76,27 @@ impl fmt::Debug for MemoryQueue {
 #[async_trait]
 impl JobQueue for MemoryQueue {
     async fn publish(&self, job: Job) -> Result<(), QueueError> {
+        self.publish_in(job, JobLine::default()).await
+    }
+
+    async fn publish_in(&self, job: Job, line: JobLine) -> Result<(), QueueError> {
         if let JobPayload::Inline(bytes) = &job.payload
             && bytes.len() as u64 > self.max_inline_bytes
         {
             return Err(QueueError::TooLarge { max_bytes: self.max_inline_bytes });
         }
         lock(&self.dead).retain(|letter| letter.hash != job.key);
-        self.schedule.publish(job);
+        self.schedule.publish(job, line);
+        Ok(())
+    }
+
+    async fn move_ahead(&self, hash: &SongHash, line: JobLine) -> Result<(), QueueError> {
+        self.schedule.move_ahead(hash, line);
+        Ok(())
+    }
+
+    async fn withdraw(&self, hash: &SongHash) -> Result<(), QueueError> {
+        self.schedule.withdraw(hash);
         Ok(())
     }
 

@@ -1,13 +1,17 @@
 //! Job order and leases, shared by the in-process queues.
+//!
+//! Jobs wait in lines. Of the lines with the highest priority, the one whose turn was longest ago is next; a line that
+//! gives a job goes to the end of the round, and so does one that gets its first waiting job.
 
-use std::collections::{BTreeMap, HashMap};
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 use vocalizer_core::models::Capabilities;
-use vocalizer_core::ports::{Depth, Job, JobState, LeaseId, QueueError};
+use vocalizer_core::ports::{Depth, Job, JobLine, JobState, LeaseId, QueueError};
 use vocalizer_core::song::SongHash;
 
 /// Cap for delays that the clock cannot represent: longer than any process runs.
@@ -22,12 +26,20 @@ pub(crate) struct Schedule {
 
 #[derive(Default)]
 struct State {
-    /// In delivery order: by the time a job is ready, then by insertion.
-    waiting: BTreeMap<(Instant, u64), Queued>,
+    /// By the time a job is ready, then by insertion: the order within a line.
+    waiting: BTreeMap<Place, Queued>,
+    /// The turn of each line with a waiting job: the line with the lowest number is next.
+    turns: HashMap<JobLine, u64>,
     leased: HashMap<LeaseId, Leased>,
-    /// The last number assigned to a job or position; numbers are unique.
+    /// The last number assigned to a job, position or turn; numbers are unique.
     last_number: u64,
 }
+
+/// When a job is ready, and a number.
+type Place = (Instant, u64);
+
+/// The position of a ready job in the delivery order: priority, round, turn of its line.
+type Order = (Reverse<i32>, u64, u64);
 
 /// A job with its bookkeeping.
 #[derive(Debug, Clone)]
@@ -35,6 +47,7 @@ pub(crate) struct Queued {
     /// Unique number of the job.
     pub(crate) number: u64,
     pub(crate) job: Job,
+    pub(crate) line: JobLine,
     /// Counted attempts, including the current one.
     pub(crate) attempts: u32,
     /// When this process published or loaded it.
@@ -45,15 +58,15 @@ pub(crate) struct Queued {
 
 impl Queued {
     /// Creates a newly published job.
-    pub(crate) fn fresh(number: u64, job: Job) -> Self {
-        Self { number, job, attempts: 0, known_since: Instant::now(), age: Duration::ZERO }
+    pub(crate) fn fresh(number: u64, job: Job, line: JobLine) -> Self {
+        Self { number, job, line, attempts: 0, known_since: Instant::now(), age: Duration::ZERO }
     }
 }
 
 struct Leased {
     queued: Queued,
     /// Its position in the queue before the lease.
-    place: (Instant, u64),
+    place: Place,
     expires: Instant,
     /// Whether the attempt counts: a worker is known to have the job.
     counts: bool,
@@ -67,7 +80,72 @@ impl State {
 
     fn enqueue(&mut self, ready: Instant, queued: Queued) {
         let place = (ready, self.number());
+        self.insert(place, queued);
+    }
+
+    fn insert(&mut self, place: Place, queued: Queued) {
+        if !self.turns.contains_key(&queued.line) {
+            let turn = self.number();
+            self.turns.insert(queued.line, turn);
+        }
         self.waiting.insert(place, queued);
+    }
+
+    /// Removes waiting jobs and returns them.
+    fn extract(&mut self, which: impl Fn(&Place, &Queued) -> bool) -> Vec<Queued> {
+        let removed = self.waiting.extract_if(.., |place, queued| which(place, queued)).map(|(_, queued)| queued);
+        let removed: Vec<_> = removed.collect();
+        if !removed.is_empty() {
+            let lines: HashSet<_> = self.waiting.values().map(|queued| queued.line).collect();
+            self.turns.retain(|line, _| lines.contains(line));
+        }
+        removed
+    }
+
+    fn turn(&self, line: &JobLine) -> u64 {
+        self.turns.get(line).copied().unwrap_or(u64::MAX)
+    }
+
+    /// Returns the place of the next job to deliver to a worker.
+    fn next(&self, now: Instant, capabilities: &Capabilities) -> Option<Place> {
+        let ready = self.waiting.range(..=(now, u64::MAX)).filter(|(_, queued)| queued.job.fits(capabilities));
+        let next = ready.min_by_key(|(place, Queued { line, .. })| (Reverse(line.priority), self.turn(line), **place));
+        next.map(|(place, _)| *place)
+    }
+
+    /// Returns the waiting jobs in delivery order. Those that are not ready come last, without a position.
+    fn in_order(&self, now: Instant) -> Vec<(Option<Order>, Place, &Queued)> {
+        let mut rounds = HashMap::<_, u64>::new();
+        let mut jobs: Vec<_> = self
+            .waiting
+            .iter()
+            .map(|(place, queued)| {
+                let is_ready = place.0 <= now;
+                let order = is_ready.then(|| {
+                    let round = rounds.entry(queued.line).or_default();
+                    *round += 1;
+                    (Reverse(queued.line.priority), *round, self.turn(&queued.line))
+                });
+                (order, *place, queued)
+            })
+            .collect();
+        jobs.sort_by_key(|(order, place, _)| (order.is_none(), *order, *place));
+        jobs
+    }
+
+    /// Moves the waiting job with a key to another line if it is delivered earlier there, and returns it.
+    fn move_ahead(&mut self, key: &SongHash, line: JobLine, now: Instant) -> Option<Queued> {
+        let jobs = self.in_order(now);
+        let &(order, place, queued) = jobs.iter().find(|(_, _, queued)| queued.job.key == *key)?;
+        let ready = jobs.iter().filter(|(order, _, queued)| order.is_some() && queued.line == line);
+        let there = (Reverse(line.priority), ready.count() as u64 + 1, self.turn(&line));
+        if queued.line == line || order.is_none_or(|order| order <= there) {
+            return None;
+        }
+        let [queued] = self.extract(|other, _| *other == place).try_into().ok()?;
+        let moved = Queued { line, ..queued };
+        self.enqueue(now, moved.clone());
+        Some(moved)
     }
 
     fn is_waiting(&self, hash: &SongHash) -> bool {
@@ -91,7 +169,7 @@ impl State {
             self.enqueue(now, queued);
         } else {
             queued.attempts = queued.attempts.saturating_sub(1);
-            self.waiting.insert(place, queued);
+            self.insert(place, queued);
         }
     }
 }
@@ -125,14 +203,26 @@ impl Schedule {
         self.changed.notify_waiters();
     }
 
-    /// Adds a new job unless one for its hash is waiting.
-    pub(crate) fn publish(&self, job: Job) {
+    /// Adds a new job. If one for its hash is waiting, that may move ahead instead.
+    pub(crate) fn publish(&self, job: Job, line: JobLine) {
         let mut state = self.state();
-        if !state.is_waiting(&job.key) {
+        if state.is_waiting(&job.key) {
+            state.move_ahead(&job.key, line, Instant::now());
+        } else {
             let number = state.number();
-            state.enqueue(Instant::now(), Queued::fresh(number, job));
+            state.enqueue(Instant::now(), Queued::fresh(number, job, line));
             self.changed.notify_waiters();
         }
+    }
+
+    /// Moves the waiting job with a key to another line if it is delivered earlier there, and returns it.
+    pub(crate) fn move_ahead(&self, key: &SongHash, line: JobLine) -> Option<Queued> {
+        self.state().move_ahead(key, line, Instant::now())
+    }
+
+    /// Removes the waiting jobs with a key and returns them.
+    pub(crate) fn withdraw(&self, key: &SongHash) -> Vec<Queued> {
+        self.state().extract(|_, queued| queued.job.key == *key)
     }
 
     /// Waits for a job that a worker takes and leases it. Cancel-safe.
@@ -155,10 +245,15 @@ impl Schedule {
     fn take_ready(self: &Arc<Self>, capabilities: &Capabilities) -> Result<Held, Option<Instant>> {
         let mut state = self.state();
         let now = Instant::now();
-        let first = state.waiting.iter().find(|(_, queued)| queued.job.fits(capabilities)).map(|(place, _)| *place);
-        let ready = first.filter(|(ready, _)| *ready <= now);
-        match ready.and_then(|place| Some((place, state.waiting.remove(&place)?))) {
+        let next = state.next(now, capabilities).and_then(|place| Some((place, state.waiting.remove(&place)?)));
+        match next {
             Some((place, mut queued)) => {
+                if state.waiting.values().any(|other| other.line == queued.line) {
+                    let turn = state.number();
+                    state.turns.insert(queued.line, turn);
+                } else {
+                    state.turns.remove(&queued.line);
+                }
                 queued.attempts = queued.attempts.saturating_add(1);
                 let (known, lease) = (queued.clone(), LeaseId::random());
                 let expires = after(now, self.visibility);
@@ -166,7 +261,8 @@ impl Schedule {
                 Ok(Held { schedule: Arc::clone(self), lease, queued: known, is_kept: false })
             }
             None => {
-                let ready = first.map(|(ready, _)| ready);
+                let first = state.waiting.iter().find(|(_, queued)| queued.job.fits(capabilities));
+                let ready = first.map(|(place, _)| place.0);
                 Err(ready.into_iter().chain(state.leased.values().map(|leased| leased.expires)).min())
             }
         }
@@ -226,12 +322,7 @@ impl Schedule {
 
     /// Returns the state of the job for a hash.
     pub(crate) fn place(&self, hash: &SongHash) -> JobState {
-        let state = self.state();
-        if let Some(before) = state.waiting.values().position(|queued| queued.job.key == *hash) {
-            return JobState::Waiting { before: before as u64 };
-        }
-        let leased = state.leased.values().any(|leased| leased.queued.job.key == *hash);
-        if leased { JobState::Leased } else { JobState::Absent }
+        self.places(&[*hash]).first().copied().unwrap_or(JobState::Absent)
     }
 
     /// Returns the states of the jobs for several hashes, in one pass.
@@ -244,7 +335,7 @@ impl Schedule {
             }
         }
         // In reverse, so that the first of several jobs with one hash wins.
-        for (before, queued) in state.waiting.values().enumerate().rev() {
+        for (before, (_, _, queued)) in state.in_order(Instant::now()).into_iter().enumerate().rev() {
             if let Some(place) = found.get_mut(&queued.job.key) {
                 *place = JobState::Waiting { before: before as u64 };
             }

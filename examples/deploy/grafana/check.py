@@ -30,6 +30,7 @@ def in_code():
                 names.add(f"vocalizer_{name}")
             for name, unit in re.findall(r'\.register_with_unit\(\s*"(\w+)",[^;]*?Unit::(\w+)', text, re.S):
                 names.add(f"vocalizer_{name}_{unit.lower()}")
+            names |= {f"vocalizer_{name}" for name in re.findall(r'Metric::Counters \{\s*name: "(\w+)"', text)}
             names |= {bare(name) for name in re.findall(r"\bvocalizer_worker_[a-z_]+\b(?!\{name)", text) if name[-1] != "_"}
             # Metrics written by `seconds` in workers.rs.
             names |= {f"vocalizer_worker_{name}_seconds" for name in re.findall(r'\bseconds\(out, "(\w+)"', text)}

@@ -95,6 +95,8 @@ class FakeServer(http.server.BaseHTTPRequestHandler):
             Seen.body_bytes += len(piece)
         self.answer(200, json.dumps({"bytes": Seen.body_bytes}).encode())
 
+    do_PATCH = do_POST
+
     def do_GET(self):
         path = self.path.split("?")[0]
         if path.endswith("/events"):
@@ -262,6 +264,9 @@ def look(folder, plain, tls):
     check("rejected requests did not reach the server", Seen.uploads == before, Seen.uploads - before)
     answer, body = client.ask("POST", f"/songs/{HASH}/upload_result", bytes(100_000_000))
     check("a result of 100 MB passes", json.loads(body) == {"bytes": 100_000_000}, (answer.status, body))
+
+    answer, body = client.ask("PATCH", "/songs/uploads/x", bytes(100_000_000))
+    check("100 MB of a resumable upload pass", json.loads(body) == {"bytes": 100_000_000}, (answer.status, body))
 
     with client.raw() as sock:
         head = "POST /songs/upload HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2000000\r\n\r\n"

@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
-use vocalizer_client::{Format, Part, Secret, ShareId, SongId, SongStatus, Stem, TokenId};
+use vocalizer_client::{Format, Part, Secret, ShareId, SongId, SongStatus, Stem, TokenId, WebhookEvent, WebhookId};
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -72,6 +72,11 @@ pub(crate) enum Command {
     Models,
     /// Split a song again with another model; its stems remain until the new ones are there
     Split(SplitArgs),
+    /// Cancel the splitting of a song that waits or is being split
+    Cancel {
+        /// The song
+        id: SongId,
+    },
     /// Wait until a song is split
     Wait {
         /// The song
@@ -79,6 +84,9 @@ pub(crate) enum Command {
     },
     /// Create, list and revoke share links: everyone who has one may listen to the song and download it
     Share(ShareArgs),
+    /// Create, list, test and delete webhooks: addresses that are told when your songs are split, fail or are deleted
+    #[command(visible_alias = "webhooks")]
+    Webhook(WebhookArgs),
     /// Log in and store an API token for this server
     Login(User),
     /// Revoke and delete the stored token
@@ -234,6 +242,49 @@ pub(crate) enum ShareCommand {
         id: SongId,
         /// Link ID
         share: ShareId,
+    },
+}
+
+/// The options of `webhook`.
+#[derive(Debug, Args)]
+pub(crate) struct WebhookArgs {
+    /// The subcommand.
+    #[command(subcommand)]
+    pub(crate) command: WebhookCommand,
+}
+
+/// The subcommands of `webhook`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum WebhookCommand {
+    /// Create a webhook and print its ID and secret; the secret cannot be shown again
+    Create {
+        /// The address, as in https://example.org/songs
+        url: String,
+        /// Events, separated by commas: song.split, song.failed, song.deleted [default: all]
+        #[arg(long, value_delimiter = ',', value_name = "EVENTS")]
+        events: Vec<WebhookEvent>,
+    },
+    /// List the webhooks
+    List,
+    /// List the newest deliveries of a webhook
+    Deliveries {
+        /// Webhook ID
+        id: WebhookId,
+    },
+    /// Have the server send a ping
+    Test {
+        /// Webhook ID
+        id: WebhookId,
+    },
+    /// Enable a webhook that was disabled after repeated failure
+    Enable {
+        /// Webhook ID
+        id: WebhookId,
+    },
+    /// Delete a webhook
+    Delete {
+        /// Webhook ID
+        id: WebhookId,
     },
 }
 

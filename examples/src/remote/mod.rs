@@ -12,6 +12,7 @@ mod report;
 mod run;
 mod shares;
 mod songs;
+mod webhooks;
 
 pub(crate) use args::Remote;
 pub(crate) use run::run;

@@ -8,7 +8,7 @@ use super::args::{Command, Logout, Remote, Token};
 use super::connection::Connection;
 use super::failure::{Exit, Failure};
 use super::report::chain;
-use super::{accounts, credentials, integration, models, shares, songs};
+use super::{accounts, credentials, integration, models, shares, songs, webhooks};
 use crate::voice::Voice;
 
 /// Runs the command.
@@ -69,8 +69,10 @@ async fn dispatch(
         Command::Retry { id } => songs::retry(&connection.client()?, *id, voice).await,
         Command::Models => models::list(&connection.client()?, voice).await,
         Command::Split(split) => models::split(&connection.client()?, split, voice).await,
+        Command::Cancel { id } => songs::cancel(&connection.client()?, *id, voice).await,
         Command::Wait { id } => songs::wait(&connection.client()?, *id, voice).await,
         Command::Share(share) => shares::run(&connection.client()?, &share.command, voice).await,
+        Command::Webhook(webhook) => webhooks::run(&connection.client()?, &webhook.command, voice).await,
         Command::Login(user) => accounts::login(connection, &user.username, &password, voice).await,
         Command::Register(register) => accounts::register(connection, register, &password, voice).await,
         Command::Logout(logout) if logout.everywhere => accounts::logout_everywhere(connection, &password, voice).await,

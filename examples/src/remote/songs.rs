@@ -129,6 +129,11 @@ pub(super) async fn retry(client: &Client, id: SongId, voice: Voice) -> Result<(
     Ok(())
 }
 
+pub(super) async fn cancel(client: &Client, id: SongId, voice: Voice) -> Result<(), Failure> {
+    print_song(voice, &client.cancel(id).await?);
+    Ok(())
+}
+
 pub(super) async fn wait(client: &Client, id: SongId, voice: Voice) -> Result<(), Failure> {
     let song = client.song(id).await?;
     print_unless_json(voice, &wait_for(client, &song, voice).await?);

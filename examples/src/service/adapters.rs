@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use vocalizer_core::models::ModelName;
 use vocalizer_core::ports::{
-    AccountRepository, Attempts, BlobStore, BoxError, Clock, Coordination, JobQueue, SongRepository,
+    AccountRepository, Administration, Attempts, AuditLog, BlobStore, BoxError, Clock, Coordination, JobQueue,
+    SongRepository,
 };
 use vocalizer_core::service::{LocalCoordination, Throttle};
 use vocalizer_queue::SqliteQueue;
@@ -22,6 +23,8 @@ pub(super) const VISIBILITY: Duration = Duration::from_secs(60);
 pub(super) struct Stores {
     pub(super) songs: Arc<dyn SongRepository>,
     pub(super) accounts: Arc<dyn AccountRepository>,
+    pub(super) administration: Arc<dyn Administration>,
+    pub(super) audit: Arc<dyn AuditLog>,
     pub(super) coordination: Arc<dyn Coordination>,
     pub(super) attempts: Arc<dyn Attempts>,
     /// The installation ID of the database.
@@ -38,6 +41,8 @@ pub(super) async fn stores(database: &Database, clock: Arc<dyn Clock>) -> Result
             Ok(Stores {
                 installation: store.installation().await?,
                 songs: Arc::clone(&store) as _,
+                administration: Arc::clone(&store) as _,
+                audit: Arc::clone(&store) as _,
                 accounts: store,
                 coordination: Arc::<LocalCoordination>::default(),
                 attempts: Arc::<Throttle>::default(),
@@ -53,6 +58,27 @@ pub(super) async fn migrate(database: &Database) -> Result<Vec<String>, BoxError
     match database {
         Database::Sqlite(path) => Ok(SqliteStore::open_without_migrating(path).await?.migrate().await?),
         Database::Postgres(url) => cluster::migrate(url).await,
+    }
+}
+
+/// Fails if there is no database: opening it would create one.
+pub(super) fn require(database: &Database) -> Result<(), BoxError> {
+    match database {
+        Database::Sqlite(path) if !path.exists() => {
+            let path = path.display();
+            let what =
+                format!("not found: {path}; set --data-dir to the server's data folder, or start the server first");
+            Err(what.into())
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Returns the migrations that the database lacks.
+pub(super) async fn pending_migrations(database: &Database) -> Result<Vec<String>, BoxError> {
+    match database {
+        Database::Sqlite(path) => Ok(SqliteStore::open_without_migrating(path).await?.pending_migrations().await?),
+        Database::Postgres(url) => cluster::pending_migrations(url).await,
     }
 }
 
@@ -180,6 +206,8 @@ mod cluster {
             installation: store.installation().await?,
             songs: Arc::clone(&store) as _,
             accounts: Arc::clone(&store) as _,
+            administration: Arc::clone(&store) as _,
+            audit: Arc::clone(&store) as _,
             coordination: Arc::clone(&store) as _,
             clock: store.clock(clock).await?,
             attempts: store,
@@ -191,6 +219,11 @@ mod cluster {
             PostgresStore::open_without_migrating(url, PostgresSettings::default()).await?.migrate().await?;
         applied.extend(PostgresQueue::migrate(url).await?);
         Ok(applied)
+    }
+
+    pub(super) async fn pending_migrations(url: &Secret<String>) -> Result<Vec<String>, BoxError> {
+        let store = PostgresStore::open_without_migrating(url, PostgresSettings::default()).await?;
+        Ok(store.pending_migrations().await?)
     }
 
     pub(super) async fn migrate_data(from: &Path, url: &Secret<String>) -> Result<String, BoxError> {
@@ -292,6 +325,10 @@ mod cluster {
     }
 
     pub(super) async fn migrate(_url: &Secret<String>) -> Result<Vec<String>, BoxError> {
+        unsupported("PostgreSQL")
+    }
+
+    pub(super) async fn pending_migrations(_url: &Secret<String>) -> Result<Vec<String>, BoxError> {
         unsupported("PostgreSQL")
     }
 

@@ -1,15 +1,27 @@
-//! `admin`: maintenance of a service's storage.
+//! `admin`: maintenance of a service's storage, and what operators do with users, songs and jobs.
+
+mod audit;
+mod jobs;
+mod operator;
+mod password;
+mod print;
+mod songs;
+mod storage;
+mod table;
+mod users;
 
 use std::process::ExitCode;
 
 use tokio::runtime::Runtime;
 use vocalizer_core::ports::BoxError;
 
+use self::operator::Reach;
 use super::args::{Admin, AdminCommand, StorageArgs};
 use super::backup::{backup, restore};
 use super::config::{self, Kept};
 use super::error::invalid;
 use super::invite::invite;
+use super::priority::set_priority;
 use super::serve::check_config;
 use super::{adapters, addresses, data, logging};
 use crate::exit::{failed, misused};
@@ -29,7 +41,23 @@ pub(crate) fn admin(args: &Admin) -> ExitCode {
         AdminCommand::Backup { storage, dir } => backup(storage, dir),
         AdminCommand::Restore { storage, dir } => restore(storage, dir),
         AdminCommand::CheckConfig { serve } => check_config(serve),
+        AdminCommand::Priority { username, priority, storage } => {
+            logging::start(args.log_format);
+            set_priority(storage, username, *priority)
+        }
         AdminCommand::Invite { storage, invite: of } => invite(storage, *of),
+        AdminCommand::Users(args) => operator::run(&args.storage, Reach::Database, |place| users::run(place, args)),
+        AdminCommand::Songs(args) => {
+            operator::run(&args.storage, songs::reach(&args.command), |place| songs::run(place, args))
+        }
+        AdminCommand::Jobs(args) => operator::run(&args.storage, Reach::Database, |place| jobs::run(place, args)),
+        AdminCommand::Storage(args) => {
+            operator::run(&args.storage, storage::reach(args.command), |place| storage::run(place, args))
+        }
+        AdminCommand::Audit(args) => match audit::since(args.since.as_deref()) {
+            Ok(since) => operator::run(&args.storage, Reach::Database, |place| audit::run(place, args, since)),
+            Err(error) => misused(&error),
+        },
     }
 }
 

@@ -2,6 +2,8 @@
 
 mod admin;
 mod policy;
+pub(crate) mod resumable;
+mod webhooks;
 #[cfg(any(feature = "separate", feature = "cluster"))]
 mod worker;
 
@@ -13,8 +15,13 @@ use vocalizer_core::limits::Limits;
 use vocalizer_core::service::{RenderingSettings, SongSettings};
 use vocalizer_http::settings::Caps;
 
-pub use self::admin::{Admin, AdminCommand, InviteArgs};
+pub use self::admin::{
+    Admin, AdminCommand, AuditArgs, InviteArgs, JobsArgs, JobsCommand, SongsArgs, SongsCommand, StorageCommand,
+    StorageCommandArgs, UsersArgs, UsersCommand,
+};
 pub use self::policy::{PolicyArgs, RegistrationArg};
+pub use self::resumable::ResumableArgs;
+pub use self::webhooks::WebhookArgs;
 #[cfg(any(feature = "separate", feature = "cluster"))]
 pub use self::worker::{ComputeArgs, WorkerArgs};
 use super::addresses::QueueKind;
@@ -40,9 +47,15 @@ pub struct ServeArgs {
     /// Concurrency limits.
     #[command(flatten)]
     pub caps: CapsArgs,
+    /// Resumable uploads.
+    #[command(flatten)]
+    pub resumable: ResumableArgs,
     /// Rendering.
     #[command(flatten)]
     pub renderings: RenderingArgs,
+    /// Webhooks.
+    #[command(flatten)]
+    pub webhooks: WebhookArgs,
     /// Do not split songs in this process; workers elsewhere do
     #[arg(long, env = "NO_WORKER", value_name = "BOOL", num_args = 0..=1, default_value_t = false,
         default_missing_value = "true", action = ArgAction::Set, help_heading = "Computing")]

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::thread::available_parallelism;
 
+use vocalizer_client::webhooks::HttpWebhooks;
 use vocalizer_core::ports::{BoxError, Clock, JobQueue};
 use vocalizer_core::service::{AccountService, AccountSettings, SongService, SongSettings, UploadPolicy};
 use vocalizer_http::server::Server;
@@ -15,6 +16,7 @@ use vocalizer_store::system::{Argon2Passwords, SystemClock};
 use super::adapters::{self, BlobPlace, Stores};
 use super::config::Config;
 use super::data::DataDir;
+use super::first_user::FirstUser;
 use super::page::FILES;
 
 /// The assembled service.
@@ -57,7 +59,7 @@ pub struct Tuning {
 pub async fn compose_with(config: &Config, data: &DataDir, tuning: Tuning) -> Result<Parts, BoxError> {
     sweep_work_dir(&data.work)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-    let Stores { songs, accounts, coordination, attempts, installation, clock } =
+    let Stores { songs, accounts, audit, coordination, attempts, installation, clock, .. } =
         adapters::stores(&config.database, clock).await?;
     let queue = adapters::queue(config.broker.as_ref(), &config.database, &config.models.names()).await?;
     let place =
@@ -71,10 +73,12 @@ pub async fn compose_with(config: &Config, data: &DataDir, tuning: Tuning) -> Re
         .with_probe(Arc::new(FileProbe::new(audio)))
         .with_renderer(Arc::new(AudioRenderer::new(&data.work, audio).with_at_once(config.renderings.at_once)))
         .with_results(Arc::new(TarResults::new(config.limits)))
+        .with_webhooks(Arc::new(HttpWebhooks::new(config.webhooks.allow_private, config.webhooks.allow_http)))
         .with_settings(SongSettings {
             limits: config.limits,
             min_free_bytes: config.min_free_bytes,
             renderings: config.renderings,
+            resumable: config.resumable,
             uploads: UploadPolicy {
                 anonymous: config.policy.anonymous_uploads,
                 per_user: config.policy.per_user,
@@ -91,12 +95,22 @@ pub async fn compose_with(config: &Config, data: &DataDir, tuning: Tuning) -> Re
     let accounts =
         AccountService::builder_with_clock(accounts, Arc::new(Argon2Passwords::new(at_once)?), Arc::clone(&clock))
             .with_attempts(attempts)
-            .with_settings(AccountSettings { registration: config.policy.registration, ..tuning.accounts })
+            .with_audit(audit)
+            .with_settings(AccountSettings {
+                registration: config.policy.registration,
+                keep_audit: config.policy.keep_audit,
+                ..tuning.accounts
+            })
             .build();
+    if let Some(FirstUser { username, password }) = &config.policy.first_user {
+        let registered = accounts.ensure_user(username, password).await;
+        registered.map_err(|error| format!("the user in ADMIN_USER_FILE cannot be registered: {error}"))?;
+    }
     let settings = HttpSettings {
         worker_tokens: data.worker_tokens.clone(),
         open_upload_result: config.open_upload_result,
         trusted_proxies: config.trusted_proxies.clone(),
+        user_header: config.policy.user_header.clone(),
         allowed_hosts: config.allowed_hosts.clone(),
         secure_cookies: config.secure_cookies,
         timeouts: Timeouts { shutdown: config.shutdown_grace, ..tuning.timeouts },

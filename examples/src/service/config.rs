@@ -13,12 +13,12 @@ use vocalizer_core::limits::Limits;
 use vocalizer_core::models::InvalidModelName;
 use vocalizer_core::models::{InvalidModels, ModelName, Models};
 use vocalizer_core::secret::Secret;
-use vocalizer_core::service::RenderingSettings;
+use vocalizer_core::service::{RenderingSettings, ResumableSettings};
 use vocalizer_http::settings::{AllowedHosts, Caps};
 
 use super::adapters::{check_broker, check_bucket};
 use super::addresses::{Blobs, Broker, Database};
-use super::args::{BrokerArgs, CapsArgs, ModelsArgs, RenderingArgs, ServeArgs, StorageArgs};
+use super::args::{BrokerArgs, CapsArgs, ModelsArgs, RenderingArgs, ServeArgs, StorageArgs, WebhookArgs, resumable};
 use super::error::{ConfigError, invalid, text_or_file};
 use super::policy::Policy;
 
@@ -54,6 +54,8 @@ pub struct Config {
     pub min_free_bytes: Option<u64>,
     /// Registration, upload quotas and retention.
     pub policy: Policy,
+    /// Where webhooks may be.
+    pub webhooks: WebhookPolicy,
     /// The time between sweeps.
     pub sweep_interval: Duration,
     /// The time after which a job that no worker has started is published again; see
@@ -73,8 +75,19 @@ pub struct Config {
     pub caps: Caps,
     /// Rendering and caching of other formats, mixes and peaks.
     pub renderings: RenderingSettings,
+    /// Bounds of resumable uploads.
+    pub resumable: ResumableSettings,
     /// The grace period for open work at shutdown.
     pub shutdown_grace: Duration,
+}
+
+/// Where webhooks may be, besides public addresses with TLS.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct WebhookPolicy {
+    /// At addresses that are not public.
+    pub allow_private: bool,
+    /// At `http://`.
+    pub allow_http: bool,
 }
 
 impl Config {
@@ -95,10 +108,11 @@ impl Config {
             check_bucket(url).map_err(|what| invalid(BLOBS, what))?;
         }
         let CapsArgs { max_upload_bytes, max_shares, .. } = args.caps;
-        let limits = Limits { max_upload_bytes, max_shares, ..Limits::default() };
+        let WebhookArgs { max_webhooks, webhook_allow_private, webhook_allow_http } = args.webhooks;
+        let limits = Limits { max_upload_bytes, max_shares, max_webhooks, ..Limits::default() };
         limits.check()?;
         let min_free_bytes = args.room.min_free_bytes;
-        let policy = Policy::check(&args.policy, &database)?;
+        let policy = Policy::check(&args.policy, &database, &args.network.trusted_proxies)?;
         Ok(Self {
             listen,
             data,
@@ -111,6 +125,7 @@ impl Config {
             limits,
             min_free_bytes,
             policy,
+            webhooks: WebhookPolicy { allow_private: webhook_allow_private, allow_http: webhook_allow_http },
             sweep_interval: Duration::from_secs(args.advanced.sweep_interval_s),
             ask_again_after: Duration::from_secs(args.advanced.ask_again_after_s),
             models: models(args.choice(), args.model())?,
@@ -120,6 +135,7 @@ impl Config {
             secure_cookies: args.network.secure_cookies,
             caps: caps(&args.caps),
             renderings: renderings(&args.renderings, args.room.renditions_max_bytes),
+            resumable: args.resumable.into(),
             shutdown_grace: Duration::from_secs(args.advanced.shutdown_grace_s),
         })
     }
@@ -288,6 +304,14 @@ pub(super) fn tokens(text: Option<&str>, file: Option<&Path>) -> Result<Option<V
     Ok(Some(tokens.into_iter().map(|token| Secret::new(token.to_owned())).collect()))
 }
 
+/// Returns the name of the person at the terminal, for the audit log.
+pub(super) fn operator() -> String {
+    let names = ["SUDO_USER", "USER", "LOGNAME", "USERNAME"];
+    let name = names.iter().filter_map(|name| std::env::var(name).ok()).find(|name| !name.is_empty());
+    let name = name.unwrap_or_else(|| "unknown".to_owned());
+    name.chars().filter(|c| !c.is_control()).take(64).collect()
+}
+
 /// One setting per line.
 impl fmt::Display for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -311,6 +335,10 @@ impl fmt::Display for Config {
         writeln!(f, "OPEN_UPLOAD_RESULT={}", self.open_upload_result)?;
         writeln!(f, "MAX_UPLOAD_BYTES={}", self.limits.max_upload_bytes)?;
         writeln!(f, "MAX_SHARES={}", self.limits.max_shares)?;
+        resumable::show(f, &self.resumable)?;
+        writeln!(f, "MAX_WEBHOOKS={}", self.limits.max_webhooks)?;
+        writeln!(f, "WEBHOOK_ALLOW_PRIVATE={}", self.webhooks.allow_private)?;
+        writeln!(f, "WEBHOOK_ALLOW_HTTP={}", self.webhooks.allow_http)?;
         match self.min_free_bytes {
             None => writeln!(f, "MIN_FREE_BYTES=(1 GiB, or 5 % of the disk)")?,
             Some(bytes) => writeln!(f, "MIN_FREE_BYTES={bytes}")?,

@@ -5,14 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::runtime::Runtime;
-use vocalizer_core::ports::BoxError;
+use vocalizer_core::ports::{Action, AuditEntry, BoxError};
 use vocalizer_core::service::AccountService;
 use vocalizer_store::system::{Argon2Passwords, SystemClock};
 
 use super::adapters::{self, Stores};
 use super::addresses::Database;
 use super::args::{InviteArgs, StorageArgs};
-use super::config::Kept;
+use super::config::{Kept, operator};
 use crate::exit::{failed, misused};
 use crate::output::outln;
 
@@ -28,26 +28,27 @@ pub(super) fn invite(storage: &StorageArgs, args: InviteArgs) -> ExitCode {
     }
 }
 
+/// Opens the database of a server.
+pub(super) async fn open(database: &Database) -> Result<Stores, BoxError> {
+    adapters::require(database)?;
+    adapters::stores(database, Arc::new(SystemClock::new())).await
+}
+
 async fn create(database: &Database, args: InviteArgs) -> Result<(), BoxError> {
-    if let Database::Sqlite(path) = database
-        && !path.exists()
-    {
-        let path = path.display();
-        return Err(format!(
-            "not found: {path}; set --data-dir to the server's data folder, or start the server first"
-        )
-        .into());
-    }
-    let Stores { accounts, attempts, clock, .. } = adapters::stores(database, Arc::new(SystemClock::new())).await?;
-    let service = AccountService::builder_with_clock(accounts, Arc::new(Argon2Passwords::new(1)?), clock)
-        .with_attempts(attempts)
-        .build();
+    let Stores { accounts, attempts, audit, clock, .. } = open(database).await?;
+    let passwords = Arc::new(Argon2Passwords::new(1)?);
+    let service =
+        AccountService::builder_with_clock(accounts, passwords, Arc::clone(&clock)).with_attempts(attempts).build();
+    let entry = |action| AuditEntry::new(clock.now(), format!("operator:{}", operator()), action);
     if args.revoke_all {
-        outln!("{} invites revoked", service.revoke_invites().await?);
+        let revoked = service.revoke_invites().await?;
+        audit.record(&entry(Action::InvitesRevoked)).await?;
+        outln!("{revoked} invites revoked");
         return Ok(());
     }
     for _ in 0..args.count {
         let code = service.invite(Duration::from_secs(24 * 60 * 60) * args.days).await?;
+        audit.record(&entry(Action::InviteCreated)).await?;
         outln!("{}", code.expose());
     }
     Ok(())

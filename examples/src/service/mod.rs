@@ -9,6 +9,7 @@ mod compose;
 mod config;
 mod data;
 mod error;
+mod first_user;
 mod invite;
 mod logging;
 #[cfg(feature = "separate")]
@@ -17,6 +18,7 @@ mod model;
 mod on_demand;
 mod page;
 mod policy;
+mod priority;
 mod serve;
 mod stop;
 #[cfg(any(feature = "separate", feature = "cluster"))]
@@ -27,15 +29,17 @@ mod workers;
 pub use addresses::{Blobs, Broker, Database, QueueKind};
 pub(crate) use admin::admin;
 pub use args::{
-    Admin, AdminCommand, AdvancedArgs, BrokerArgs, CapsArgs, InviteArgs, LogFormat, ModelsArgs, NetworkArgs,
-    PolicyArgs, RegistrationArg, RenderingArgs, RoomArgs, ServeArgs, StorageArgs,
+    Admin, AdminCommand, AdvancedArgs, AuditArgs, BrokerArgs, CapsArgs, InviteArgs, JobsArgs, JobsCommand, LogFormat,
+    ModelsArgs, NetworkArgs, PolicyArgs, RegistrationArg, RenderingArgs, ResumableArgs, RoomArgs, ServeArgs, SongsArgs,
+    SongsCommand, StorageArgs, StorageCommand, StorageCommandArgs, UsersArgs, UsersCommand, WebhookArgs,
 };
 #[cfg(any(feature = "separate", feature = "cluster"))]
 pub use args::{ComputeArgs, WorkerArgs};
 pub use compose::{Parts, Tuning, compose, compose_with};
-pub use config::Config;
+pub use config::{Config, WebhookPolicy};
 pub use data::{DataDir, DataError};
 pub use error::ConfigError;
+pub use first_user::FirstUser;
 #[cfg(any(feature = "separate", feature = "cluster"))]
 pub use on_demand::load_on_demand;
 pub use policy::Policy;

@@ -3,14 +3,18 @@
 use std::fmt;
 use std::time::Duration;
 
+use ipnet::IpNet;
 use vocalizer_core::account::Registration;
+use vocalizer_core::ports::KEEP_AUDIT;
 use vocalizer_core::quota::Quota;
 use vocalizer_core::secret::Secret;
 use vocalizer_core::service::Retention;
+use vocalizer_http::settings::UserHeader;
 
 use super::addresses::Database;
 use super::args::{PolicyArgs, RegistrationArg};
 use super::error::{ConfigError, invalid, text_or_file};
+use super::first_user::FirstUser;
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -32,6 +36,12 @@ pub struct Policy {
     pub retention: Retention,
     /// The key for hashing addresses; `None` to generate it in the data folder.
     pub address_key: Option<Secret<String>>,
+    /// A user that is registered at the start.
+    pub first_user: Option<FirstUser>,
+    /// The header in which trusted proxies name users.
+    pub user_header: Option<UserHeader>,
+    /// How long the audit log is kept.
+    pub keep_audit: Duration,
 }
 
 /// A policy without limits.
@@ -44,12 +54,15 @@ impl Default for Policy {
             per_address: Quota::default(),
             retention: Retention::default(),
             address_key: None,
+            first_user: None,
+            user_header: None,
+            keep_audit: KEEP_AUDIT,
         }
     }
 }
 
 impl Policy {
-    pub(super) fn check(args: &PolicyArgs, database: &Database) -> Result<Self, ConfigError> {
+    pub(super) fn check(args: &PolicyArgs, database: &Database, proxies: &[IpNet]) -> Result<Self, ConfigError> {
         const KEY: &str = "--address-key (ADDRESS_KEY, ADDRESS_KEY_FILE)";
         let key = text_or_file(KEY, args.address_key.as_deref(), args.address_key_file.as_deref())?;
         if key.as_ref().is_some_and(|key| key.chars().count() < MIN_KEY_CHARS) {
@@ -84,6 +97,9 @@ impl Policy {
                 anonymous: args.anonymous_retention_days.map(days),
             },
             address_key: key.map(Secret::new),
+            first_user: args.admin_user_file.as_deref().map(FirstUser::read).transpose()?,
+            user_header: user_header(args, proxies)?,
+            keep_audit: days(args.audit_days),
         };
         if matches!(database, Database::Postgres(_))
             && !policy.per_address.is_unlimited()
@@ -119,10 +135,34 @@ impl fmt::Display for Policy {
         writeln!(f, "RETENTION_DAYS={}", days(self.retention.all))?;
         writeln!(f, "ANONYMOUS_RETENTION_DAYS={}", days(self.retention.anonymous))?;
         let key = if self.address_key.is_some() { "(hidden)" } else { "(generated at the first start)" };
-        writeln!(f, "ADDRESS_KEY={key}")
+        writeln!(f, "ADDRESS_KEY={key}")?;
+        let user = self.first_user.as_ref().map_or("(none)", |user| &user.username);
+        writeln!(f, "ADMIN_USER_FILE={user}")?;
+        match &self.user_header {
+            None => writeln!(f, "TRUSTED_USER_HEADER=(none)")?,
+            Some(header) => writeln!(f, "TRUSTED_USER_HEADER={}", header.name())?,
+        }
+        writeln!(f, "AUDIT_DAYS={}", days(Some(self.keep_audit)))
     }
 }
 
 fn or_no_limit<T: ToString>(limit: Option<T>) -> String {
     limit.map_or("(no limit)".to_owned(), |limit| limit.to_string())
+}
+
+/// Returns the header in which proxies name users.
+fn user_header(args: &PolicyArgs, proxies: &[IpNet]) -> Result<Option<UserHeader>, ConfigError> {
+    const NAME: &str = "--trusted-user-header (TRUSTED_USER_HEADER)";
+    let Some(name) = &args.trusted_user_header else { return Ok(None) };
+    let header = UserHeader::new(name.trim(), args.trusted_user_create)
+        .ok_or_else(|| invalid(NAME, "not the name of a header; give one such as Remote-User"))?;
+    if proxies.is_empty() {
+        return Err(invalid(NAME, "requires TRUSTED_PROXIES: the addresses of the proxies that set the header"));
+    }
+    if args.registration == RegistrationArg::Open {
+        let what =
+            "requires REGISTRATION=closed or invite: otherwise anyone could register the name of another user first";
+        return Err(invalid(NAME, what));
+    }
+    Ok(Some(header))
 }

@@ -234,6 +234,7 @@ fn second_server_on_same_database_or_blobs_is_rejected() {
         limits: vocalizer_core::limits::Limits::default(),
         min_free_bytes: None,
         policy: Policy::default(),
+        webhooks: vocalizer::service::WebhookPolicy::default(),
         sweep_interval: std::time::Duration::from_secs(600),
         ask_again_after: std::time::Duration::from_secs(6 * 60 * 60),
         models: vocalizer_core::models::Models::default(),
@@ -243,6 +244,7 @@ fn second_server_on_same_database_or_blobs_is_rejected() {
         secure_cookies: false,
         caps: vocalizer_http::settings::Caps::default(),
         renderings: vocalizer_core::service::RenderingSettings::default(),
+        resumable: vocalizer_core::service::ResumableSettings::default(),
         shutdown_grace: std::time::Duration::from_secs(1),
     };
     let first = DataDir::open(&config("a", "a/x.db", "a/blobs")).unwrap();

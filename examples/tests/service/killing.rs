@@ -8,14 +8,16 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use time::OffsetDateTime;
-use vocalizer_core::account::{SessionDigest, ShareId, ShareLink};
+use vocalizer_core::account::{SessionDigest, ShareId, ShareLink, UserId};
+use vocalizer_core::api::id::UploadId;
 use vocalizer_core::dedupe::Advance;
 use vocalizer_core::part::Stem;
 use vocalizer_core::ports::{
-    AudioError, Backend, BackendError, Blob, BlobError, BlobKey, BlobStore, BlobWriter, Charge, DeadLetter, Depth,
-    DurableLeases, Expiry, GivenUp, Job, JobQueue, JobState, Lease, LocalRead, MadeBlob, Pending, Progress, QueueError,
-    Removed, RepositoryError, ResultRepository, Separator, ShareRepository, SongCounts, SongFilter, SongRepository,
-    Space, StemSet, Wanted,
+    AudioError, Backend, BackendError, Blob, BlobError, BlobKey, BlobStore, BlobWriter, Cancelled, Charge, DeadLetter,
+    Depth, DurableLeases, Expiry, GivenUp, Job, JobLine, JobQueue, JobState, Lease, LocalRead, MadeBlob, PartialUpload,
+    Pending, Progress, QueueError, Removed, RepositoryError, ResultRepository, Separator, ShareRepository, SongCounts,
+    SongFilter, SongRepository, Space, StemSet, UploadBounds, UploadRepository, UploadTotals, Wanted,
+    WebhookRepository,
 };
 use vocalizer_core::quota::{Quota, Uploader};
 use vocalizer_core::song::{FailureReason, Song, SongHash, SongId, StatusKind, StemsInfo, Target, Title};
@@ -49,7 +51,7 @@ impl Killer {
             BlobKey::Source(_) => self.reached("after the blob is written").await,
             // One of the four stems is stored by then.
             BlobKey::Stem(..) | BlobKey::Lossless(..) => self.reached("in mid-result").await,
-            BlobKey::Rendition(..) | BlobKey::Peaks(..) => {}
+            BlobKey::Rendition(..) | BlobKey::Peaks(..) | BlobKey::Piece(..) => {}
         }
     }
 
@@ -156,6 +158,15 @@ impl SongRepository for Killing<Arc<dyn SongRepository>> {
     async fn retry(&self, id: SongId) -> Result<Option<Song>, RepositoryError> {
         self.inner.retry(id).await
     }
+    async fn cancel(&self, id: SongId) -> Result<Option<Cancelled>, RepositoryError> {
+        self.inner.cancel(id).await
+    }
+    async fn lines(&self, hash: &SongHash) -> Result<Vec<JobLine>, RepositoryError> {
+        self.inner.lines(hash).await
+    }
+    async fn set_priority(&self, user: UserId, priority: i32) -> Result<(), RepositoryError> {
+        self.inner.set_priority(user, priority).await
+    }
     async fn advance(&self, hash: &SongHash, advance: &Advance) -> Result<Vec<Song>, RepositoryError> {
         self.inner.advance(hash, advance).await
     }
@@ -200,6 +211,9 @@ impl SongRepository for Killing<Arc<dyn SongRepository>> {
     }
     async fn check(&self) -> Result<(), RepositoryError> {
         self.inner.check().await
+    }
+    fn webhooks(&self) -> Option<&dyn WebhookRepository> {
+        self.inner.webhooks()
     }
 }
 
@@ -246,19 +260,67 @@ impl ShareRepository for Killing<Arc<dyn SongRepository>> {
 }
 
 #[async_trait]
+impl UploadRepository for Killing<Arc<dyn SongRepository>> {
+    async fn create_upload(
+        &self,
+        upload: &PartialUpload,
+        uploader: &Uploader,
+        bounds: &UploadBounds,
+    ) -> Result<bool, RepositoryError> {
+        self.inner.create_upload(upload, uploader, bounds).await
+    }
+    async fn find_upload(&self, id: UploadId) -> Result<Option<PartialUpload>, RepositoryError> {
+        self.inner.find_upload(id).await
+    }
+    async fn advance_upload(
+        &self,
+        id: UploadId,
+        from: u64,
+        to: u64,
+        expires_at: OffsetDateTime,
+    ) -> Result<bool, RepositoryError> {
+        self.inner.advance_upload(id, from, to, expires_at).await
+    }
+    async fn finish_upload(&self, id: UploadId, song: SongId) -> Result<(), RepositoryError> {
+        self.inner.finish_upload(id, song).await
+    }
+    async fn remove_upload(&self, id: UploadId) -> Result<bool, RepositoryError> {
+        self.inner.remove_upload(id).await
+    }
+    async fn expired_uploads(&self, now: OffsetDateTime, limit: u32) -> Result<Vec<UploadId>, RepositoryError> {
+        self.inner.expired_uploads(now, limit).await
+    }
+    async fn uploads(&self) -> Result<Vec<UploadId>, RepositoryError> {
+        self.inner.uploads().await
+    }
+    async fn unfinished_uploads(&self) -> Result<UploadTotals, RepositoryError> {
+        self.inner.unfinished_uploads().await
+    }
+}
+
+#[async_trait]
 impl JobQueue for Killing<Arc<dyn JobQueue>> {
     fn max_inline_bytes(&self) -> Option<u64> {
         self.inner.max_inline_bytes()
     }
     async fn publish(&self, job: Job) -> Result<(), QueueError> {
+        self.publish_in(job, JobLine::default()).await
+    }
+    async fn publish_in(&self, job: Job, line: JobLine) -> Result<(), QueueError> {
         if self.killer.is_at("before the confirmation") {
             // Sent, but not confirmed.
-            let _ = tokio::time::timeout(Duration::from_millis(2), self.inner.publish(job.clone())).await;
+            let _ = tokio::time::timeout(Duration::from_millis(2), self.inner.publish_in(job.clone(), line)).await;
             self.killer.reached("before the confirmation").await;
         }
-        self.inner.publish(job).await?;
+        self.inner.publish_in(job, line).await?;
         self.killer.reached("after the confirmation").await;
         Ok(())
+    }
+    async fn move_ahead(&self, hash: &SongHash, line: JobLine) -> Result<(), QueueError> {
+        self.inner.move_ahead(hash, line).await
+    }
+    async fn withdraw(&self, hash: &SongHash) -> Result<(), QueueError> {
+        self.inner.withdraw(hash).await
     }
     async fn lease(&self) -> Result<Box<dyn Lease>, QueueError> {
         let lease = self.inner.lease().await?;

@@ -3,8 +3,10 @@
 #![expect(clippy::unwrap_used, reason = "clippy.toml allows unwrap in tests, but not in their helpers")]
 
 mod accounts;
+mod administration;
 mod backups;
 mod blocking;
+mod cancelling;
 mod caps;
 #[cfg(feature = "cluster")]
 mod chaos;
@@ -14,6 +16,7 @@ mod crash;
 mod database;
 mod downloads;
 mod events;
+mod fairness;
 #[cfg(feature = "separate")]
 mod families;
 mod foreign;
@@ -39,6 +42,8 @@ mod renditions;
 mod repeating;
 mod request_ids;
 mod results;
+mod resumable;
+mod resuming;
 mod retention;
 mod server;
 mod sessions;
@@ -47,8 +52,10 @@ mod slow;
 mod support;
 mod sweeping;
 mod transfers;
+mod trusted_user;
 mod uploads;
 mod watching;
+mod webhooks;
 mod wire;
 mod workers;
 mod working;

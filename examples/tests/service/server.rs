@@ -85,6 +85,12 @@ impl Server {
         Browser::at(self.base.clone())
     }
 
+    /// Returns the ID of the process.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     pub(crate) fn address(&self) -> SocketAddr {
         self.base.strip_prefix("http://").unwrap().parse().unwrap()
     }

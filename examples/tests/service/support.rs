@@ -14,12 +14,12 @@ use reqwest::{Method, RequestBuilder};
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::sync::{oneshot, watch};
-use vocalizer::service::{Blobs, Config, DataDir, Database, Policy, Tuning, compose_with};
+use vocalizer::service::{Blobs, Config, DataDir, Database, Policy, Tuning, WebhookPolicy, compose_with};
 use vocalizer_core::limits::Limits;
 use vocalizer_core::models::Models;
 use vocalizer_core::ports::{AudioError, Blob, Progress, Separator, StemSet, Stems, ThrottleSettings};
 use vocalizer_core::secret::Secret;
-use vocalizer_core::service::{AccountService, AccountSettings, RenderingSettings, SongService};
+use vocalizer_core::service::{AccountService, AccountSettings, RenderingSettings, ResumableSettings, SongService};
 use vocalizer_core::worker::{Worker, WorkerSettings};
 use vocalizer_http::settings::{AllowedHosts, Caps, Timeouts};
 use vocalizer_model::audio::{AudioFormat, Bitrate, StemWriter};
@@ -57,10 +57,12 @@ pub(crate) struct Settings {
     pub(crate) adopt_blobs: bool,
     pub(crate) caps: Caps,
     pub(crate) renderings: RenderingSettings,
+    pub(crate) resumable: ResumableSettings,
     /// Whether the server sweeps, and relays what could not be published at once. Most tests call the sweep themselves.
     pub(crate) background: bool,
     pub(crate) models: Models,
     pub(crate) model_timeout: Duration,
+    pub(crate) webhooks: WebhookPolicy,
 }
 
 impl Default for Settings {
@@ -81,9 +83,11 @@ impl Default for Settings {
             adopt_blobs: false,
             caps: Caps::default(),
             renderings: RenderingSettings::default(),
+            resumable: ResumableSettings::default(),
             background: false,
             models: Models::default(),
             model_timeout: Duration::from_secs(24 * 60 * 60),
+            webhooks: WebhookPolicy::default(),
         }
     }
 }
@@ -130,6 +134,7 @@ impl Service {
             limits: settings.limits,
             min_free_bytes: settings.min_free_bytes,
             policy: settings.policy.clone(),
+            webhooks: settings.webhooks,
             sweep_interval: Duration::from_secs(600),
             ask_again_after: Duration::from_secs(6 * 60 * 60),
             models: settings.models.clone(),
@@ -139,6 +144,7 @@ impl Service {
             secure_cookies: false,
             caps: settings.caps,
             renderings: settings.renderings,
+            resumable: settings.resumable,
             shutdown_grace: Duration::from_secs(1),
         };
         let data = DataDir::open(&config).unwrap();

@@ -146,6 +146,14 @@ def test_token_is_shown_once_works_and_can_be_revoked(idle, visit):
     expect(tokens).to_have_count(1)
     expect(tokens).to_contain_text("laptop <b>")
     assert bearer(idle, secret) == "ada"
+    # Revoking one token shows only that message, and a token's secret disappears with it.
+    fill(page, "token", name="phone")
+    page.get_by_role("button", name="Create token").click()
+    expect(tokens).to_have_count(2)
+    page.get_by_role("button", name="Revoke phone").click()
+    expect(tokens).to_have_count(1)
+    expect(page.locator("#token-secret")).to_have_count(0)
+    expect(page.locator("#token-name-wrong")).to_be_empty()
     page.reload()
     expect(page.get_by_label("Token", exact=True)).to_have_count(0)
     assert secret not in page.content()

@@ -50,16 +50,16 @@ def test_registration_with_invite_code(limited, visit):
 
 def test_page_asks_to_sign_in_if_anonymous_uploads_are_off(limited, visit):
     page = visit(limited(anonymous_uploads="off"))
-    expect(page.locator("#openness")).to_have_text("Only signed-in users can upload songs. Sign in first.")
+    expect(page.locator("#openness")).to_have_text("Sign in to upload songs.")
     page.set_input_files("#files", SONG)
-    expect(page.locator(".upload .note")).to_have_text("Only signed-in users can upload songs. Sign in first.")
+    expect(page.locator(".upload .note")).to_have_text("Sign in to upload songs.")
 
 
 def test_quotas_are_shown_and_reported_when_exceeded(limited, visit):
     page = visit(limited(anonymous_max_songs=1, retention_days=30))
-    expect(page.locator("#limits")).to_contain_text("At most 1 stored song. Songs are deleted after 30 days.")
+    expect(page.locator("#limits")).to_contain_text("You can store 1 song. Songs are deleted after 30 days.")
     page.set_input_files("#files", SONG)
     expect(row(page, "Song")).to_be_visible()
     page.set_input_files("#files", {**SONG, "name": "Other.wav", "buffer": tone(401)})
-    expect(page.locator(".upload .note")).to_have_text("You have reached your storage limit. Delete songs to upload more.")
+    expect(page.locator(".upload .note")).to_have_text("You have reached your storage limit. Delete songs and empty the trash to upload more.")
     expect(page.locator(".upload").get_by_role("button", name="Retry")).to_be_visible()

@@ -17,16 +17,17 @@ from conftest import DEMO, tone
 from listening import STEMS, heard, listen, opened, playing, run_on, seconds, together
 
 
-def stems(folder, *options, seconds=20):
+def stems(folder, *options, seconds=20, sound=None):
     """Returns a result archive of four stems with different tones; `options` are ffmpeg options, one list per stem."""
     archive = io.BytesIO()
     with tarfile.open(fileobj=archive, mode="w") as tar:
         for index, stem in enumerate(["bass", "drums", "other", "vocals"]):
             path = folder / f"{stem}.mp3"
             # A chirp does not repeat, so its position is unique.
-            sound = f"aevalsrc=0.3*sin(2*PI*({200 + 100 * index}*t+{9 + 4 * index}*t*t)):s=44100:d={seconds}"
+            heard = sound or f"0.3*sin(2*PI*({200 + 100 * index}*t+{9 + 4 * index}*t*t))"
             how = options[index % len(options)]
-            subprocess.run(["ffmpeg", "-v", "error", "-y", "-f", "lavfi", "-i", sound, "-ac", "2", *how, path], check=True)
+            source = f"aevalsrc={heard}:s=44100:d={seconds}"
+            subprocess.run(["ffmpeg", "-v", "error", "-y", "-f", "lavfi", "-i", source, "-ac", "2", *how, path], check=True)
             tar.add(path, f"{stem}.mp3")
     return archive.getvalue()
 
@@ -87,21 +88,35 @@ def test_segment_boundaries_are_gapless(visit, service, demo):
     together(page, demo, frames=int(5.5 * 44100))
 
 
-def drag(page, *places):
-    """Drags on a waveform through places, in seconds."""
-    box = page.locator(".wave[data-stem=drums]").bounding_box()
-    length = float(page.locator("#place").get_attribute("max"))
-    for number, place in enumerate(places):
-        # Round up, so that a place just ahead of the position stays ahead.
-        page.mouse.move(math.ceil(box["x"] + place / length * box["width"]), box["y"] + 20)
-        if not number:
-            page.mouse.down()
+def x_of(page, place):
+    """Returns where a place, in seconds, is on the screen; rounded up, so that a place just ahead of the position stays ahead."""
+    box = page.locator(".ruler").bounding_box()
+    return math.ceil(box["x"] + place / float(page.locator("#place").get_attribute("max")) * box["width"])
+
+
+def drag(page, handle, *places):
+    """Drags a handle of the loop through places, in seconds."""
+    box = page.locator(f"#handle-{handle}").bounding_box()
+    y = box["y"] + box["height"] / 2
+    page.mouse.move(box["x"] + box["width"] / 2, y)
+    page.mouse.down()
+    for place in places:
+        page.mouse.move(x_of(page, place), y)
     page.mouse.up()
+
+
+def loop(page, begin, end):
+    """Makes a loop."""
+    if page.locator("#loop").get_attribute("aria-pressed") == "false":
+        page.locator("#loop").click()
+    drag(page, "to", float(page.locator("#place").get_attribute("max")))
+    drag(page, "from", begin)
+    drag(page, "to", end)
 
 
 def test_loop_repeats_exactly(visit, service, demo):
     page = opened(visit, service, demo)
-    drag(page, 4.9, 7.84)
+    loop(page, 4.9, 7.84)
     expect(page.locator("#loop")).to_have_attribute("aria-pressed", "true")
     expect(page.locator("#loop-range")).to_have_text("0:04 to 0:07")
     playing(page)
@@ -147,7 +162,7 @@ def test_loop_end_inside_the_scheduling_lead_time_works(visit, service, demo):
     # Read the exact position once the clock has stopped.
     at = page.wait_for_function("(key) => JSON.parse(sessionStorage[key]).at > 3 * 44100 && JSON.parse(sessionStorage[key]).at / 44100",
                                 arg=f"vocalizer-mix-{demo['id']}").json_value()
-    drag(page, at - 3, at + 0.03)
+    loop(page, at - 3, at + 0.03)
     playing(page)
     run_on(page, 2.5)
     assert at - 4 < seconds(page) < at + 1
@@ -156,10 +171,10 @@ def test_loop_end_inside_the_scheduling_lead_time_works(visit, service, demo):
 def test_cancelled_drag_keeps_the_loop(visit, service, demo):
     page = opened(visit, service, demo)
     region = "() => ['--loop-from', '--loop-to'].map((name) => document.querySelector('.tracks').style.getPropertyValue(name))"
-    drag(page, 4, 7)
+    loop(page, 4, 7)
     before = page.evaluate(region)
     assert before[0] != before[1]
-    drag(page, 12, 20, 12)
+    drag(page, "to", 12, 7)
     assert page.evaluate(region) == before
     expect(page.locator("#loop-range")).to_have_text("0:04 to 0:07")
     page.get_by_label("Language").select_option("Русский")

@@ -52,8 +52,15 @@ def test_list_and_uploads(idle, visit, songs):
     expect(page.locator(".upload[data-state=going] .note")).to_have_text(re.compile("^[1-9]"))
     expect(page.locator(".upload[data-state=failed]")).to_be_visible()
     taken(page, "uploads", at="#choose")
-    for cancel in page.get_by_role("button", name="Cancel upload").all()[::-1]:
+    for cancel in page.locator(".upload").get_by_role("button", name=re.compile("Cancel upload|Dismiss")).all()[::-1]:
         cancel.click()
+    page.get_by_role("button", name="Select", exact=True).click()
+    row(page, "First Light").click(position={"x": 60, "y": 30})
+    taken(page, "selected", at="#search")
+    page.locator("#delete-chosen").click()
+    page.locator("#trash-link").click()
+    expect(page.locator("#trash li")).to_have_count(1)
+    taken(page, "trash")
 
 
 def test_song_pages(idle, visit, songs):
@@ -65,8 +72,7 @@ def test_song_pages(idle, visit, songs):
     expect(page.get_by_role("button", name="Play", exact=True)).to_be_enabled()
     page.locator("#place").fill("8")
     page.locator("#place").blur()
-    # Wait for the waveforms.
-    page.wait_for_load_state("networkidle")
+    expect(page.locator(".wave.drawing")).to_have_count(0)
     taken(page, "player")
     page.get_by_role("button", name="Keyboard shortcuts").click()
     expect(page.get_by_role("dialog")).to_be_visible()
@@ -92,5 +98,5 @@ def test_in_russian(idle, visit, songs):
     shot(page, "list-768-russian")
     row(page, "First Light").locator("a").click()
     expect(page.get_by_role("button", name="Воспроизвести", exact=True)).to_be_enabled()
-    page.wait_for_load_state("networkidle")
+    expect(page.locator(".wave.drawing")).to_have_count(0)
     shot(page, "player-768-russian")

@@ -68,6 +68,8 @@ def test_link_is_played_and_downloaded_without_an_account(idle, visit, owner):
         expect(page.locator(name)).to_have_count(0)
     page.locator("#heard-original").check()
     expect(page.locator("#player-status")).to_have_text("")
+    # A mix can be downloaded where it is heard.
+    page.locator("#heard-stems").check()
     for part, name in [("vocals", f"{TITLE} (vocals).mp3"), ("zip", f"{TITLE} (stems).zip"), ("mix", f"{TITLE} (mix).mp3")]:
         with page.expect_download(timeout=60_000) as download:
             page.locator(f"#take-{part}").click()
@@ -130,6 +132,7 @@ def test_links_are_listed_and_revoked_by_keyboard(idle, visit, owner):
     dialog.get_by_role("button", name=re.compile("Revoke the link created")).focus()
     page.keyboard.press("Enter")
     expect(dialog.get_by_role("listitem")).to_have_text("No links yet.")
+    expect(dialog.get_by_role("textbox", name="Share link")).to_have_count(0)
     # The focus stays in the dialog, and returns to the button that opened it.
     expect(dialog.get_by_role("button", name="Create link")).to_be_focused()
     page.keyboard.press("Escape")

@@ -91,11 +91,86 @@ def test_files_are_dropped_anywhere_on_the_page(idle, visit):
     assert sorted(known(idle)) == ["one", "three", "two"]
 
 
-def test_drop_on_another_view_uploads_and_shows_the_list(idle, visit):
-    page = visit(idle, "/#/account")
-    expect(page.locator("h1", has_text="Account")).to_be_visible()
-    drag(page, "drop", [SONG])
+def test_uploads_are_seen_from_other_views(idle, visit):
+    song = idle.upload("Playing", data=tone(300))
+    page = visit(idle, f"/#/songs/{song['id']}")
+    expect(page.get_by_role("heading", name="Playing")).to_be_visible()
+    throttle(page, 1000)
+    drag(page, "drop", [{**SONG, "buffer": tone(440, 8)}, {"name": "notes.txt", "mimeType": "text/plain", "buffer": b"la la la"}])
+    uploads = page.locator("#uploads")
+    expect(uploads.get_by_role("heading")).to_have_text("Uploading 1 song · 1 file was not uploaded")
+    expect(uploads.get_by_role("progressbar")).to_be_visible()
+    # The view stays, so that a song that plays is not interrupted.
+    expect(page.get_by_role("heading", name="Playing")).to_be_visible()
+    throttle(page, -1)
+    expect(page.locator(".toast")).to_contain_text("Uploaded: Night Train")
+    expect(uploads.get_by_role("heading")).to_have_text("1 file was not uploaded")
+    uploads.get_by_role("link", name="Show uploads").click()
+    expect(uploading(page).get_by_role("alert")).to_contain_text("Not an audio file")
     expect(row(page, "Night Train")).to_be_visible()
+
+
+def drop_paths(page, *paths):
+    """Drops files and folders of this machine, as a user does. Events made by a script cannot carry folders."""
+    page.mouse.move(0, 0)
+    wire = page.context.new_cdp_session(page)
+    data = {"items": [], "files": [str(path) for path in paths], "dragOperationsMask": 1}
+    for name in ["dragEnter", "dragOver", "drop"]:
+        wire.send("Input.dispatchDragEvent", {"type": name, "x": 200, "y": 200, "data": data})
+
+
+def test_songs_in_a_dropped_folder_are_uploaded(idle, visit, tmp_path):
+    for name, hertz in [("album/1.wav", 300), ("album/2.WAV", 301), ("album/second disc/3.wav", 302)]:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(tone(hertz))
+    for name in ["album/cover.jpg", "album/.DS_Store", "album/second disc/list.m3u"]:
+        (tmp_path / name).write_bytes(b"no song")
+    (tmp_path / "covers").mkdir()
+    (tmp_path / "covers/cover.jpg").write_bytes(b"no song")
+    (tmp_path / "4.wav").write_bytes(tone(303))
+    page = visit(idle)
+    expect(page.locator("#count")).to_have_text("No songs yet. Upload one above.")
+    drop_paths(page, tmp_path / "album", tmp_path / "covers", tmp_path / "4.wav")
+    for title in "1234":
+        expect(row(page, title)).to_be_visible()
+    expect(uploading(page)).to_have_count(0)
+    expect(page.locator(".toast.bad")).to_have_text("There are no songs in the folder covers.")
+    expect(page.locator(".toast").filter(has_text="2 files in the folder are not songs and were skipped.")).to_be_visible()
+    assert sorted(known(idle)) == list("1234")
+
+
+def test_file_that_cannot_be_read_is_no_error_of_the_server(idle, visit, tmp_path):
+    """A file on an unplugged disk, or one that was changed after it was chosen."""
+    file = tmp_path / "gone.wav"
+    file.write_bytes(tone(440, 8))
+    page = visit(idle)
+    throttle(page, 1000)
+    # Two uploads run, so the third waits while its file disappears.
+    choose(page, *[{**SONG, "name": f"song {n}.wav", "buffer": tone(200 + n, 8)} for n in range(2)])
+    expect(page.locator(".upload[data-state=going]")).to_have_count(2)
+    page.set_input_files("#files", file)
+    expect(uploading(page)).to_have_count(3)
+    file.unlink()
+    throttle(page, -1)
+    failed = uploading(page, "gone")
+    expect(failed.get_by_role("alert")).to_contain_text("The browser cannot read this file.")
+    expect(failed.get_by_role("button", name="Retry")).to_be_visible()
+    expect(page.locator("#offline")).to_be_hidden()
+    assert not any(url.endswith("/livez") for url in page.context.watched.requests)
+
+
+def test_rejected_files_are_dismissed_together(idle, visit):
+    page = visit(idle)
+    texts = [{"name": f"notes {n}.txt", "mimeType": "text/plain", "buffer": b"la la la"} for n in range(3)]
+    choose(page, texts[0])
+    expect(uploading(page).get_by_label("Title")).not_to_be_editable()
+    expect(page.get_by_role("button", name="Dismiss all")).to_be_hidden()
+    choose(page, *texts[1:], SONG)
+    expect(page.locator("#uploads").get_by_role("heading")).to_have_text("3 files were not uploaded")
+    expect(row(page, "Night Train")).to_be_visible()
+    page.get_by_role("button", name="Dismiss all").click()
+    expect(uploading(page)).to_have_count(0)
+    expect(page.locator("#uploads")).to_be_hidden()
 
 
 def test_several_uploads_are_queued_and_all_complete(idle, visit):
@@ -156,7 +231,7 @@ def test_non_audio_file_is_rejected_before_upload(idle, visit, file, words):
     expect(failed.get_by_role("alert")).to_contain_text(words)
     expect(failed.get_by_role("button", name="Retry")).to_be_hidden()
     expect(page.get_by_role("heading", name="Uploading")).to_have_count(0)
-    failed.get_by_role("button", name="Cancel upload").click()
+    failed.get_by_role("button", name="Dismiss", exact=True).click()
     expect(uploading(page)).to_have_count(0)
     assert sends(page) == []
 
@@ -215,6 +290,43 @@ def test_upload_restarts_when_the_server_is_back(idle, visit):
     expect(page.locator("#offline")).to_be_hidden()
     expect(page.locator(".song")).to_have_count(1)
     assert known(idle) == ["first-light"]
+
+
+def test_large_upload_continues_where_the_server_is(idle, visit):
+    page = visit(idle)
+    offsets = []
+    page.on("request", lambda request: request.method == "PATCH" and offsets.append(int(request.headers["upload-offset"])))
+    # A WAV file of two parts and some pieces.
+    head, samples = tone(440, 0.1)[:44], bytes(range(256)) * (26 * 4096)
+    sizes = {4: 36 + len(samples), 40: len(samples)}
+    for at, size in sizes.items():
+        head = head[:at] + size.to_bytes(4, "little") + head[at + 4:]
+    throttle(page, 4_000_000)
+    choose(page, {**SONG, "buffer": head + samples})
+    note = uploading(page, "Night Train").locator(".note")
+    # The server has the first part and a piece of the second.
+    expect(note).to_have_text(re.compile(r"^9\d% uploaded$"), timeout=60_000)
+    idle.process.kill()
+    idle.stop()
+    expect(note).to_have_text("Connection lost. The upload restarts when the server is back.")
+    assert offsets == [0, 16 * 1024 * 1024]
+    throttle(page, -1)
+    idle.start()
+    expect(row(page, "Night Train")).to_be_visible(timeout=60_000)
+    assert len(offsets) == 3 and offsets[2] >= 16 * 1024 * 1024, offsets
+    [song] = idle.ask("GET", "/songs/")["songs"]
+    assert idle.bytes(f"/songs/{song['id']}/song.mp3") == head + samples
+
+
+def test_cancelled_large_upload_is_deleted(idle, visit):
+    page = visit(idle)
+    throttle(page, 1_000_000)
+    choose(page, {**SONG, "buffer": tone(440, 0.1) + bytes(10_000_000)})
+    partly_sent(page, "Night Train")
+    with page.expect_request(lambda request: request.method == "DELETE" and "/songs/uploads/" in request.url):
+        uploading(page).get_by_role("button", name="Cancel").click()
+    expect(uploading(page)).to_have_count(0)
+    assert known(idle) == []
 
 
 def test_reload_warns_and_then_reports_interrupted_uploads(idle, visit):
@@ -304,7 +416,7 @@ def test_titles_are_always_shown_as_text(idle, visit, title):
     # In a toast, on the song's page, in the window title and in the rename form.
     stand_still(page)
     row(page, title).get_by_role("button", name="Delete").click()
-    expect(page.locator(".toast")).to_contain_text(f"Deleted: {title}")
+    expect(page.locator(".toast")).to_contain_text(f"Moved to the trash: {title}")
     page.get_by_role("button", name="Undo").click()
     shown.click()
     expect(page.get_by_role("heading", level=1)).to_have_text(title)

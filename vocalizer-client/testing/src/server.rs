@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
+use vocalizer_client::webhooks::HttpWebhooks;
 use vocalizer_client::{Client, ErrorCode};
 use vocalizer_core::memory::{MemoryAccounts, MemoryBlobs, MemorySongs, PlainPasswords};
 use vocalizer_core::ports::Clock;
@@ -83,6 +84,7 @@ impl TestServer {
             Arc::clone(&clock) as _,
         )
         .with_renderer(Arc::new(FakeRenderer))
+        .with_webhooks(Arc::new(HttpWebhooks::new(true, true)))
         .with_settings(songs)
         .build();
         let accounts = AccountService::builder_with_clock(

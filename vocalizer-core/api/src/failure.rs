@@ -17,6 +17,9 @@ impl FailureReason {
     /// Replaces a blank reason.
     pub const UNKNOWN: &'static str = "no reason was given";
 
+    /// The reason of a song whose splitting the user cancelled.
+    pub const CANCELLED: &'static str = "cancelled by the user";
+
     /// Makes one line of `text`: white space, control characters and direction overrides become single spaces, text
     /// beyond [`Self::MAX_CHARS`] is cut, and blank text becomes [`Self::UNKNOWN`].
     #[must_use]

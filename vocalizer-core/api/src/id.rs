@@ -1,4 +1,4 @@
-//! Identifiers of songs, users, API tokens, share links and leases.
+//! Identifiers of songs, users, API tokens, share links, resumable uploads, webhooks and leases.
 
 /// Defines a random, opaque identifier type that cannot be confused with another one.
 ///
@@ -102,8 +102,29 @@ opaque_id!(
 );
 
 opaque_id!(
+    /// The ID of a webhook.
+    WebhookId,
+    ParseWebhookIdError,
+    "webhook"
+);
+
+opaque_id!(
+    /// The ID of a delivery to a webhook: the `webhook-id` of its requests, the same in every attempt.
+    DeliveryId,
+    ParseDeliveryIdError,
+    "delivery"
+);
+
+opaque_id!(
     /// The ID of a lease, known only to the worker that holds it.
     LeaseId,
     ParseLeaseIdError,
     "lease"
+);
+
+opaque_id!(
+    /// The ID of a resumable upload. Anyone who knows the ID of an anonymous upload can continue it.
+    UploadId,
+    ParseUploadIdError,
+    "upload"
 );

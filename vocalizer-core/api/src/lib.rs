@@ -10,7 +10,7 @@
 //!
 //! | module | contents |
 //! | --- | --- |
-//! | [`id`] | identifiers of songs, users, API tokens, share links and leases |
+//! | [`id`] | identifiers of songs, users, API tokens, share links, resumable uploads, webhooks and leases |
 //! | [`hash`] | the hash of a song's bytes |
 //! | [`part`] | stems, parts that can be downloaded, and formats |
 //! | [`limits`] | limits on input |

@@ -36,6 +36,8 @@ pub struct Limits {
     pub max_metadata_bytes: u64,
     /// Most share links of one song. Default: 100. 0 turns sharing off.
     pub max_shares: u32,
+    /// Most webhooks of one user. Default: 20. 0 turns webhooks off.
+    pub max_webhooks: u32,
 }
 
 impl Default for Limits {
@@ -50,6 +52,7 @@ impl Default for Limits {
             max_stem_bytes: 1024 * 1024 * 1024,
             max_metadata_bytes: 16 * 1024 * 1024,
             max_shares: 100,
+            max_webhooks: 20,
         }
     }
 }
@@ -65,6 +68,7 @@ impl Limits {
             max_stem_bytes: 2 * 1024 * 1024,
             max_metadata_bytes: 64 * 1024,
             max_shares: 3,
+            max_webhooks: 3,
             ..Self::default()
         }
     }
@@ -86,6 +90,7 @@ impl Limits {
             max_stem_bytes,
             max_metadata_bytes,
             max_shares: _,
+            max_webhooks: _,
         } = self;
         let bounds = [
             ("max_upload_bytes", max_upload_bytes == 0),

@@ -32,6 +32,7 @@
 #![expect(clippy::unwrap_used, reason = "a failed check panics")]
 
 pub mod accounts;
+pub mod administration;
 pub mod attempts;
 pub mod backend;
 pub mod blobs;
@@ -41,6 +42,7 @@ pub mod renderer;
 pub mod results;
 pub mod separator;
 pub mod songs;
+pub mod webhooks;
 
 mod macros;
 mod support;

@@ -52,12 +52,19 @@ macro_rules! queue_conformance {
             dropped_grant_call_loses_no_job
             job_of_a_further_model_waits_for_its_worker
             granted_lease_names_the_model
+            owners_take_turns
+            newcomer_waits_for_one_job_of_each_owner
+            higher_priority_is_first
+            shared_job_belongs_to_the_owner_who_is_first
+            withdrawn_job_leaves_the_queue
+            positions_agree_with_deliveries
         }
     };
 }
 
-/// Generates the tests for [`SongRepository`](vocalizer_core::ports::SongRepository) and
-/// [`ShareRepository`](vocalizer_core::ports::ShareRepository). Takes a test attribute and an expression that creates a new [`SongsPlace`](crate::songs::SongsPlace).
+/// Generates the tests for [`SongRepository`](vocalizer_core::ports::SongRepository),
+/// [`ShareRepository`](vocalizer_core::ports::ShareRepository) and
+/// [`UploadRepository`](vocalizer_core::ports::UploadRepository). Takes a test attribute and an expression that creates a new [`SongsPlace`](crate::songs::SongsPlace).
 #[macro_export]
 macro_rules! songs_conformance {
     (#[$test:meta] $place:expr) => {
@@ -76,6 +83,11 @@ macro_rules! songs_conformance {
             dropped_admission_is_atomic
             retried_song_waits_and_requests_job
             retry_joins_existing_job
+            cancelled_song_fails_and_leaves_the_outbox
+            cancelling_one_of_two_songs_keeps_the_job
+            only_waiting_songs_are_cancelled
+            cancellation_and_result_exclude_each_other
+            only_waiting_songs_have_lines
             only_failed_songs_are_retried
             concurrent_retries_succeed_once
             lease_marks_all_waiting_songs
@@ -129,6 +141,36 @@ macro_rules! songs_conformance {
             equal_requests_for_a_further_model_share_one_job
             removing_last_song_removes_all_results
             failed_further_model_leaves_the_stems
+            created_upload_is_found_unchanged
+            upload_advances_only_from_its_offset
+            finished_upload_does_not_count
+            unfinished_uploads_are_bounded
+            concurrent_uploads_do_not_exceed_bounds
+            upload_counts_towards_quota
+            upload_is_removed_once
+            expired_uploads_are_listed_oldest_first
+        }
+    };
+}
+
+/// Generates the tests for [`WebhookRepository`](vocalizer_core::ports::WebhookRepository), if the repository of songs has
+/// webhooks. Takes a test attribute and an expression that creates a new [`SongsPlace`](crate::songs::SongsPlace).
+#[macro_export]
+macro_rules! webhooks_conformance {
+    (#[$test:meta] $place:expr) => {
+        $crate::__conformance! {
+            #[$test] $place; $crate::webhooks;
+            stored_webhook_is_found_unchanged
+            webhooks_of_a_user_are_limited
+            changes_of_songs_become_deliveries
+            retried_song_becomes_a_delivery_when_it_is_split
+            delivery_is_claimed_once_until_its_claim_expires
+            webhooks_take_turns
+            attempt_is_recorded_once
+            disabled_webhook_gets_nothing_until_it_is_enabled
+            deleted_webhook_has_no_deliveries
+            old_deliveries_are_deleted
+            backlog_is_what_is_left_to_deliver
         }
     };
 }
@@ -156,6 +198,25 @@ macro_rules! accounts_conformance {
             invite_registers_one_user
             invalid_invite_stores_no_account
             concurrent_use_of_invite_succeeds_once
+        }
+    };
+}
+
+/// Generates the tests for [`Administration`](vocalizer_core::ports::Administration) and
+/// [`AuditLog`](vocalizer_core::ports::AuditLog). Takes a test attribute and an expression that creates a new
+/// [`AdministrationPlace`](crate::administration::AdministrationPlace).
+#[macro_export]
+macro_rules! administration_conformance {
+    (#[$test:meta] $place:expr) => {
+        $crate::__conformance! {
+            #[$test] $place; $crate::administration;
+            users_are_listed_by_name_with_what_they_have
+            disabled_user_has_no_sessions_until_enabled
+            password_is_set_without_closing_sessions
+            quota_of_a_user_is_stored_unchanged
+            songs_of_all_users_are_listed_newest_first
+            erasures_and_the_hold_reach_other_processes
+            audit_log_returns_newest_first_and_forgets_old_entries
         }
     };
 }

@@ -3,13 +3,18 @@
 //! Repositories and blobs pass the same conformance suites as the durable adapters. Every step takes a global lock.
 
 mod accounts;
+mod audit;
 mod blobs;
 mod clock;
 mod idle_queue;
 mod passwords;
 mod songs;
+mod uploads;
+mod webhook_state;
+mod webhooks;
 
 pub use accounts::MemoryAccounts;
+pub use audit::MemoryAudit;
 pub use blobs::MemoryBlobs;
 pub use clock::ManualClock;
 pub use idle_queue::IdleQueue;

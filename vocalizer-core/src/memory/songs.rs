@@ -6,12 +6,14 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use time::OffsetDateTime;
+use vocalizer_api::WebhookEvent;
 
-use crate::account::{SessionDigest, ShareId, ShareLink};
+use super::webhook_state::Webhooks;
+use crate::account::{SessionDigest, ShareId, ShareLink, UserId};
 use crate::dedupe::{self, Advance, UploadPlan};
 use crate::ports::{
-    Charge, Cursor, Expiry, Pending, Removed, RepositoryError, ResultRepository, ShareRepository, SongCounts,
-    SongFilter, SongRepository,
+    Cancelled, Charge, Cursor, Expiry, JobLine, PartialUpload, Pending, Removed, RepositoryError, ResultRepository,
+    ShareRepository, SongCounts, SongFilter, SongRepository, WebhookRepository,
 };
 use crate::quota::{Quota, Uploader, Usage};
 use crate::song::{IllegalTransition, Song, SongHash, SongId, StatusKind, StemsInfo, Target, Title};
@@ -21,11 +23,12 @@ use crate::song::{IllegalTransition, Song, SongHash, SongId, StatusKind, StemsIn
 pub struct MemorySongs(Mutex<State>);
 
 #[derive(Debug, Default)]
-struct State {
+pub(super) struct State {
     songs: Vec<Song>,
     /// The results with the hash that each belongs to, oldest first.
     results: Vec<(SongHash, StemsInfo)>,
     shares: Vec<ShareLink>,
+    pub(super) uploads: Vec<PartialUpload>,
     outbox: Vec<Pending>,
     /// When the claims on outbox entries expire, by number.
     claims: HashMap<i64, OffsetDateTime>,
@@ -35,6 +38,8 @@ struct State {
     /// When the rate limits of uploads and of audio have recovered.
     buckets: HashMap<Uploader, (i64, i64)>,
     retention_time: Option<OffsetDateTime>,
+    priorities: HashMap<UserId, i32>,
+    pub(super) webhooks: Webhooks,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -66,7 +71,7 @@ impl State {
         }
     }
 
-    fn usage(&self, uploader: &Uploader) -> Usage {
+    pub(super) fn usage(&self, uploader: &Uploader) -> Usage {
         let counted = self.extras.values().filter(|extra| extra.uploader == Some(*uploader));
         let (songs, bytes) = counted.fold((0, 0), |(songs, bytes), extra| (songs + 1, bytes + extra.size_bytes));
         let (uploads_until_us, audio_until_us) = self.buckets.get(uploader).copied().unwrap_or_default();
@@ -91,7 +96,7 @@ fn corrupt(error: IllegalTransition) -> RepositoryError {
 }
 
 impl MemorySongs {
-    fn state(&self) -> MutexGuard<'_, State> {
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -113,6 +118,7 @@ impl SongRepository for MemorySongs {
         let mut song = song.clone();
         state.plan(&mut song)?;
         state.songs.push(song.clone());
+        state.webhooks.changed(&song);
         let uploader = match uploader {
             Some(Uploader::Address(_)) if !quota.has_totals() => None,
             Some(Uploader::Address(digest)) => Some(Uploader::Address(digest)),
@@ -170,7 +176,47 @@ impl SongRepository for MemorySongs {
         song.retry().map_err(|_| RepositoryError::Conflict)?;
         state.plan(&mut song)?;
         state.songs[index] = song.clone();
+        state.webhooks.changed(&song);
         Ok(Some(song))
+    }
+
+    async fn cancel(&self, id: SongId) -> Result<Option<Cancelled>, RepositoryError> {
+        let mut state = self.state();
+        let Some(index) = state.index(id) else { return Ok(None) };
+        let mut song = state.songs[index].clone();
+        if !song.status().is_cancelled() {
+            song.cancel().map_err(|_| RepositoryError::Conflict)?;
+            state.songs[index] = song.clone();
+        }
+        let key = song.target().key;
+        let mut same_work = state.songs.iter().filter(|other| other.target().key == key);
+        let is_wanted_by_others = same_work.any(|other| other.status().is_waiting());
+        if !is_wanted_by_others {
+            state.outbox.retain(|entry| entry.hash != key);
+        }
+        Ok(Some(Cancelled { song, is_wanted_by_others }))
+    }
+
+    async fn lines(&self, key: &SongHash) -> Result<Vec<JobLine>, RepositoryError> {
+        let state = self.state();
+        let waits = |song: &&Song| song.target().key == *key && song.status().kind() == StatusKind::Uploaded;
+        let mut waiting: Vec<_> = state.songs.iter().filter(waits).collect();
+        waiting.sort_by_key(|song| song.uploaded_at());
+        let mut lines = Vec::new();
+        for owner in waiting.into_iter().map(Song::uploader) {
+            let priority = owner.and_then(|owner| state.priorities.get(&owner)).copied().unwrap_or(0);
+            let line = JobLine { owner, priority };
+            if !lines.contains(&line) {
+                lines.push(line);
+            }
+        }
+        lines.sort_by_key(|line| std::cmp::Reverse(line.priority));
+        Ok(lines)
+    }
+
+    async fn set_priority(&self, user: UserId, priority: i32) -> Result<(), RepositoryError> {
+        self.state().priorities.insert(user, priority);
+        Ok(())
     }
 
     async fn advance(&self, hash: &SongHash, advance: &Advance) -> Result<Vec<Song>, RepositoryError> {
@@ -188,6 +234,7 @@ impl SongRepository for MemorySongs {
         if matches!(advance, Advance::Finish(_) | Advance::Fail(_)) {
             state.outbox.retain(|entry| entry.hash != *hash);
         }
+        changed.iter().for_each(|song| state.webhooks.changed(song));
         Ok(changed)
     }
 
@@ -243,6 +290,7 @@ impl SongRepository for MemorySongs {
         let Some(index) = state.index(id) else { return Ok(None) };
         let song = state.songs.remove(index);
         state.extras.remove(&id);
+        state.webhooks.add(&song, WebhookEvent::Deleted);
         state.shares.retain(|link| link.song != id);
         let others = state.songs.iter().filter(|other| other.hash() == song.hash()).count();
         if others == 0 {
@@ -293,6 +341,10 @@ impl SongRepository for MemorySongs {
         let state = self.state();
         Ok(StatusKind::ALL.map(|kind| state.songs.iter().filter(|song| song.status().kind() == kind).count() as u64))
     }
+
+    fn webhooks(&self) -> Option<&dyn WebhookRepository> {
+        Some(self)
+    }
 }
 
 #[async_trait]
@@ -328,6 +380,7 @@ impl ResultRepository for MemorySongs {
         if state.songs.iter().all(|other| other.target().key != before.target().key) {
             state.outbox.retain(|entry| entry.hash != before.target().key);
         }
+        state.webhooks.changed(&song);
         Ok(Some(song))
     }
 }

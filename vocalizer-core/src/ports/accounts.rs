@@ -92,6 +92,16 @@ pub trait AccountRepository: Send + Sync {
     /// Those of every method.
     async fn find(&self, id: UserId) -> Result<Option<Account>, RepositoryError>;
 
+    /// Returns whether an operator has disabled a user. The default suits a store without
+    /// [`Administration`](super::Administration).
+    ///
+    /// # Errors
+    ///
+    /// Those of every method.
+    async fn is_disabled(&self, _id: UserId) -> Result<bool, RepositoryError> {
+        Ok(false)
+    }
+
     /// Changes a user's password and, in the same step, closes all sessions except `keep` and revokes all tokens.
     ///
     /// # Errors
@@ -112,7 +122,7 @@ pub trait AccountRepository: Send + Sync {
     async fn open_session(&self, session: &Session) -> Result<(), RepositoryError>;
 
     /// Returns the session or token with a digest; `None` if it is unknown, closed, or expired at `now` (a session that
-    /// expires at `now` is expired).
+    /// expires at `now` is expired), or its user is [disabled](Self::is_disabled).
     ///
     /// # Errors
     ///

@@ -36,6 +36,8 @@ pub enum BlobKey {
     Rendition(SongHash, Part, Format),
     /// The peaks of a part, derived like a rendition.
     Peaks(SongHash, Part),
+    /// A piece of a resumable upload, by its number; see [`PartialUpload::hash_of`](super::PartialUpload::hash_of).
+    Piece(SongHash, u64),
 }
 
 impl BlobKey {
@@ -47,7 +49,8 @@ impl BlobKey {
             | Self::Stem(hash, _)
             | Self::Lossless(hash, _)
             | Self::Rendition(hash, ..)
-            | Self::Peaks(hash, _) => hash,
+            | Self::Peaks(hash, _)
+            | Self::Piece(hash, _) => hash,
         }
     }
 
@@ -70,7 +73,7 @@ impl BlobKey {
 }
 
 /// Writes a relative path, the same in every store: `<hash>/source`, `<hash>/<stem>.mp3`, `<hash>/<stem>.flac`,
-/// `<hash>/made/<part>.<ext>` or `<hash>/made/<part>.peaks`.
+/// `<hash>/made/<part>.<ext>`, `<hash>/made/<part>.peaks` or `<hash>/pieces/<number>`.
 impl fmt::Display for BlobKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -79,6 +82,7 @@ impl fmt::Display for BlobKey {
             Self::Lossless(hash, stem) => write!(f, "{hash}/{stem}.flac"),
             Self::Rendition(hash, part, format) => write!(f, "{hash}/made/{part}.{format}"),
             Self::Peaks(hash, part) => write!(f, "{hash}/made/{part}.peaks"),
+            Self::Piece(hash, number) => write!(f, "{hash}/pieces/{number}"),
         }
     }
 }

@@ -4,6 +4,7 @@ use std::fmt;
 
 use bytes::Bytes;
 
+use crate::account::UserId;
 use crate::models::{Capabilities, ModelName};
 use crate::secret::Secret;
 use crate::song::SongHash;
@@ -39,6 +40,17 @@ impl Job {
     pub fn fits(&self, capabilities: &Capabilities) -> bool {
         capabilities.take(self.model, self.key == self.hash)
     }
+}
+
+/// The line in which a job waits: jobs of one owner and priority, in the order in which they became ready.
+///
+/// A fair queue delivers from the lines of the highest priority, and from these in turn.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct JobLine {
+    /// The user whose song it is; `None` for all anonymous songs together.
+    pub owner: Option<UserId>,
+    /// Higher is earlier; 0 unless the operator sets another one.
+    pub priority: i32,
 }
 
 /// How a job carries its song.

@@ -7,6 +7,7 @@
 //! Delivery is at least once everywhere, so effects are idempotent; nothing here happens "exactly once".
 
 mod accounts;
+mod administration;
 mod attempts;
 mod audio;
 mod backend;
@@ -24,8 +25,13 @@ mod results;
 mod shares;
 mod songs;
 mod stored_results;
+mod uploads;
+mod webhooks;
 
 pub use accounts::AccountRepository;
+pub use administration::{
+    Action, Administration, AuditEntry, AuditLog, AuditSearch, KEEP_AUDIT, SongRecord, SongSearch, UserRecord,
+};
 pub use attempts::{Attempts, ThrottleSettings, Tries};
 pub use audio::{AudioError, AudioFacts, AudioProbe, Progress, Renderer, Separator, StemSet, Stems, Track};
 pub use backend::{Backend, BackendError};
@@ -34,14 +40,16 @@ pub use blobs::{BlobKey, BlobStore, BlobWriter, LocalRead, MadeBlob, Space};
 pub use clock::Clock;
 pub use coordination::{Coordination, HashLocks, Held, ProgressReport, ProgressStore, Tombstones};
 pub use error::{BlobError, BoxError, QueueError, RepositoryError};
-pub use job::{Job, JobPayload};
+pub use job::{Job, JobLine, JobPayload};
 pub use leases::{DurableLeases, Failure, Lease, LeasedJob};
 pub use passwords::{PasswordError, PasswordHasher};
 pub use peaks::Peaks;
 pub use queue::{DeadLetter, Depth, GivenUp, JobQueue, JobState};
 pub use results::{Received, ResultError, ResultReader, ResultWriter, StemFile};
 pub use shares::ShareRepository;
-pub use songs::{Charge, Cursor, Expiry, Pending, Removed, SongCounts, SongFilter, SongRepository};
+pub use songs::{Cancelled, Charge, Cursor, Expiry, Pending, Removed, SongCounts, SongFilter, SongRepository};
 pub use stored_results::ResultRepository;
+pub use uploads::{PartialUpload, UploadBounds, UploadRepository, UploadTotals};
 pub use vocalizer_api::Wanted;
 pub use vocalizer_api::id::{LeaseId, ParseLeaseIdError};
+pub use webhooks::{Backlog, ClaimedDelivery, WebhookRepository, WebhookRequest, WebhookSender};

@@ -5,11 +5,15 @@ use std::time::Duration;
 use async_trait::async_trait;
 use time::OffsetDateTime;
 
-use super::{DurableLeases, Job, Lease, QueueError};
+use super::{DurableLeases, Job, JobLine, Lease, QueueError};
 use crate::models::{Capabilities, ModelName};
 use crate::song::{FailureReason, SongHash};
 
-/// Delivers jobs from the backend to any number of workers, at least once and in no guaranteed order.
+/// Delivers jobs from the backend to any number of workers, at least once.
+///
+/// A queue is fair if it knows [lines](JobLine): it delivers from the lines of the highest priority, and from these in
+/// turn. A line that gets its first waiting job goes to the end of the round, and so does a line from which a job was
+/// leased. A queue without lines delivers in no guaranteed order.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -66,6 +70,39 @@ pub trait JobQueue: Send + Sync {
     /// [`QueueError::TooLarge`] if an inline payload exceeds the queue's limit: publish a claim instead.
     /// [`QueueError::Unavailable`] otherwise.
     async fn publish(&self, job: Job) -> Result<(), QueueError>;
+
+    /// Publishes a job like [`Self::publish`], at the end of a line. By default the line is ignored.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::publish`].
+    async fn publish_in(&self, job: Job, line: JobLine) -> Result<(), QueueError> {
+        let _ = line;
+        self.publish(job).await
+    }
+
+    /// Moves the waiting job with a key to the end of another line if it is delivered earlier there: songs with the same
+    /// key share a job, and it belongs to the owner who comes first. Does nothing if no job waits, if it is delayed, or
+    /// by default.
+    ///
+    /// # Errors
+    ///
+    /// [`QueueError::Unavailable`].
+    async fn move_ahead(&self, key: &SongHash, line: JobLine) -> Result<(), QueueError> {
+        let _ = (key, line);
+        Ok(())
+    }
+
+    /// Removes the waiting jobs with a key. A leased job stays: its worker learns from the backend that the result is not
+    /// wanted. Does nothing by default: the worker that gets the job learns it then.
+    ///
+    /// # Errors
+    ///
+    /// [`QueueError::Unavailable`].
+    async fn withdraw(&self, key: &SongHash) -> Result<(), QueueError> {
+        let _ = key;
+        Ok(())
+    }
 
     /// Waits for a job of the default model and leases it: no other worker gets it while the lease is valid.
     ///
@@ -147,7 +184,7 @@ pub trait JobQueue: Send + Sync {
 pub enum JobState {
     /// On the queue. A job handed back with a delay counts as last.
     Waiting {
-        /// The number of jobs ahead of it.
+        /// The number of jobs that are delivered before it if no other job is published.
         before: u64,
     },
     /// Leased by a worker.

@@ -5,10 +5,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use time::OffsetDateTime;
 
-use super::{RepositoryError, ResultRepository, ShareRepository, Space};
-use crate::account::Viewer;
+use super::{JobLine, RepositoryError, ResultRepository, ShareRepository, Space, UploadRepository, WebhookRepository};
+use crate::account::{UserId, Viewer};
 use crate::dedupe::Advance;
-use crate::quota::{Quota, Uploader, Weight};
+use crate::quota::{Quota, QuotaChange, Uploader, Weight};
 use crate::song::{Song, SongHash, SongId, StatusKind, Title};
 
 /// The result of [`SongRepository::remove`].
@@ -19,6 +19,15 @@ pub struct Removed {
     /// The number of remaining songs with the same hash, counted in the same atomic step. It is the input of
     /// [`on_delete`](crate::dedupe::on_delete).
     pub others_with_hash: u64,
+}
+
+/// The result of [`SongRepository::cancel`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cancelled {
+    /// The cancelled song.
+    pub song: Song,
+    /// Whether another song with its hash waits for the stems, read in the same atomic step.
+    pub is_wanted_by_others: bool,
 }
 
 /// Which songs to list.
@@ -158,7 +167,7 @@ pub type SongCounts = [u64; StatusKind::ALL.len()];
 /// # }
 /// ```
 #[async_trait]
-pub trait SongRepository: ShareRepository + ResultRepository {
+pub trait SongRepository: ShareRepository + ResultRepository + UploadRepository {
     /// Stores a new song whose bytes are durably stored, and plans its processing.
     ///
     /// In one step: [`settle`](crate::dedupe::settle) decides by the songs with the same hash and the results of its key,
@@ -231,6 +240,29 @@ pub trait SongRepository: ShareRepository + ResultRepository {
     ///
     /// [`RepositoryError::Conflict`] if it is not `FAILED`, and so for a repeat.
     async fn retry(&self, id: SongId) -> Result<Option<Song>, RepositoryError>;
+
+    /// Cancels the splitting of a song: [`Transition::Cancel`](crate::song::Transition::Cancel). If no other song with its
+    /// [key](crate::song::Target::key) is `UPLOADED` or `SPLITTING`, the outbox entry of this key is removed in the same step. `None` if there is no
+    /// such song. A repeat changes nothing and succeeds.
+    ///
+    /// # Errors
+    ///
+    /// [`RepositoryError::Conflict`] if it is not `UPLOADED`, `SPLITTING` or cancelled.
+    async fn cancel(&self, id: SongId) -> Result<Option<Cancelled>, RepositoryError>;
+
+    /// Returns the lines of the `UPLOADED` songs with a [key](crate::song::Target::key), each once: the highest priority first, then the oldest song.
+    ///
+    /// # Errors
+    ///
+    /// Those of every method.
+    async fn lines(&self, key: &SongHash) -> Result<Vec<JobLine>, RepositoryError>;
+
+    /// Sets the priority of a user's jobs that are published from now on. 0 is the default.
+    ///
+    /// # Errors
+    ///
+    /// [`RepositoryError::Conflict`] if there is no such user.
+    async fn set_priority(&self, user: UserId, priority: i32) -> Result<(), RepositoryError>;
 
     /// Applies [`Advance::apply`] to every song with a [key](crate::song::Target::key), which is the hash for the default
     /// model, and returns the changed songs. A repeat changes nothing and returns none.
@@ -328,6 +360,43 @@ pub trait SongRepository: ShareRepository + ResultRepository {
     /// Those of every method.
     async fn published(&self, number: i64) -> Result<(), RepositoryError>;
 
+    /// Returns how a user's quota differs from that of all users. The default suits a store without
+    /// [`Administration`](super::Administration), as do the next three.
+    ///
+    /// # Errors
+    ///
+    /// Those of every method.
+    async fn quota_of(&self, _user: UserId) -> Result<QuotaChange, RepositoryError> {
+        Ok(QuotaChange::default())
+    }
+
+    /// Returns whether jobs stay in the outbox because an operator holds them back.
+    ///
+    /// # Errors
+    ///
+    /// Those of every method.
+    async fn is_holding(&self) -> Result<bool, RepositoryError> {
+        Ok(false)
+    }
+
+    /// Returns hashes whose last song an operator deleted without their files, at most `limit`.
+    ///
+    /// # Errors
+    ///
+    /// Those of every method.
+    async fn erasures(&self, _limit: u32) -> Result<Vec<SongHash>, RepositoryError> {
+        Ok(Vec::new())
+    }
+
+    /// Removes a hash from the [erasures](Self::erasures).
+    ///
+    /// # Errors
+    ///
+    /// Those of every method.
+    async fn erased(&self, _hash: &SongHash) -> Result<(), RepositoryError> {
+        Ok(())
+    }
+
     /// Counts the songs in each status.
     ///
     /// # Errors
@@ -360,5 +429,10 @@ pub trait SongRepository: ShareRepository + ResultRepository {
     /// [`RepositoryError::Unavailable`].
     async fn space(&self) -> Result<Option<Space>, RepositoryError> {
         Ok(None)
+    }
+
+    /// Returns the webhooks, if this repository has them and adds their deliveries. Default: it does not.
+    fn webhooks(&self) -> Option<&dyn WebhookRepository> {
+        None
     }
 }

@@ -9,11 +9,18 @@ use time::OffsetDateTime;
 use super::{Invalid, ServiceError, device};
 use crate::account::{Account, Registration, Session, SessionDigest, UserId, Username, Viewer, household};
 use crate::api::UserView;
-use crate::ports::{AccountRepository, Attempts, Clock, PasswordHasher, RepositoryError, ThrottleSettings};
+use crate::causes::chain;
+use crate::ports::{
+    AccountRepository, Action, Attempts, AuditEntry, AuditLog, Clock, KEEP_AUDIT, PasswordHasher, RepositoryError,
+    ThrottleSettings,
+};
 use crate::secret::Secret;
 
 /// How long an expired session is kept.
 pub const KEEP_EXPIRED: time::Duration = time::Duration::days(90);
+
+/// Most entries of the audit log: some hundred megabytes. Failed logins could fill the disk before they are old.
+const MOST_AUDITED: u64 = 1_000_000;
 
 /// The ports that the service uses.
 pub(super) struct AccountPorts {
@@ -21,6 +28,7 @@ pub(super) struct AccountPorts {
     /// Counters of failed attempts.
     pub(super) attempts: Arc<dyn Attempts>,
     pub(super) passwords: Arc<dyn PasswordHasher>,
+    pub(super) audit: Arc<dyn AuditLog>,
     pub(super) clock: Arc<dyn Clock>,
 }
 
@@ -41,6 +49,8 @@ pub struct AccountSettings {
     pub per_address: ThrottleSettings,
     /// Who may register. Default: everyone.
     pub registration: Registration,
+    /// How long the audit log is kept. Default: 365 days.
+    pub keep_audit: Duration,
 }
 
 impl Default for AccountSettings {
@@ -53,6 +63,7 @@ impl Default for AccountSettings {
             per_account_everywhere: ThrottleSettings::per_account_everywhere(),
             per_address: ThrottleSettings::per_address(),
             registration: Registration::default(),
+            keep_audit: KEEP_AUDIT,
         }
     }
 }
@@ -96,6 +107,15 @@ pub enum Proof {
     Cookie(Secret<String>),
     /// An API token.
     Token(Secret<String>),
+    /// A name that a trusted proxy has verified.
+    Named {
+        /// The name.
+        username: String,
+        /// Whether an unknown user is registered.
+        may_create: bool,
+        /// The address of the user.
+        address: IpAddr,
+    },
 }
 
 /// The caller of a request and how it was authenticated.
@@ -237,6 +257,7 @@ impl AccountService {
             stored => stored?,
         };
         tracing::info!(user = %account.id, "user registered");
+        self.audit(Event { address: Some(address), ..Event::of(&account, Action::UserRegistered) }).await;
         self.open_session(&account, before, device::issue(&random()?, &account)?).await
     }
 
@@ -270,7 +291,7 @@ impl AccountService {
     /// # Errors
     ///
     /// [`ServiceError::Unauthenticated`], with the same response time whether the name or the password is wrong;
-    /// [`ServiceError::Throttled`], [`ServiceError::Unavailable`] or [`ServiceError::Internal`].
+    /// [`ServiceError::Disabled`], only with the right password; [`ServiceError::Throttled`], [`ServiceError::Unavailable`] or [`ServiceError::Internal`].
     pub async fn login(
         &self,
         username: &str,
@@ -310,7 +331,17 @@ impl AccountService {
             }
         }
         let right = ports.passwords.verify(password, account.as_ref().map(|account| &account.password_hash)).await?;
-        let Some(account) = account.filter(|_| right) else { return Err(wrong) };
+        let address = Some(from.address);
+        let Some(account) = account else {
+            // What was typed is not recorded: it may be a password.
+            self.audit(Event { address, ..Event::by("(unknown user)", Action::SignInFailed) }).await;
+            return Err(wrong);
+        };
+        if !right {
+            let details = Some("wrong password");
+            self.audit(Event { address, details, ..Event::of(&account, Action::SignInFailed) }).await;
+            return Err(wrong);
+        }
         for (at, (key, _)) in counters.iter().enumerate() {
             match at {
                 // Only the account's owner uses this counter.
@@ -322,11 +353,19 @@ impl AccountService {
             // Other users at the same address need not wait either.
             ports.attempts.succeed(&format!("login {key} from {network}")).await?;
         }
+        // Only now: others must not learn which accounts are disabled.
+        if ports.accounts.is_disabled(account.id).await? {
+            let details = Some("the account is disabled");
+            self.audit(Event { address, details, ..Event::of(&account, Action::SignInFailed) }).await;
+            return Err(ServiceError::Disabled);
+        }
         let device = match (known, from.device) {
             (Some(_), Some(device)) => device.clone(),
             _ => device::issue(&random()?, &account)?,
         };
-        self.open_session(&account, from.before, device).await
+        let session = self.open_session(&account, from.before, device).await?;
+        self.audit(Event { address, ..Event::of(&account, Action::SignIn) }).await;
+        Ok(session)
     }
 
     /// Ends a session, or revokes the API token that made the request. Without either it succeeds.
@@ -389,14 +428,17 @@ impl AccountService {
     ///
     /// # Errors
     ///
-    /// [`ServiceError::Unauthenticated`] for an unknown, expired or revoked token; [`ServiceError::Unavailable`] or
-    /// [`ServiceError::Internal`].
+    /// [`ServiceError::Unauthenticated`] for an unknown, expired or revoked token; for a name that a proxy verified, those
+    /// of [`Self::named_by_proxy`]; [`ServiceError::Unavailable`] or [`ServiceError::Internal`].
     pub async fn authenticate(&self, proof: Option<&Proof>) -> Result<Caller, ServiceError> {
         let Inner { ports, .. } = &*self.inner;
         let (secret, by_token) = match proof {
             None => return Ok(Caller::ANONYMOUS),
             Some(Proof::Cookie(secret)) => (secret, false),
             Some(Proof::Token(secret)) => (secret, true),
+            Some(&Proof::Named { ref username, may_create, address }) => {
+                return self.named_by_proxy(username, may_create, address).await;
+            }
         };
         let session = ports.accounts.session(SessionDigest::of(secret), ports.clock.now()).await?;
         // Neither replaces the other: browsers would send a token in a cookie automatically.
@@ -474,7 +516,9 @@ impl AccountService {
         }
         ports.attempts.succeed(&key).await?;
         let hash = ports.passwords.hash(new[0]).await?;
-        Ok(ports.accounts.change_password(id, &hash, caller.session).await?)
+        ports.accounts.change_password(id, &hash, caller.session).await?;
+        self.audit(Event::of(&account, Action::PasswordChanged)).await;
+        Ok(())
     }
 
     /// Ends every session of the caller, including this one, and revokes every token.
@@ -486,6 +530,7 @@ impl AccountService {
         let user = owner(caller)?;
         let ended = self.inner.ports.accounts.close_sessions(user).await?;
         tracing::info!(%user, ended, "user logged out everywhere");
+        self.audit_user(user, Action::SessionsEnded, None).await;
         Ok(())
     }
 
@@ -508,6 +553,11 @@ impl AccountService {
         let Inner { ports, .. } = &*self.inner;
         let now = ports.clock.now();
         ports.attempts.forget(now).await?;
+        if let Some(before) =
+            time::Duration::try_from(self.inner.settings.keep_audit).ok().and_then(|kept| now.checked_sub(kept))
+        {
+            ports.audit.forget_entries(before, MOST_AUDITED).await?;
+        }
         Ok(ports.accounts.forget_expired(now.saturating_sub(KEEP_EXPIRED)).await?)
     }
 
@@ -532,7 +582,33 @@ impl AccountService {
         Ok(NewSession { user: view(account), secret, lasts: settings.session, device })
     }
 
-    fn check_password(&self, [password, repeated]: [&Secret<String>; 2]) -> Vec<Invalid> {
+    /// Records an event of a user.
+    pub(super) async fn audit_user(&self, user: UserId, action: Action, subject: Option<String>) {
+        match self.inner.ports.accounts.find(user).await {
+            Ok(Some(account)) => self.audit(Event { subject, ..Event::of(&account, action) }).await,
+            Ok(None) => {}
+            Err(error) => {
+                tracing::error!(error = chain(&error), action = action.name(), "writing the audit log failed")
+            }
+        }
+    }
+
+    /// Records an event. What it reports has been done, so a failure is only logged.
+    pub(super) async fn audit(&self, event: Event<'_>) {
+        let Event { actor, action, subject, address, details } = event;
+        let ports = &self.inner.ports;
+        let entry = AuditEntry {
+            subject,
+            address: address.map(|address| household(address).to_string()),
+            details: details.map(str::to_owned),
+            ..AuditEntry::new(ports.clock.now(), actor, action)
+        };
+        if let Err(error) = ports.audit.record(&entry).await {
+            tracing::error!(error = chain(&error), actor, action = action.name(), "writing the audit log failed");
+        }
+    }
+
+    pub(super) fn check_password(&self, [password, repeated]: [&Secret<String>; 2]) -> Vec<Invalid> {
         let AccountSettings { min_password_chars: min, max_password_chars: max, .. } = self.inner.settings;
         let chars = password.expose().chars().count();
         let mut invalid = Vec::new();
@@ -548,6 +624,25 @@ impl AccountService {
             invalid.push(Invalid { field: "password2", message });
         }
         invalid
+    }
+}
+
+/// An event for the audit log.
+pub(super) struct Event<'a> {
+    pub(super) actor: &'a str,
+    pub(super) action: Action,
+    pub(super) subject: Option<String>,
+    pub(super) address: Option<IpAddr>,
+    pub(super) details: Option<&'static str>,
+}
+
+impl<'a> Event<'a> {
+    pub(super) fn by(actor: &'a str, action: Action) -> Self {
+        Self { actor, action, subject: None, address: None, details: None }
+    }
+
+    fn of(account: &'a Account, action: Action) -> Self {
+        Self::by(account.username.as_str(), action)
     }
 }
 

@@ -21,11 +21,14 @@ impl SongService {
     /// # Errors
     ///
     /// [`ServiceError::NotFound`] for an unknown hash, [`ServiceError::Gone`] for one whose last song was deleted
-    /// recently; [`ServiceError::Unavailable`] or [`ServiceError::Internal`].
+    /// recently or whose songs are all cancelled; [`ServiceError::Unavailable`] or [`ServiceError::Internal`].
     pub async fn wanted(&self, hash: &SongHash) -> Result<Wanted, ServiceError> {
         let songs = self.ports().songs.with_key(hash).await?;
         match wanted(&songs) {
-            Wanted::Gone if self.ports().coordination.was_deleted(hash).await? => Err(ServiceError::Gone),
+            // Cancelled, or deleted recently.
+            Wanted::Gone if !songs.is_empty() || self.ports().coordination.was_deleted(hash).await? => {
+                Err(ServiceError::Gone)
+            }
             Wanted::Gone => Err(ServiceError::NO_SONG),
             wanted => Ok(wanted),
         }
@@ -187,10 +190,11 @@ impl SongService {
     }
 }
 
-/// `Yes` even if all songs are `FAILED`: a worker that is still busy may deliver their stems.
+/// `Yes` even if all songs are `FAILED`: a worker that is still busy may deliver their stems. `Gone` if all are
+/// cancelled, so that it stops.
 fn wanted(songs: &[Song]) -> Wanted {
     let has = |wanted: &[StatusKind]| songs.iter().any(|song| wanted.contains(&song.status().kind()));
-    if songs.is_empty() {
+    if songs.iter().all(|song| song.status().is_cancelled()) {
         Wanted::Gone
     } else if has(&[StatusKind::Split]) {
         Wanted::Done

@@ -4,7 +4,7 @@ use std::pin::pin;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use futures_util::future::{join4, select};
+use futures_util::future::{join5, select};
 
 use super::background_state::Running;
 use super::{AccountService, SongService};
@@ -25,6 +25,7 @@ impl SongService {
     /// - The relay publishes the jobs of new songs, at once or as soon as the queue accepts them.
     /// - The sweep requeues and removes what crashes left behind, and deletes expired songs. The first one starts at once.
     /// - Renditions over the cache's limit are removed.
+    /// - Events are delivered to webhooks.
     ///
     /// Without it, no job gets to the queue, and [`check_background`](Self::check_background) fails. The `Server` of
     /// `vocalizer-http` runs it. Every server of a cluster may run it.
@@ -53,7 +54,14 @@ impl SongService {
     pub async fn run_background(&self, sweep_interval: Duration) {
         let _running = Running::begin(self.background());
         // Run concurrently, so that a slow broker does not delay the sweep.
-        join4(self.keep_relaying(), self.watch_age(), self.keep_sweeping(sweep_interval), self.keep_trimming()).await;
+        join5(
+            self.keep_relaying(),
+            self.watch_age(),
+            self.keep_sweeping(sweep_interval),
+            self.keep_trimming(),
+            self.keep_delivering(),
+        )
+        .await;
     }
 
     /// Checks whether jobs get from the outbox to the queue.
@@ -105,7 +113,9 @@ impl SongService {
         let mut oldest = None;
         loop {
             // A database failure is reported elsewhere.
-            if let Ok(pending) = self.repository().pending(1).await {
+            if let Ok(true) = self.repository().is_holding().await {
+                oldest = None;
+            } else if let Ok(pending) = self.repository().pending(1).await {
                 let number = pending.first().map(|entry| entry.number);
                 oldest = number.map(|number| match oldest {
                     Some((known, since)) if known == number => (number, since),

@@ -3,15 +3,15 @@
 use std::sync::Arc;
 
 use super::accounts::AccountPorts;
-use super::defaults::{AcceptAll, NoArchives, NoRenderer};
+use super::defaults::{AcceptAll, NoArchives, NoAudit, NoRenderer};
 use super::songs::SongPorts;
 use super::{AccountService, AccountSettings, LocalCoordination, SongService, SongSettings, Throttle};
 #[cfg(feature = "system-clock")]
 use crate::SystemClock;
 use crate::models::Models;
 use crate::ports::{
-    AccountRepository, Attempts, AudioProbe, BlobStore, Clock, Coordination, JobQueue, PasswordHasher, Renderer,
-    ResultReader, SongRepository,
+    AccountRepository, Attempts, AudioProbe, AuditLog, BlobStore, Clock, Coordination, JobQueue, PasswordHasher,
+    Renderer, ResultReader, SongRepository, WebhookSender,
 };
 
 /// Builds a [`SongService`]; see [`SongService::builder`].
@@ -46,8 +46,8 @@ impl SongService {
     /// Returns a builder for a service over a repository, a blob store and a queue, with the system clock.
     ///
     /// The defaults suit a single server with a worker in the same process: locks and progress in memory
-    /// ([`LocalCoordination`]), any file is accepted ([`AcceptAll`]), nothing is rendered ([`NoRenderer`]), and results
-    /// of remote workers are rejected ([`NoArchives`]).
+    /// ([`LocalCoordination`]), any file is accepted ([`AcceptAll`]), nothing is rendered ([`NoRenderer`]), results of
+    /// remote workers are rejected ([`NoArchives`]), and there are no webhooks.
     ///
     /// ```
     /// # #[cfg(feature = "memory")] {
@@ -105,6 +105,7 @@ impl SongService {
             probe: Arc::new(AcceptAll),
             renderer: Arc::new(NoRenderer),
             results: Arc::new(NoArchives),
+            webhooks: None,
             clock,
         };
         SongServiceBuilder { ports, settings: SongSettings::default(), models: Models::default() }
@@ -145,6 +146,12 @@ impl SongServiceBuilder {
     /// Sets the models that clients may choose from.
     pub fn with_models(mut self, models: Models) -> Self {
         self.models = models;
+        self
+    }
+
+    /// Delivers to webhooks with this.
+    pub fn with_webhooks(mut self, webhooks: Arc<dyn WebhookSender>) -> Self {
+        self.ports.webhooks = Some(webhooks);
         self
     }
 
@@ -265,7 +272,8 @@ impl AccountService {
         passwords: Arc<dyn PasswordHasher>,
         clock: Arc<dyn Clock>,
     ) -> AccountServiceBuilder {
-        let ports = AccountPorts { accounts, attempts: Arc::new(Throttle::default()), passwords, clock };
+        let (attempts, audit) = (Arc::new(Throttle::default()), Arc::new(NoAudit));
+        let ports = AccountPorts { accounts, attempts, passwords, audit, clock };
         AccountServiceBuilder { ports, settings: AccountSettings::default() }
     }
 }
@@ -274,6 +282,12 @@ impl AccountServiceBuilder {
     /// Shares the counters of failed logins with other servers.
     pub fn with_attempts(mut self, attempts: Arc<dyn Attempts>) -> Self {
         self.ports.attempts = attempts;
+        self
+    }
+
+    /// Records sign-ins, registrations, tokens and changed passwords here. Without it they are not recorded.
+    pub fn with_audit(mut self, audit: Arc<dyn AuditLog>) -> Self {
+        self.ports.audit = audit;
         self
     }
 

@@ -1,11 +1,12 @@
-//! The ports that a [`SongService`](super::SongService) has unless its builder is given others.
+//! The ports that the services have unless their builders are given others.
 
 use async_trait::async_trait;
+use time::OffsetDateTime;
 
 use crate::part::Format;
 use crate::ports::{
-    AudioError, AudioFacts, AudioProbe, Blob, BlobStore, BlobStream, LocalRead, Peaks, Received, Renderer, ResultError,
-    ResultReader, Track,
+    AudioError, AudioFacts, AudioProbe, AuditEntry, AuditLog, AuditSearch, Blob, BlobStore, BlobStream, LocalRead,
+    Peaks, Received, Renderer, RepositoryError, ResultError, ResultReader, Track,
 };
 
 /// Accepts any file as an MP3 of unknown length, or as a FLAC file where one is due. Workers then find out which songs cannot be split.
@@ -50,5 +51,24 @@ pub struct NoArchives;
 impl ResultReader for NoArchives {
     async fn read(&self, _: BlobStream, _: &dyn BlobStore) -> Result<Received, ResultError> {
         Err(ResultError::Malformed { what: "this server takes no results of remote workers".to_owned() })
+    }
+}
+
+/// Records nothing.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct NoAudit;
+
+#[async_trait]
+impl AuditLog for NoAudit {
+    async fn record(&self, _: &AuditEntry) -> Result<(), RepositoryError> {
+        Ok(())
+    }
+
+    async fn entries(&self, _: &AuditSearch) -> Result<Vec<AuditEntry>, RepositoryError> {
+        Ok(Vec::new())
+    }
+
+    async fn forget_entries(&self, _: OffsetDateTime, _: u64) -> Result<(), RepositoryError> {
+        Ok(())
     }
 }

@@ -31,7 +31,7 @@ pub enum ServiceError {
         what: &'static str,
     },
     /// The song existed and was deleted.
-    #[error("the song was deleted")]
+    #[error("the song was deleted or cancelled")]
     Gone,
     /// Unacceptable values.
     #[error("{}", listed(.0))]
@@ -80,6 +80,9 @@ pub enum ServiceError {
         /// A sentence for users. Never says which of the two was wrong.
         message: &'static str,
     },
+    /// An operator has disabled the account.
+    #[error("the account is disabled; ask the server's operator")]
+    Disabled,
     /// Too many attempts.
     #[error("too many attempts; try again in {} s", whole_seconds(*retry_after))]
     Throttled {

@@ -28,6 +28,7 @@ pub fn limits_view(songs: &SongSettings, accounts: &AccountSettings) -> LimitsVi
     view.anonymous_retention_days = [retention.all, retention.anonymous].into_iter().flatten().min().map(days);
     view.upload_ids = true;
     view.max_shares = max_shares;
+    view.resumable_uploads = songs.resumable.max_total > 0;
     view
 }
 

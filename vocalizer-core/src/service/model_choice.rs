@@ -134,11 +134,13 @@ impl SongService {
                 }
                 other => other.into(),
             })?;
-            song.ok_or(ServiceError::NO_SONG)?
+            let song = song.ok_or(ServiceError::NO_SONG)?;
+            self.withdraw_unless_wanted(&known.target().key).await?;
+            song
         };
         tracing::info!(song = %id, %hash, model = %model.name, status = %song.status().kind(), "song split again");
         self.restart_waiting(&song).await?;
-        self.relay_soon().await;
+        self.relay_soon(&song.target().key).await;
         self.changes().announce(&known.target().key);
         self.changes().announce(&song.target().key);
         self.view(&song).await

@@ -41,7 +41,8 @@ pub(super) enum SourceState {
 
 impl SongService {
     /// Publishes the outbox to the queue and returns the number of published jobs. Only one round runs at a time, with
-    /// several jobs in parallel, so that a song that cannot be read blocks no other.
+    /// several jobs in parallel, so that a song that cannot be read blocks no other. Publishes nothing while an operator
+    /// [holds jobs back](crate::ports::SongRepository::is_holding).
     ///
     /// # Errors
     ///
@@ -49,6 +50,9 @@ impl SongService {
     pub async fn relay(&self) -> Result<u64, ServiceError> {
         let _round = self.relaying().round.lock().await;
         self.record_unrecorded().await?;
+        if self.ports().songs.is_holding().await? {
+            return Ok(0);
+        }
         let (songs, clock) = (&self.ports().songs, &self.ports().clock);
         let (mut under_way, mut published, mut failed) = (FuturesUnordered::new(), 0, None);
         loop {
@@ -86,14 +90,32 @@ impl SongService {
 
     /// Publishes at once if the queue is local. Otherwise leaves it to the task that waits for [`Self::outbox_changed`]: a
     /// broker may be slow, and an upload must not wait for it.
-    pub(super) async fn relay_soon(&self) {
+    ///
+    /// If a local queue has the job of another owner with the same key, it moves into the earlier line.
+    pub(super) async fn relay_soon(&self, key: &SongHash) {
         self.changes().announce_entry();
-        if self.ports().queue.max_inline_bytes().is_none()
-            && let Err(error) = self.relay().await
-        {
+        if self.ports().queue.max_inline_bytes().is_some() {
+            return;
+        }
+        if let Err(error) = self.relay().await {
             // The outbox entry is durable; the next round retries.
             tracing::warn!(error = chain(&error), "publishing to the queue failed; retrying");
         }
+        if let Err(error) = self.share_turns(key).await {
+            // The job stays in its line.
+            tracing::warn!(error = chain(&error), "moving a job ahead in the queue failed");
+        }
+    }
+
+    /// Moves a job that several owners share into the line in which it is delivered first.
+    async fn share_turns(&self, key: &SongHash) -> Result<(), ServiceError> {
+        let lines = self.ports().songs.lines(key).await?;
+        if lines.len() > 1 {
+            for line in lines {
+                self.ports().queue.move_ahead(key, line).await?;
+            }
+        }
+        Ok(())
     }
 
     /// Publishes the job of an outbox entry, unless its song failed to read recently. Returns whether it is on the
@@ -175,13 +197,14 @@ impl SongService {
                 }
             }
         };
+        let line = self.ports().songs.lines(key).await?.first().copied().unwrap_or_default();
         // The timeout after which the job counts as lost starts here. Recorded before publishing: a worker may finish
         // before the queue confirms, and a later record would overwrite its reports.
         self.record_progress(key, 0).await?;
-        let published = queue.publish(job(payload)).await;
+        let published = queue.publish_in(job(payload), line).await;
         match published {
             // The broker's limit is lower than expected.
-            Err(QueueError::TooLarge { .. }) => queue.publish(job(claim())).await,
+            Err(QueueError::TooLarge { .. }) => queue.publish_in(job(claim()), line).await,
             published => published,
         }
         .map_err(|error| Unpublished::Queue(error.into()))

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use super::renderings::RenderingSettings;
+use super::resumable_settings::ResumableSettings;
 use crate::account::Viewer;
 use crate::limits::Limits;
 use crate::ports::ThrottleSettings;
@@ -41,6 +42,8 @@ pub struct SongSettings {
     pub retention: Retention,
     /// The throttle of guesses at share links from one address.
     pub share_guesses: ThrottleSettings,
+    /// The bounds of resumable uploads.
+    pub resumable: ResumableSettings,
 }
 
 /// Who may upload, and how much.
@@ -114,6 +117,7 @@ impl Default for SongSettings {
             uploads: UploadPolicy::default(),
             retention: Retention::default(),
             share_guesses: ThrottleSettings::per_address(),
+            resumable: ResumableSettings::default(),
         }
     }
 }

@@ -7,10 +7,13 @@ use bytes::Bytes;
 use super::ServiceError;
 use super::background_state::BackgroundState;
 use super::change_notifier::{ChangeNotifier, Changed};
+use super::interrupts::Interrupts;
 use super::known_shares::KnownShares;
 use super::relay_state::RelayState;
 use super::renderings::Renderings;
 use super::song_settings::SongSettings;
+use super::storage;
+use super::webhook_attempts::AttemptCounter;
 use crate::account::Viewer;
 use crate::api::SongView;
 use crate::causes::chain;
@@ -18,7 +21,7 @@ use crate::dedupe::{BlobFate, on_delete};
 use crate::models::Models;
 use crate::ports::{
     Attempts, AudioProbe, BlobStore, Clock, Coordination, Cursor, JobQueue, JobState, ProgressReport, Renderer,
-    RepositoryError, ResultReader, SongFilter, SongRepository, Space,
+    RepositoryError, ResultReader, SongFilter, SongRepository, Space, WebhookSender,
 };
 use crate::song::{Song, SongHash, SongId, StatusKind, Title};
 use crate::wire::with_details;
@@ -50,6 +53,8 @@ pub(super) struct SongPorts {
     pub(super) renderer: Arc<dyn Renderer>,
     /// Reads result archives.
     pub(super) results: Arc<dyn ResultReader>,
+    /// Sends requests to webhooks; `None` if the server has none.
+    pub(super) webhooks: Option<Arc<dyn WebhookSender>>,
     pub(super) clock: Arc<dyn Clock>,
 }
 
@@ -91,6 +96,8 @@ struct Inner {
     changes: ChangeNotifier,
     background: BackgroundState,
     known_shares: KnownShares,
+    attempts: AttemptCounter,
+    interrupts: Interrupts,
 }
 
 /// Which songs to list, and how many.
@@ -121,9 +128,20 @@ impl SongService {
         let renderings = Renderings::new(&settings.renderings, &ports.clock);
         let (relaying, changes) = (RelayState::default(), ChangeNotifier::new());
         let (background, known_shares) = (BackgroundState::default(), KnownShares::default());
-        Self {
-            inner: Arc::new(Inner { ports, settings, models, relaying, renderings, changes, background, known_shares }),
-        }
+        let (interrupts, attempts) = (Interrupts::default(), AttemptCounter::default());
+        let inner = Inner {
+            ports,
+            settings,
+            models,
+            relaying,
+            renderings,
+            changes,
+            background,
+            known_shares,
+            interrupts,
+            attempts,
+        };
+        Self { inner: Arc::new(inner) }
     }
 
     pub(super) fn ports(&self) -> &SongPorts {
@@ -148,6 +166,14 @@ impl SongService {
 
     pub(super) fn models(&self) -> &Models {
         &self.inner.models
+    }
+
+    pub(super) fn interrupts(&self) -> &Interrupts {
+        &self.inner.interrupts
+    }
+
+    pub(super) fn attempts(&self) -> &AttemptCounter {
+        &self.inner.attempts
     }
 
     pub(super) fn changes(&self) -> &ChangeNotifier {
@@ -195,12 +221,18 @@ impl SongService {
 
     /// Checks that the disks have room for uploads and renditions. Everything else may use the reserve.
     pub(super) async fn check_room(&self) -> Result<(), ServiceError> {
+        self.check_room_for(0).await
+    }
+
+    /// Checks that so many bytes fit on the disk of the blobs without using the reserve.
+    pub(super) async fn check_room_for(&self, size_bytes: u64) -> Result<(), ServiceError> {
         let SongPorts { blobs, songs, .. } = self.ports();
-        for (what, space) in [("blobs", blobs.space().await?), ("database", songs.space().await?)] {
+        let disks = [("blobs", blobs.space().await?, size_bytes), ("database", songs.space().await?, 0)];
+        for (what, space, size_bytes) in disks {
             let Some(Space { free_bytes, total_bytes }) = space else { continue };
             let reserve_bytes = self.settings().min_free_bytes.unwrap_or(MIN_FREE_BYTES.min(total_bytes / 20));
-            if free_bytes < reserve_bytes {
-                tracing::warn!(what, free_bytes, reserve_bytes, "request rejected: low disk space");
+            if free_bytes < reserve_bytes.saturating_add(size_bytes) {
+                tracing::warn!(what, free_bytes, reserve_bytes, size_bytes, "request rejected: low disk space");
                 return Err(ServiceError::Full);
             }
         }
@@ -263,7 +295,7 @@ impl SongService {
                 }
                 false => self.view(song).await?,
             };
-            views.push(if details { with_details(view, song, &self.model_of_song(song)) } else { view });
+            views.push(if details { with_details(view, song, Some(&self.model_of_song(song))) } else { view });
         }
         Ok(SongPage { songs: views, next })
     }
@@ -403,7 +435,7 @@ impl SongService {
     /// Returns a song with details, as the API has it.
     async fn in_detail(&self, song: &Song) -> Result<SongView, ServiceError> {
         let model = self.model_of_song(song);
-        let mut view = with_details(self.view(song).await?, song, &model);
+        let mut view = with_details(self.view(song).await?, song, Some(&model));
         if song.status().kind() == StatusKind::Uploaded && !self.has_worker(&model).await {
             view.waiting_for = Some(format!("no worker for {model} was there within the last minutes"));
         }
@@ -475,15 +507,18 @@ impl SongService {
     ///
     /// [`ServiceError::Conflict`] when it has not failed, and the errors of [`Self::song`].
     pub async fn retry(&self, viewer: Viewer, id: SongId) -> Result<SongView, ServiceError> {
-        self.changeable(viewer, id).await?;
+        let hash = *self.changeable(viewer, id).await?.hash();
+        // A concurrent cancellation must not withdraw the new job.
+        let lock = self.ports().coordination.lock(&hash).await?;
         let song = self.ports().songs.retry(id).await.map_err(|error| match error {
             RepositoryError::Conflict => {
                 ServiceError::Conflict { message: "only failed songs can be retried", field: None }
             }
             other => other.into(),
         })?;
+        drop(lock);
         let song = song.ok_or(ServiceError::NO_SONG)?;
-        self.relay_soon().await;
+        self.relay_soon(&song.target().key).await;
         self.changes().announce(&song.target().key);
         self.view(&song).await
     }
@@ -526,15 +561,14 @@ impl SongService {
         let songs = &self.ports().songs;
         let Some(song) = songs.find(id).await? else { return Ok(false) };
         let hash = *song.hash();
-        let results = songs.results(&hash).await?;
+        let keys = storage::keys_of(songs.as_ref(), &song).await?;
         let Some(removed) = songs.remove(id).await? else { return Ok(false) };
-        let mut keys = vec![hash, removed.song.target().key];
-        keys.extend(results.iter().filter_map(|result| result.key));
-        keys.sort_unstable();
-        keys.dedup();
         tracing::info!(song = %id, %hash, others = removed.others_with_hash, "song deleted");
         match on_delete(removed.others_with_hash) {
-            BlobFate::Keep => self.changes().announce(&removed.song.target().key),
+            BlobFate::Keep => {
+                self.withdraw_unless_wanted(&removed.song.target().key).await?;
+                self.changes().announce(&removed.song.target().key);
+            }
             BlobFate::Delete => {
                 for key in &keys {
                     // The song is deleted anyway. A late worker gets "not found" instead of "gone".
@@ -542,6 +576,9 @@ impl SongService {
                         tracing::warn!(%key, error = chain(&error), "recording the deleted hash failed");
                     }
                     self.changes().announce(key);
+                }
+                for key in &keys {
+                    self.withdraw(key).await;
                 }
                 // The song is deleted anyway. The sweep removes leftover bytes.
                 if let Err(error) = self.delete_bytes(&hash, &keys).await {

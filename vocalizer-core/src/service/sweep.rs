@@ -1,20 +1,23 @@
 //! Repairs inconsistencies after a crash.
 
-use std::collections::HashSet;
 use std::time::Duration;
 
 use super::ServiceError;
 use super::relay::SourceState;
 use super::song_settings::SongSettings;
 use super::songs::SongService;
+use super::storage::Storage;
 use crate::causes::chain;
 use crate::dedupe::Advance;
 use crate::ports::{DeadLetter, JobState};
 use crate::song::{FailureReason, Song, SongHash, StatusKind};
 use crate::worker::DAMAGED;
 
-/// This many orphans are always removed; more only if they are not most of the stored blobs.
-const MOST_ORPHANS: usize = 10;
+/// Most erasures of a sweep; the next one does the rest.
+const MOST_ERASURES: u32 = 1000;
+
+/// States of jobs that are queried in one step. A fair queue counts all its jobs for each query.
+const STATES_AT_ONCE: usize = 100;
 
 /// The findings of a sweep.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -29,10 +32,14 @@ pub struct Swept {
     pub without_worker: u64,
     /// Hashes whose bytes had no song.
     pub orphans: u64,
+    /// Hashes whose songs an operator deleted.
+    pub erased: u64,
     /// Files left behind by unfinished uploads.
     pub leftovers: u64,
     /// Songs deleted at the end of their retention.
     pub expired: u64,
+    /// Resumable uploads that were not finished in time, and records of finished ones.
+    pub uploads: u64,
 }
 
 impl SongService {
@@ -50,18 +57,22 @@ impl SongService {
         // A failing part does not stop the others: a broker that is down must not keep expired songs on the disk.
         let jobs = self.sweep_jobs(&mut swept).await;
         let leftovers = ports.blobs.sweep().await.map(|leftovers| swept.leftovers = leftovers).map_err(Into::into);
+        let uploads = self.sweep_uploads(&mut swept).await;
+        let erasures = self.sweep_erasures().await.map(|erased| swept.erased = erased);
         let orphans = self.sweep_orphans().await.map(|orphans| swept.orphans = orphans);
         let expired = self.sweep_expired(&mut swept).await;
         self.sweep_uploaders().await;
         let progress = ports.coordination.forget_old_progress(ports.clock.now()).await.map_err(Into::into);
         let deletions = ports.coordination.forget_old_deletions(ports.clock.now()).await.map_err(Into::into);
         let shares = self.sweep_shares().await;
+        let webhooks = self.sweep_deliveries().await;
         if swept != Swept::default() {
             tracing::info!(?swept, "sweep finished");
         }
         let mut failed = None;
-        for error in
-            [jobs, leftovers, orphans, expired, progress, deletions, shares].into_iter().filter_map(Result::err)
+        for error in [jobs, leftovers, uploads, erasures, orphans, expired, progress, deletions, shares, webhooks]
+            .into_iter()
+            .filter_map(Result::err)
         {
             if let Some(other) = failed.replace(error) {
                 tracing::warn!(error = chain(&other), "a part of the sweep failed");
@@ -91,25 +102,27 @@ impl SongService {
         // Queried at most once, and only if needed.
         let mut queue_is_empty = None;
         let SongSettings { lost_after, ask_again_after, .. } = *self.settings();
-        for hash in ports.songs.hashes_in(StatusKind::Uploaded).await? {
-            let lost = match ports.queue.state(&hash).await? {
-                JobState::Absent => true,
-                JobState::Waiting { .. } | JobState::Leased => false,
-                // While other jobs wait, this one may be among them, but only up to a limit.
-                JobState::Unknown => {
-                    self.silent_for(&hash, ask_again_after).await?
-                        || self.silent_for(&hash, lost_after).await?
-                            && match queue_is_empty {
-                                Some(is_empty) => is_empty,
-                                None => *queue_is_empty.insert(ports.queue.depth().await?.waiting == 0),
-                            }
+        for hashes in ports.songs.hashes_in(StatusKind::Uploaded).await?.chunks(STATES_AT_ONCE) {
+            for (hash, state) in hashes.iter().zip(ports.queue.states(hashes).await?) {
+                let lost = match state {
+                    JobState::Absent => true,
+                    JobState::Waiting { .. } | JobState::Leased => false,
+                    // While other jobs wait, this one may be among them, but only up to a limit.
+                    JobState::Unknown => {
+                        self.silent_for(hash, ask_again_after).await?
+                            || self.silent_for(hash, lost_after).await?
+                                && match queue_is_empty {
+                                    Some(is_empty) => is_empty,
+                                    None => *queue_is_empty.insert(ports.queue.depth().await?.waiting == 0),
+                                }
+                    }
+                };
+                if self.fail_without_worker(hash).await? {
+                    swept.without_worker += 1;
+                } else if lost {
+                    ports.songs.request(hash).await?;
+                    swept.requested += 1;
                 }
-            };
-            if self.fail_without_worker(&hash).await? {
-                swept.without_worker += 1;
-            } else if lost {
-                ports.songs.request(&hash).await?;
-                swept.requested += 1;
             }
         }
         self.relay_or_warn().await;
@@ -144,39 +157,41 @@ impl SongService {
     }
 
     /// Removes bytes that have no song and returns the number of hashes.
-    ///
-    /// The database may be older than the bytes: a restored backup, or one that lost its last changes. So bytes stay
-    /// that are younger than its newest song or than [`SongSettings::keep_orphans`](super::SongSettings::keep_orphans).
     async fn sweep_orphans(&self) -> Result<u64, ServiceError> {
         let ports = self.ports();
-        let Some(newest) = ports.songs.newest_upload().await? else { return Ok(0) };
-        let old = newest.min(ports.clock.now() - self.settings().keep_orphans);
-        let stored = ports.blobs.hashes().await?;
-        let known: HashSet<_> = ports.songs.known_keys().await?.into_iter().collect();
-        let orphans: Vec<_> = stored.iter().filter(|hash| !known.contains(hash)).collect();
-        // A crash leaves a few orphans. The wrong database, or an outdated one, would leave most blobs as orphans.
-        if orphans.len() > MOST_ORPHANS && orphans.len() * 2 > stored.len() {
+        let storage = Storage::of(ports, self.settings().keep_orphans);
+        let orphans = storage.orphans().await?;
+        if orphans.is_suspicious() {
             tracing::error!(
-                orphans = orphans.len(),
-                stored = stored.len(),
+                orphans = orphans.hashes.len(),
+                stored = orphans.stored,
                 "orphan removal skipped: most stored files have no song; check that this is the database of these files"
             );
             return Ok(0);
         }
         let mut removed = 0;
-        for hash in orphans {
-            let _lock = ports.coordination.lock(hash).await?;
-            let is_old = ports.blobs.last_written(hash).await?.is_some_and(|written| written < old);
-            // Check the lock last: if it was lost, another request may be storing these bytes.
-            if is_old && !self.is_known(hash).await? && ports.coordination.renew(hash).await? {
-                match ports.blobs.delete_all(hash).await {
-                    Ok(()) => {
-                        self.made().cache.forget(hash);
-                        removed += 1;
-                    }
-                    Err(error) => tracing::warn!(%hash, error = chain(&error), "removing an orphan failed"),
-                }
+        for hash in &orphans.hashes {
+            if storage.remove(hash, orphans.before).await? {
+                self.made().cache.forget(hash);
+                removed += 1;
             }
+        }
+        Ok(removed)
+    }
+
+    /// Deletes the files of songs that an operator deleted while this server had the locks.
+    async fn sweep_erasures(&self) -> Result<u64, ServiceError> {
+        let (ports, mut removed) = (self.ports(), 0);
+        let storage = Storage::of(ports, self.settings().keep_orphans);
+        for hash in ports.songs.erasures(MOST_ERASURES).await? {
+            let _lock = ports.coordination.lock(&hash).await?;
+            if !storage.is_known(&hash).await? {
+                ports.coordination.record_deletion(&hash, ports.clock.now()).await?;
+                self.delete_bytes(&hash, &[hash]).await?;
+                self.made().cache.forget(&hash);
+                removed += 1;
+            }
+            ports.songs.erased(&hash).await?;
         }
         Ok(removed)
     }
@@ -236,11 +251,6 @@ impl SongService {
             self.ports().coordination.clear_progress(&waiting_key(&key)).await?;
         }
         Ok(())
-    }
-
-    /// Returns whether a song or a stored result has this hash or key.
-    pub(super) async fn is_known(&self, key: &SongHash) -> Result<bool, ServiceError> {
-        Ok(self.ports().songs.known_keys().await?.contains(key))
     }
 
     /// An unavailable queue must not stop the sweep.

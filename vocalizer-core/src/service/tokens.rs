@@ -6,6 +6,7 @@ use super::ServiceError;
 use super::accounts::{AccountService, Caller, later, owner, random};
 use crate::account::{ApiToken, Invite, Session, SessionDigest, TokenId, TokenName};
 use crate::api::TokenView;
+use crate::ports::Action;
 use crate::secret::Secret;
 
 /// The prefix of an API token, so that people and secret scanners recognise one.
@@ -134,6 +135,7 @@ impl AccountService {
         let digest = SessionDigest::of(&secret);
         let token = Some(TokenName { id, name: name.clone() });
         ports.accounts.open_session(&Session { digest, user, created_at, expires_at, token }).await?;
+        self.audit_user(user, Action::TokenCreated, Some(id.to_string())).await;
         Ok(IssuedToken { token: ApiToken { id, name, created_at, expires_at }.into(), secret })
     }
 
@@ -195,8 +197,12 @@ impl AccountService {
     /// [`ServiceError::NotFound`] for another user's token, [`ServiceError::Unauthenticated`] without a session,
     /// [`ServiceError::Unavailable`].
     pub async fn revoke_token(&self, caller: Caller, id: TokenId) -> Result<(), ServiceError> {
-        match self.ports().accounts.revoke_token(owner(caller)?, id).await? {
-            true => Ok(()),
+        let user = owner(caller)?;
+        match self.ports().accounts.revoke_token(user, id).await? {
+            true => {
+                self.audit_user(user, Action::TokenRevoked, Some(id.to_string())).await;
+                Ok(())
+            }
             false => Err(ServiceError::NotFound { what: "token" }),
         }
     }

@@ -67,17 +67,39 @@ impl SongService {
     /// [`ServiceError::Exceeded`] when a quota is reached, [`ServiceError::Unauthenticated`] when anonymous uploads are
     /// not allowed, and the errors of [`Self::begin_upload`].
     pub async fn begin_upload_from(&self, viewer: Viewer, address: IpAddr) -> Result<SongUpload, ServiceError> {
-        let policy = &self.settings().uploads;
-        if viewer.user().is_none() && !policy.anonymous {
+        self.check_may_upload(viewer)?;
+        let (uploader, quota) = self.uploader(viewer, address).await?;
+        if let Some(uploader) = uploader.filter(|_| !quota.is_unlimited()) {
+            self.ports().songs.begin_upload(&uploader, &quota, self.ports().clock.now()).await?;
+        }
+        self.begin_counted(viewer, address).await
+    }
+
+    /// Returns who uploads, and the limits for that: a user's own ones replace those of all users.
+    pub(super) async fn uploader(
+        &self,
+        viewer: Viewer,
+        address: IpAddr,
+    ) -> Result<(Option<Uploader>, Quota), ServiceError> {
+        let (uploader, quota) = self.settings().uploads.uploader(viewer, Some(address));
+        let Some(user) = viewer.user() else { return Ok((uploader, quota)) };
+        Ok((uploader, self.ports().songs.quota_of(user).await?.apply(quota)))
+    }
+
+    /// Begins an upload whose start has been counted.
+    pub(super) async fn begin_counted(&self, viewer: Viewer, address: IpAddr) -> Result<SongUpload, ServiceError> {
+        let (uploader, quota) = self.uploader(viewer, address).await?;
+        Ok(SongUpload { uploader, quota, ..self.begin_upload(viewer).await? })
+    }
+
+    /// Checks whether the viewer may upload at all.
+    pub(super) fn check_may_upload(&self, viewer: Viewer) -> Result<(), ServiceError> {
+        if viewer.user().is_none() && !self.settings().uploads.anonymous {
             return Err(ServiceError::Unauthenticated {
                 message: "log in first: this server does not accept anonymous uploads",
             });
         }
-        let (uploader, quota) = policy.uploader(viewer, Some(address));
-        if let Some(uploader) = uploader.filter(|_| !quota.is_unlimited()) {
-            self.ports().songs.begin_upload(&uploader, &quota, self.ports().clock.now()).await?;
-        }
-        Ok(SongUpload { uploader, quota, ..self.begin_upload(viewer).await? })
+        Ok(())
     }
 
     /// Begins an upload that counts towards no quota.
@@ -326,7 +348,7 @@ impl SongUpload {
         let status = song.status().kind();
         tracing::info!(song = %song.id(), %hash, size_bytes = self.size_bytes, %status, "song uploaded");
         self.service.restart_waiting(&song).await?;
-        self.service.relay_soon().await;
+        self.service.relay_soon(&song.target().key).await;
         self.service.changes().announce(&song.target().key);
         self.service.view(&song).await
     }

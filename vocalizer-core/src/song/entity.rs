@@ -224,6 +224,15 @@ impl Song {
         self.apply(Transition::Fail(reason))
     }
 
+    /// The user does not want the stems any more.
+    ///
+    /// # Errors
+    ///
+    /// [`IllegalTransition`] unless the song is `UPLOADED` or `SPLITTING`.
+    pub fn cancel(&mut self) -> Result<(), IllegalTransition> {
+        self.apply(Transition::Cancel)
+    }
+
     /// A retry was requested.
     ///
     /// # Errors

@@ -6,8 +6,8 @@
 //!            finish     │    begin          accept  ▼
 //! UPLOADING ────────▶ UPLOADED ─────▶ SPLITTING ──▶ SPLIT
 //!                       ▲  ▲  hand back  │  │
-//!                       │  └─────────────┘  │ fail
-//!                       │       retry       ▼
+//!                       │  └─────────────┘  │ fail, cancel
+//!                       │ cancel, retry     ▼
 //!                       └──────────────── FAILED
 //! ```
 //!
@@ -63,6 +63,18 @@ impl Status {
         }
     }
 
+    /// Returns whether the song waits for stems.
+    #[must_use]
+    pub const fn is_waiting(&self) -> bool {
+        matches!(self, Self::Uploaded | Self::Splitting)
+    }
+
+    /// Returns whether splitting was cancelled. Only the reason tells it from other failures.
+    #[must_use]
+    pub fn is_cancelled(&self) -> bool {
+        self.failure().is_some_and(|reason| reason.as_str() == FailureReason::CANCELLED)
+    }
+
     /// Restores a status from the two columns of a store. A reason without [`StatusKind::Failed`] is dropped; a failure
     /// without a reason gets [`FailureReason::UNKNOWN`].
     #[must_use]
@@ -89,6 +101,9 @@ impl Status {
             (Self::Splitting, Transition::HandBack) => Ok(Self::Uploaded),
             (Self::Splitting, Transition::AcceptStems) => Ok(Self::Split),
             (Self::Splitting, Transition::Fail(reason)) => Ok(Self::Failed { reason }),
+            (Self::Uploaded | Self::Splitting, Transition::Cancel) => {
+                Ok(Self::Failed { reason: FailureReason::new(FailureReason::CANCELLED) })
+            }
             (Self::Failed { .. }, Transition::Retry) => Ok(Self::Uploaded),
             (Self::Uploaded | Self::Splitting | Self::Split | Self::Failed { .. }, Transition::SplitAgain) => {
                 Ok(Self::Uploaded)
@@ -162,6 +177,8 @@ pub enum Transition {
     AcceptStems,
     /// Splitting failed: `SPLITTING → FAILED`.
     Fail(FailureReason),
+    /// The user does not want the stems any more: `UPLOADED → FAILED` or `SPLITTING → FAILED`.
+    Cancel,
     /// A retry was requested: `FAILED → UPLOADED`.
     Retry,
     /// The stems exist without a lease on this song: from another song with the same hash, from a worker whose lease
@@ -181,6 +198,7 @@ impl Transition {
             Self::HandBack => "hand back",
             Self::AcceptStems => "accept stems",
             Self::Fail(_) => "fail",
+            Self::Cancel => "cancel",
             Self::Retry => "retry",
             Self::ReuseStems => "reuse stems",
             Self::SplitAgain => "split again",

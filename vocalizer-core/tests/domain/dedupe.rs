@@ -31,6 +31,7 @@ enum Event {
     Expire,
     Result,
     Failure(FailureReason),
+    Cancel(prop::sample::Index),
     Delete(prop::sample::Index),
 }
 
@@ -43,6 +44,7 @@ fn event() -> impl Strategy<Value = Event> {
         Just(Event::Expire),
         Just(Event::Result),
         reason().prop_map(Event::Failure),
+        index().prop_map(Event::Cancel),
         index().prop_map(Event::Delete),
     ]
 }
@@ -80,15 +82,21 @@ impl World {
                 self.advance(&Advance::Fail(reason.clone()));
                 self.jobs -= 1;
             }
+            Event::Cancel(index) if !self.songs.is_empty() => {
+                let at = index.index(self.songs.len());
+                if let Ok(cancelled) = self.songs[at].after(Transition::Cancel) {
+                    self.songs[at] = cancelled;
+                }
+            }
             Event::Delete(index) if !self.songs.is_empty() => {
                 self.songs.remove(index.index(self.songs.len()));
                 self.stems &= on_delete(self.songs.len() as u64) == BlobFate::Keep;
-                // A job without a waiting song is withdrawn.
-                if !self.songs.iter().any(|song| matches!(song, Status::Uploaded | Status::Splitting)) {
-                    self.jobs = 0;
-                }
             }
             _ => {}
+        }
+        // A job without a waiting song is withdrawn.
+        if !self.songs.iter().any(Status::is_waiting) {
+            self.jobs = 0;
         }
     }
 
@@ -152,6 +160,18 @@ proptest! {
         match status.kind() {
             StatusKind::Uploaded | StatusKind::Splitting => prop_assert_eq!(after.failure(), Some(&reason)),
             StatusKind::Uploading | StatusKind::Split | StatusKind::Failed => prop_assert_eq!(after, status),
+        }
+    }
+
+    #[test]
+    fn only_a_retry_changes_a_cancelled_song(reason in reason()) {
+        for status in [Status::Uploaded, Status::Splitting] {
+            let cancelled = status.after(Transition::Cancel).expect("an allowed transition");
+            for advance in [Advance::Begin, Advance::HandBack, Advance::FINISH_MP3, Advance::Fail(reason.clone())] {
+                prop_assert_eq!(advance.transitions(&cancelled), []);
+            }
+            prop_assert_eq!(on_upload([&cancelled]), UploadPlan::Enqueue);
+            prop_assert_eq!(cancelled.after(Transition::Retry), Ok(Status::Uploaded));
         }
     }
 

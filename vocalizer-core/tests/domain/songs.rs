@@ -39,6 +39,7 @@ pub(crate) fn transition() -> impl Strategy<Value = Transition> {
         Just(Transition::HandBack),
         Just(Transition::AcceptStems),
         reason().prop_map(Transition::Fail),
+        Just(Transition::Cancel),
         Just(Transition::Retry),
         Just(Transition::ReuseStems),
         Just(Transition::SplitAgain),

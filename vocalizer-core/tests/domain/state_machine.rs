@@ -7,13 +7,15 @@ use vocalizer_core::song::{FailureReason, Song, SongHash, SongId, Status, Status
 use super::songs::{reason, song, status, transition};
 
 /// The allowed transitions, written independently of the code: name, source, target.
-const TRANSITIONS: [(&str, StatusKind, StatusKind); 11] = [
+const TRANSITIONS: [(&str, StatusKind, StatusKind); 13] = [
     ("finish upload", StatusKind::Uploading, StatusKind::Uploaded),
     ("begin splitting", StatusKind::Uploaded, StatusKind::Splitting),
     ("reuse stems", StatusKind::Uploaded, StatusKind::Split),
     ("hand back", StatusKind::Splitting, StatusKind::Uploaded),
     ("accept stems", StatusKind::Splitting, StatusKind::Split),
     ("fail", StatusKind::Splitting, StatusKind::Failed),
+    ("cancel", StatusKind::Uploaded, StatusKind::Failed),
+    ("cancel", StatusKind::Splitting, StatusKind::Failed),
     ("retry", StatusKind::Failed, StatusKind::Uploaded),
     ("split again", StatusKind::Uploaded, StatusKind::Uploaded),
     ("split again", StatusKind::Splitting, StatusKind::Uploaded),
@@ -90,6 +92,10 @@ fn methods_apply_their_transitions() {
     song.begin_splitting().expect("an allowed transition");
     song.fail(FailureReason::new("no audio")).expect("an allowed transition");
     assert_eq!(song.status().failure().map(FailureReason::as_str), Some("no audio"));
+    song.retry().expect("an allowed transition");
+    song.cancel().expect("an allowed transition");
+    assert!(song.status().is_cancelled());
+    assert_eq!(song.status().failure().map(FailureReason::as_str), Some(FailureReason::CANCELLED));
     song.retry().expect("an allowed transition");
     song.reuse_stems().expect("an allowed transition");
     assert_eq!(kinds(&song), StatusKind::Split);

@@ -133,7 +133,7 @@ impl BlobWriter for Writer {
                     let index = Stem::FOUR.iter().position(|four| four == stem).expect("one of the four stems");
                     ghost.stem_stored(content, index, parse_stem(&bytes, *stem));
                 }
-                BlobKey::Lossless(..) | BlobKey::Rendition(..) | BlobKey::Peaks(..) => {}
+                BlobKey::Lossless(..) | BlobKey::Rendition(..) | BlobKey::Peaks(..) | BlobKey::Piece(..) => {}
             }
             inner.commit(key).await
         };

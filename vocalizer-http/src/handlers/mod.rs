@@ -9,9 +9,11 @@ pub(crate) mod list_events;
 pub(crate) mod operations;
 pub(crate) mod parts;
 pub(crate) mod results;
+pub(crate) mod resumable;
 pub(crate) mod shares;
 pub(crate) mod songs;
 pub(crate) mod upload;
+pub(crate) mod webhooks;
 pub(crate) mod work;
 
 use std::future::Future;

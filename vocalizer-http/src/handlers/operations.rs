@@ -59,7 +59,9 @@ pub(crate) async fn openapi(app: &Arc<App>, _: Request) -> Answer {
 
 /// Returns the limits for clients.
 pub(crate) async fn limits(app: &Arc<App>, _: Request) -> Answer {
-    success(&LimitsData { limits: limits_view(app.songs.settings(), app.accounts.settings()) })
+    let mut limits = limits_view(app.songs.settings(), app.accounts.settings());
+    limits.max_webhooks = app.songs.max_webhooks();
+    success(&LimitsData { limits })
 }
 
 /// Returns the models that clients may choose from.

@@ -1,4 +1,4 @@
-//! Listing, reading, renaming, retrying and deleting songs.
+//! Listing, reading, renaming, retrying, cancelling and deleting songs.
 
 use std::sync::Arc;
 
@@ -53,6 +53,13 @@ pub(crate) async fn split(app: &Arc<App>, request: Request) -> Answer {
     let choice = ModelChoice { model, stems: given(form.take(&fields::STEMS).into_exposed()) };
     let songs = app.songs.clone();
     let song = to_completion(async move { songs.split_again(viewer, id, &choice).await }).await?;
+    success(&SongData { song })
+}
+
+pub(crate) async fn cancel(app: &Arc<App>, request: Request) -> Answer {
+    let (songs, viewer, id) = (app.songs.clone(), request.viewer(), request.param("song_id")?);
+    // A separate task, so that a disconnect does not stop it between the song and its job.
+    let song = to_completion(async move { songs.cancel(viewer, id).await }).await?;
     success(&SongData { song })
 }
 

@@ -7,10 +7,10 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use futures_core::Stream;
-use http::{HeaderMap, HeaderValue, header};
+use http::{HeaderValue, header};
 use multer::{Constraints, Field, Multipart, SizeLimit};
 use vocalizer_core::api::{ErrorCode, SongData};
-use vocalizer_core::service::{ModelChoice, ServiceError, SongUpload};
+use vocalizer_core::service::{ServiceError, SongUpload};
 
 use super::{Answer, success, to_completion};
 use crate::app::App;
@@ -18,6 +18,7 @@ use crate::body::{RequestBody, full};
 use crate::failure::Failure;
 use crate::form::{malformed, text};
 use crate::request::Request;
+use crate::upload_fields::UploadFields;
 
 /// Maximum size of a form without the file: title, names and boundaries. The form parser rescans its buffer from the
 /// start, so much data outside the file would be slow.
@@ -34,9 +35,6 @@ const MAX_ID_BYTES: u64 = 256;
 
 /// Maximum size of a list of stems that is read.
 const MAX_STEMS_BYTES: u64 = 4 * 1024;
-
-/// Maximum length of an `Idempotency-Key`.
-const MAX_KEY_BYTES: usize = 255;
 
 /// Maximum number of form parts: two are needed, and some clients add their own.
 const MAX_PARTS: usize = 16;
@@ -66,7 +64,8 @@ pub(crate) async fn upload(app: &Arc<App>, request: Request) -> Answer {
         let message = "session expired; log in again, or upload anonymously without the cookie";
         return Err(Failure::new(ErrorCode::Unauthenticated, message));
     }
-    let key = idempotency_key(&request.headers)?;
+    let mut fields = UploadFields::default();
+    fields.set_key(&request.headers)?;
     let (viewer, address) = (request.viewer(), request.peer.address);
     let file_bytes = Arc::<AtomicU64>::default();
     let body = Bounded { body: request.body, received_bytes: 0, file_bytes: Arc::clone(&file_bytes) };
@@ -78,8 +77,7 @@ pub(crate) async fn upload(app: &Arc<App>, request: Request) -> Answer {
         .for_field("model", MAX_ID_BYTES)
         .for_field("stems", MAX_STEMS_BYTES);
     let mut form = Multipart::with_constraints(body, boundary, Constraints::new().size_limit(limits));
-    let (mut title, mut id, mut duplicates, mut file) = (None, None, None, None::<SongUpload>);
-    let mut choice = ModelChoice::default();
+    let mut file = None::<SongUpload>;
     let mut parts = 0;
     while let Some(field) = form.next_field().await.map_err(|error| form_error(error, max_bytes))? {
         parts += 1;
@@ -87,65 +85,27 @@ pub(crate) async fn upload(app: &Arc<App>, request: Request) -> Answer {
             return Err(malformed(format!("the form has more than {MAX_PARTS} parts")));
         }
         match field.name() {
-            Some("title") if title.is_none() => {
+            Some(name) if UploadFields::NAMES.contains(&name) => {
+                let name = name.to_owned();
                 let bytes = field.bytes().await.map_err(|error| form_error(error, max_bytes))?;
-                title = Some(text(&bytes)?);
-            }
-            Some("id") if id.is_none() => {
-                let text = text(&field.bytes().await.map_err(|error| form_error(error, max_bytes))?)?;
-                id = Some(text.parse().map_err(|_| Failure::field("id", "id must be a UUID"))?);
-            }
-            Some("duplicates") if duplicates.is_none() => {
-                let text = text(&field.bytes().await.map_err(|error| form_error(error, max_bytes))?)?;
-                duplicates = Some(match text.as_str() {
-                    "allow" => true,
-                    "refuse" => false,
-                    _ => return Err(Failure::field("duplicates", "duplicates must be allow or refuse")),
-                });
-            }
-            Some("model") if choice.model.is_none() => {
-                let bytes = field.bytes().await.map_err(|error| form_error(error, max_bytes))?;
-                choice.model = Some(text(&bytes)?);
-            }
-            Some("stems") if choice.stems.is_none() => {
-                let bytes = field.bytes().await.map_err(|error| form_error(error, max_bytes))?;
-                choice.stems = Some(text(&bytes)?);
+                fields.set(&name, text(&bytes)?)?;
             }
             Some("file") if file.is_none() => {
                 let mut upload = app.songs.begin_upload_from(viewer, address).await?;
                 receive(field, &mut upload, app, &file_bytes).await?;
                 file = Some(upload);
             }
-            Some(name @ ("title" | "id" | "duplicates" | "model" | "stems" | "file")) => {
-                return Err(malformed(format!("duplicate form field: {name}")));
-            }
+            Some("file") => return Err(malformed("duplicate form field: file")),
             // Unknown fields are skipped.
             _ => {}
         }
     }
     let Some(upload) = file else { return Err(Failure::field("file", "form field missing: file")) };
-    let upload = match (id, key) {
-        (Some(id), _) => upload.with_id(id),
-        (None, Some(key)) => upload.with_key(&key),
-        (None, None) => upload,
-    };
-    let upload = if duplicates == Some(false) { upload.refusing_duplicates() } else { upload };
-    let upload = upload.with_choice(choice);
-    let Some(title) = title else { return Err(Failure::field("title", "form field missing: title")) };
+    let upload = fields.prepare(upload);
+    let Some(title) = fields.title else { return Err(Failure::field("title", "form field missing: title")) };
     // A separate task: the upload is complete, so store it even if the client disconnects.
     let song = to_completion(async move { upload.finish(&title).await }).await?;
     success(&SongData { song })
-}
-
-/// Returns the key with which the client can repeat the upload.
-fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Failure> {
-    let Some(key) = headers.get("idempotency-key") else { return Ok(None) };
-    let key = key.to_str().unwrap_or_default();
-    if (1..=MAX_KEY_BYTES).contains(&key.len()) {
-        return Ok(Some(key.to_owned()));
-    }
-    let message = format!("Idempotency-Key must have 1 to {MAX_KEY_BYTES} ASCII characters");
-    Err(Failure::field("Idempotency-Key", message))
 }
 
 async fn receive(

@@ -16,6 +16,7 @@ mod pulse;
 mod queue;
 mod range;
 mod renderings;
+mod resumable;
 mod status;
 mod streams;
 mod support;

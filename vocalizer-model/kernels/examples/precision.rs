@@ -10,6 +10,7 @@ mod noise;
 
 use std::time::Instant;
 
+use vocalizer_kernels::attention::{Projection, attention};
 use vocalizer_kernels::conv::{self, Axis, GluExtras};
 use vocalizer_kernels::gemm::{Panels, Precision, pack_as};
 use vocalizer_kernels::memory::Keeper;
@@ -135,6 +136,13 @@ fn main() {
     let y = Extent { channels: 1536, ..x };
     measure("HTDemucs, norm and projections", layer.flop() * positions, &vec![0.0; y.len()], |precision, out| {
         transformer::linear((&values, x), Some([&ones, &zeros]), layer.linear(precision), out);
+    });
+    let projections = noise.values(Extent { channels: 1536, ..x }.len());
+    let [queries, keys, others] =
+        [0, 512, 1024].map(|first| Projection { values: &projections, extent: Extent { channels: 1536, ..x }, first });
+    let flop = 4 * positions * positions * x.channels;
+    measure("HTDemucs, attention", flop, &vec![0.0; x.len()], |precision, out| {
+        attention(queries, keys, others, [8, x.channels], precision, out);
     });
     let [up, down] = [[2048, 512], [512, 2048]].map(|[rows, terms]| Layer::random(noise, rows, terms));
     measure("HTDemucs, feed-forward", (up.flop() + down.flop()) * positions, &values, |precision, out| {

@@ -115,6 +115,11 @@ impl<'a> Panels<'a> {
         Self { terms: count, first_term: self.first_term + first, ..self }
     }
 
+    /// Returns the precision of the weights.
+    pub(crate) fn precision(&self) -> Precision {
+        self.precision
+    }
+
     /// Returns the terms that are stored together.
     pub(crate) fn group_terms(&self) -> usize {
         self.precision.group_terms()
@@ -159,11 +164,34 @@ pub fn pack(rows: usize, terms: usize, at: impl Fn(usize, usize) -> f32) -> Vec<
 /// Packs a matrix into panels of this precision; `at(row, term)` reads it. A matrix too small to gain from fewer bits
 /// remains f32, see [`Precision::fit`].
 pub fn pack_as(precision: Precision, rows: usize, terms: usize, at: impl Fn(usize, usize) -> f32) -> Vec<f32> {
-    match precision.fit(rows, terms) {
-        Precision::F32 => pack(rows, terms, at),
-        Precision::Bf16 => bf16::pack(rows, terms, at),
-        Precision::Int16 => groups::INT16.pack(rows, terms, at),
-        Precision::Int8 => groups::INT8.pack(rows, terms, at),
+    let precision = precision.fit(rows, terms);
+    if precision == Precision::F32 {
+        return pack(rows, terms, at);
+    }
+    let panel = padded_rows(1);
+    let mut plain = vec![0.0; panel * terms];
+    let mut out = vec![0.0; padded_rows(rows) * precision.words(terms)];
+    for (index, out) in out.chunks_exact_mut(panel * precision.words(terms)).enumerate() {
+        let first = index * panel;
+        pack_into(panel.min(rows - first), terms, |row, term| at(first + row, term), &mut plain);
+        if panel == WIDE_TILE[0] {
+            convert_panel::<{ WIDE_TILE[0] }>(precision, &plain, out);
+        } else {
+            convert_panel::<{ NARROW_TILE[0] }>(precision, &plain, out);
+        }
+    }
+    out
+}
+
+/// Converts a panel of `ROWS` rows from f32, see [`pack`], to another precision.
+#[inline(always)]
+pub(crate) fn convert_panel<const ROWS: usize>(precision: Precision, panel: &[f32], out: &mut [f32]) {
+    let (terms, words) = (panel.as_chunks::<ROWS>().0, out.as_chunks_mut::<ROWS>().0);
+    match precision {
+        Precision::F32 => words.copy_from_slice(terms),
+        Precision::Bf16 => bf16::convert(terms, words),
+        Precision::Int16 => groups::INT16.convert(terms, words),
+        Precision::Int8 => groups::INT8.convert(terms, words),
     }
 }
 

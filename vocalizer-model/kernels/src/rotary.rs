@@ -6,7 +6,7 @@ mod rows;
 
 use pulp::{Simd, WithSimd};
 
-use self::frames::Packed;
+use crate::attention::head::PackedHead;
 use crate::conv::Axis;
 use crate::gemm::{Panels, Terms, padded_rows, product, row_stride};
 use crate::grid::{Extent, Shared, pieces};
@@ -17,8 +17,6 @@ use crate::transformer::Linear;
 
 /// Columns per product of the projections, so that its operands and sums stay in the L2 cache: whole tiles of either size.
 const COLUMNS: usize = 240;
-/// Minimum binary logarithm of a weight. Such a weight does not change a sum, and its products are not yet denormal.
-const LEAST: f32 = -86.0;
 /// Frames per group if frames are the sequences: a cache line of each row.
 const FRAMES: usize = 16;
 
@@ -91,7 +89,8 @@ impl WithSimd for Group<'_> {
         let (gate_rows, factors) = gate_rows.split_at_mut(gates.weights.padded_rows() * stride);
         normalise(simd, &mut input[..x.channels * stride], stride, columns, factors);
         multiply(simd, gates.weights, &input, &offsets[..x.channels], gate_rows, shape);
-        let mut packed = (axis == Axis::Frames).then(|| Packed::of(self.frames, width));
+        let packed_head = PackedHead::new(self.frames, width, qkv.precision());
+        let mut packed = (axis == Axis::Frames).then(|| Buffer::of(packed_head.packed_len()));
         for head in 0..heads {
             let weights = qkv.some_rows(head * 3 * width, 3 * width);
             multiply(simd, weights, &input, &offsets[..x.channels], &mut projected, shape);
@@ -104,7 +103,7 @@ impl WithSimd for Group<'_> {
             let attended = &mut attended[head * width * stride..][..width * stride];
             let head = Head { queries, keys, values, gate, stride, width };
             match &mut packed {
-                Some(packed) => packed.attend(simd, head, attended),
+                Some(packed) => frames::attend(simd, head, packed_head, packed, attended),
                 None => rows::attend(simd, head, attended),
             }
         }

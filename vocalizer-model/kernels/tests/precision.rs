@@ -1,6 +1,7 @@
 //! Kernels with weights of fewer bits: their loss, and that threads do not change their results.
 
 use rayon::ThreadPoolBuilder;
+use vocalizer_kernels::attention::{Projection, attention};
 use vocalizer_kernels::conv::{self, Axis, GluExtras};
 use vocalizer_kernels::gemm::{Panels, Precision, pack_as};
 use vocalizer_kernels::transformer::{self, Linear};
@@ -49,6 +50,11 @@ impl Layer {
 
 /// Checks the loss of a kernel in each precision, and that one thread computes the same as three.
 fn check(kernel: impl Fn(Precision) -> Vec<f32> + Sync) {
+    check_rounding(|precision| precision != Precision::F32, kernel);
+}
+
+/// Like [`check`]; `rounds` tells in which precisions something is rounded.
+fn check_rounding(rounds: impl Fn(Precision) -> bool, kernel: impl Fn(Precision) -> Vec<f32> + Sync) {
     let with_threads = |threads: usize, precision: Precision| {
         let pool = ThreadPoolBuilder::new().num_threads(threads).build().expect("threads");
         pool.install(|| kernel(precision))
@@ -63,8 +69,7 @@ fn check(kernel: impl Fn(Precision) -> Vec<f32> + Sync) {
         let error: f64 = exact.iter().zip(&made).map(|(a, b)| f64::from(a - b).powi(2)).sum();
         let decibels = 10.0 * (signal / (error + 1e-40)).log10();
         assert!(decibels > least, "{precision:?}: {decibels:.1} dB");
-        let rounds = precision != Precision::F32;
-        assert!(!rounds || decibels < 120.0, "{precision:?} is not used: {decibels:.1} dB");
+        assert!(!rounds(precision) || decibels < 120.0, "{precision:?} is not used: {decibels:.1} dB");
     }
 }
 
@@ -120,6 +125,30 @@ fn layers_of_transformers_lose_little() {
         rms::feed_forward((&mut out, X), up.linear(), down.linear());
         out
     });
+}
+
+#[test]
+fn attention_loses_little() {
+    let (heads, width) = (3, 32);
+    let channels = heads * width;
+    // Attention has no weights: without instructions, it is in f32.
+    let rounds = |precision| match precision {
+        Precision::F32 => false,
+        Precision::Bf16 => precision.instructions().is_some(),
+        Precision::Int16 | Precision::Int8 => Precision::Int16.instructions().is_some(),
+    };
+    for keys in [40, 120, 301] {
+        let [x, other] = [X.frames, keys].map(|frames| Extent { items: 2, channels: 2 * channels, rows: 1, frames });
+        let [from, to] = [noise(1, x.len()), noise(2, other.len())];
+        check_rounding(rounds, |precision| {
+            let projection = |values, extent, first| Projection { values, extent, first };
+            let queries = projection(&from, x, 0);
+            let [keys, values] = [0, channels].map(|first| projection(&to, other, first));
+            let mut out = vec![f32::NAN; x.items * channels * x.frames];
+            attention(queries, keys, values, [heads, channels], precision, &mut out);
+            out
+        });
+    }
 }
 
 #[test]

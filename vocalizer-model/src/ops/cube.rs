@@ -137,7 +137,7 @@ impl NetworkOps for CubeBackend {
         launch::linear_residual(&x, &hidden, &second.contiguous(), &contiguous(scale))
     }
 
-    fn attention(x: Values, other: Values, firsts: [usize; 3], heads: usize, channels: usize) -> Values {
+    fn attention(x: Values, other: Values, firsts: [usize; 3], heads: usize, channels: usize, _: Precision) -> Values {
         let (x, other) = (contiguous(x), contiguous(other));
         let ours = || launch::attention(&x, &other, firsts, [heads, channels]);
         let done = if kernels::are_plain(&x.device) { None } else { ours() };

@@ -284,12 +284,14 @@ impl NetworkOps for Flex {
         [q, k, v]: [usize; 3],
         heads: usize,
         channels: usize,
+        precision: Precision,
     ) -> FloatTensor<Self> {
         let (x, other) = (x.to_contiguous(), other.to_contiguous());
         let to = Extent { channels, ..extent(&x) };
         let projection = |of, first| Projection { values: values(of), extent: extent(of), first };
         let mut out = output(to);
-        attention(projection(&x, q), projection(&other, k), projection(&other, v), [heads, channels], &mut out);
+        let [q, k, v] = [projection(&x, q), projection(&other, k), projection(&other, v)];
+        attention(q, k, v, [heads, channels], precision, &mut out);
         shaped(out, to)
     }
 

@@ -70,7 +70,7 @@ fn cases(whole: bool, items: usize) -> Vec<Case> {
     // Narrow heads leave room for more keys at once, as on most GPUs.
     case!(cases, d => {
         let x = tensor(1, [items, 3 * 128, 3, 67], d);
-        super::attention(x.clone() * 4.0, x, [0, 128, 256], [8, 128])
+        super::attention(x.clone() * 4.0, x, [0, 128, 256], [8, 128], Precision::F32)
     }, "attention of narrow heads");
     // The transformer, with and without samplers.
     for (channels, hidden) in [(512, 2048), (384, 1536)] {
@@ -84,9 +84,9 @@ fn cases(whole: bool, items: usize) -> Vec<Case> {
         case!(cases, d => super::feed_forward(tensor(1, shape, d), &norm(2, channels, d), [&layer(4, hidden, channels, d), &layer(6, channels, hidden, d)], &tensor(8, [channels], d)), "feed forward {shape:?}");
         case!(cases, d => {
             let x = tensor(1, [items, 3 * channels, rows, frames], d);
-            super::attention(x.clone() * 4.0, x, [0, channels, 2 * channels], [8, channels])
+            super::attention(x.clone() * 4.0, x, [0, channels, 2 * channels], [8, channels], Precision::F32)
         }, "attention {shape:?}");
-        case!(cases, d => super::attention(tensor(1, shape_t, d) * 4.0, tensor(2, [items, 2 * channels, rows, frames], d), [0, 0, channels], [8, channels]),
+        case!(cases, d => super::attention(tensor(1, shape_t, d) * 4.0, tensor(2, [items, 2 * channels, rows, frames], d), [0, 0, channels], [8, channels], Precision::F32),
             "attention of {shape_t:?} to {shape:?}");
     }
     cases

@@ -111,14 +111,16 @@ pub(crate) trait NetworkOps: Backend {
     }
 
     /// Multi-head attention. Queries, keys and values are `channels` channels each, starting at `firsts`: the queries
-    /// in `x`, keys and values in `other`.
+    /// in `x`, keys and values in `other`. The layer's packed weights have this precision.
     fn attention(
         x: FloatTensor<Self>,
         other: FloatTensor<Self>,
         firsts: [usize; 3],
         heads: usize,
         channels: usize,
+        precision: Precision,
     ) -> FloatTensor<Self> {
+        let _ = precision;
         default::attention::<Self>(x, other, firsts, [heads, channels])
     }
 

@@ -238,7 +238,8 @@ pub(crate) fn feed_forward(x: Tensor<4>, norm: &Norm, [first, second]: [&Linear;
     })
 }
 
-/// Multi-head attention; queries, keys and values are `channels` channels each, starting at `firsts`.
+/// Multi-head attention; queries, keys and values are `channels` channels each, starting at `firsts`. The layer's packed
+/// weights have this precision.
 ///
 /// # Shapes
 ///
@@ -250,12 +251,14 @@ pub(crate) fn attention(
     other: Tensor<4>,
     firsts: [usize; 3],
     [heads, channels]: [usize; 2],
+    precision: Precision,
 ) -> Tensor<4> {
     let ([_, queries], [_, keys]) = (extent(&x), extent(&other));
     let cost =
         Cost { flop: 2 * flop([queries, keys / x.dims()[0], channels]), values: 2 * channels * (queries + keys) };
     recorded("attention", cost, || {
-        Tensor::from_dispatch(Dispatch::attention(x.into_dispatch(), other.into_dispatch(), firsts, heads, channels))
+        let (x, other) = (x.into_dispatch(), other.into_dispatch());
+        Tensor::from_dispatch(Dispatch::attention(x, other, firsts, heads, channels, precision))
     })
 }
 

@@ -156,7 +156,7 @@ proptest! {
         let other = tensor(2, [items, 2 * channels, 1, others]);
         let firsts = [0, 0, channels];
         let reference = default::attention::<Flex>(x.clone(), other.clone(), firsts, [heads, channels]);
-        same(Flex::attention(x, other, firsts, heads, channels), reference);
+        same(Flex::attention(x, other, firsts, heads, channels, Precision::F32), reference);
     }
 
     #[test]
@@ -182,7 +182,7 @@ fn attention_handles_scores_beyond_exp_range() {
         other.extend((0..channels * keys).map(|i| (i % keys) as f32));
         let other = FlexTensor::from_data(TensorData::new(other, [1, 2 * channels, 1, keys]));
         let mean = (loud.start + loud.end - 1) as f32 / 2.0;
-        let out = floats(Flex::attention(x.clone(), other, [0, 0, channels], 1, channels));
+        let out = floats(Flex::attention(x.clone(), other, [0, 0, channels], 1, channels, Precision::F32));
         assert!(out.iter().all(|v| (v - mean).abs() < 1e-3), "{loud:?}: {out:?}");
     }
 }
@@ -222,7 +222,7 @@ fn silence_nan_and_denormals_are_handled() {
     assert!(floats(Flex::group_norm(silent.clone(), norm(4, 8))).iter().all(|v| v.is_finite()));
     let [packed, _] = layer(2, 24, 8);
     let qkv = Flex::linear(silent, packed);
-    assert!(floats(Flex::attention(qkv.clone(), qkv, [0, 8, 16], 2, 8)).iter().all(|v| v.is_finite()));
+    assert!(floats(Flex::attention(qkv.clone(), qkv, [0, 8, 16], 2, 8, Precision::F32)).iter().all(|v| v.is_finite()));
 }
 
 /// One thread and several give the same bits.
@@ -255,7 +255,7 @@ fn results_do_not_depend_on_thread_count() {
             let qkv = Flex::norm_linear(x.clone(), norm(17, 16), linear(19, 48, 16));
             let x = Flex::linear_residual(
                 x,
-                Flex::attention(qkv.clone(), qkv, [0, 16, 32], 2, 16),
+                Flex::attention(qkv.clone(), qkv, [0, 16, 32], 2, 16, Precision::F32),
                 linear(21, 16, 16),
                 tensor(23, [16]),
             );
@@ -290,7 +290,8 @@ fn costs_count_products_and_values() {
     assert_eq!(cost(&strided)[0], 2 * 3 * 4 * 8 * 5);
     let gated = || drop(super::conv_glu(x(), Extra::Skip(x()), &layer(6, 36), [3, 3]));
     assert_eq!(cost(&gated), [2 * 6 * 36 * 20, 6 * 37 + 2 * 80 + 3 * 20]);
-    let attention = || drop(super::attention(x(), Tensor::ones([1, 4, 1, 30], &device), [0, 0, 0], [2, 4]));
+    let attention =
+        || drop(super::attention(x(), Tensor::ones([1, 4, 1, 30], &device), [0, 0, 0], [2, 4], Precision::F32));
     assert_eq!(cost(&attention), [2 * 2 * 4 * 20 * 30, 4 * (20 + 20 + 30 + 30)]);
     drop(recording);
     linear();

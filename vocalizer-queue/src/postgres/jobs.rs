@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::query::Query;
-use sqlx::{Connection as _, Postgres, Row as _, query, query_scalar};
+use sqlx::{Postgres, Row as _, query, query_scalar};
 use vocalizer_core::models::Capabilities;
-use vocalizer_core::ports::{BoxError, DeadLetter, Depth, Failure, Job, JobState, LeaseId, LeasedJob, QueueError};
+use vocalizer_core::ports::{BoxError, DeadLetter, Depth, Failure, LeaseId, LeasedJob, QueueError};
 use vocalizer_core::song::{FailureReason, SongHash};
 
 use super::connections::Connections;
@@ -29,38 +29,6 @@ pub(super) enum Next<T> {
 }
 
 impl Jobs {
-    /// Adds a job unless one for its hash is waiting, and removes its dead letter.
-    pub(super) async fn publish(&self, job: &Job) -> Result<(), QueueError> {
-        // Statements after the lock see all earlier publications.
-        const LOCK: &str = "SELECT pg_advisory_xact_lock(hashtextextended('vocalizer queue ' || $1, 0))";
-        const FORGET: &str = "DELETE FROM queue_dead_letters WHERE hash = $1";
-        const INSERT: &str = "\
-            WITH fresh AS (\
-                INSERT INTO queue_jobs (hash, published_at, ready_at, free_at, model, source) \
-                SELECT $1, statement_timestamp(), statement_timestamp(), statement_timestamp(), $2, $3 \
-                WHERE NOT EXISTS (\
-                    SELECT 1 FROM queue_jobs \
-                    WHERE hash = $1 AND (lease IS NULL OR free_at <= statement_timestamp())) \
-                RETURNING 1) \
-            SELECT pg_notify('vocalizer_queue', '') FROM fresh";
-        self.connections
-            .with(async |mut connection| {
-                let published = async {
-                    let mut step = connection.begin().await?;
-                    for sql in [LOCK, FORGET] {
-                        query(sql).bind(job.key.to_string()).execute(&mut *step).await?;
-                    }
-                    let insert = query(INSERT).bind(job.key.to_string());
-                    let insert = insert.bind(job.model.map(|model| model.to_string()));
-                    insert.bind((job.hash != job.key).then(|| job.hash.to_string())).execute(&mut *step).await?;
-                    step.commit().await
-                };
-                let published = published.await;
-                (connection, published)
-            })
-            .await
-    }
-
     /// Leases the next job under this ID. The attempt counts now if `counts` is set, else with [`Self::extend`].
     pub(super) async fn take(
         &self,
@@ -68,17 +36,29 @@ impl Jobs {
         capabilities: &Capabilities,
         counts: bool,
     ) -> Result<Next<LeasedJob>, QueueError> {
-        // A job whose attempt does not count yet keeps its position.
+        // A job whose attempt does not count yet keeps its position in its line. The line goes to the end of the round.
+        // Several jobs of each line are candidates, in case that another connection has locked the first.
         const TAKE: &str = "\
+            WITH next AS (\
+                SELECT job.number, job.owner, job.priority \
+                FROM queue_lines AS line CROSS JOIN LATERAL (\
+                    SELECT number FROM queue_jobs AS job \
+                    WHERE job.owner = line.owner AND job.priority = line.priority \
+                    AND ready_at <= statement_timestamp() AND free_at <= statement_timestamp() \
+                    AND (model IS NULL OR CASE WHEN $4::text[] IS NULL THEN source IS NULL ELSE model = ANY($4) END) \
+                    ORDER BY ready_at, number LIMIT 10) AS first \
+                JOIN queue_jobs AS job ON job.number = first.number \
+                WHERE job.ready_at <= statement_timestamp() AND job.free_at <= statement_timestamp() \
+                ORDER BY line.priority DESC, line.turn, job.ready_at, job.number \
+                LIMIT 1 FOR UPDATE OF job SKIP LOCKED), \
+            moved AS (\
+                INSERT INTO queue_lines (owner, priority) SELECT owner, priority FROM next \
+                ON CONFLICT (owner, priority) DO UPDATE SET turn = DEFAULT) \
             UPDATE queue_jobs SET \
                 lease = $1, lease_counts = $2, attempts = attempts + $2::int, \
                 free_at = statement_timestamp() + make_interval(secs => $3), \
                 ready_at = CASE WHEN $2 THEN statement_timestamp() + make_interval(secs => $3) ELSE ready_at END \
-            WHERE number = (\
-                SELECT number FROM queue_jobs \
-                WHERE ready_at <= statement_timestamp() AND free_at <= statement_timestamp() \
-                AND (model IS NULL OR CASE WHEN $4::text[] IS NULL THEN source IS NULL ELSE model = ANY($4) END) \
-                ORDER BY ready_at, number LIMIT 1 FOR UPDATE SKIP LOCKED) \
+            WHERE number = (SELECT number FROM next) \
             RETURNING hash, model, source, attempts + 1 - lease_counts::int AS attempt";
         const NEXT: &str = "\
             SELECT extract(epoch FROM min(greatest(ready_at, free_at)) - statement_timestamp())::float8 \
@@ -174,25 +154,6 @@ impl Jobs {
         if settled.await?.rows_affected() == 0 { Err(QueueError::LeaseLost) } else { Ok(()) }
     }
 
-    /// Returns the state of the job for a hash.
-    pub(super) async fn state(&self, hash: &SongHash) -> Result<JobState, QueueError> {
-        const SQL: &str = "\
-            SELECT lease IS NULL OR free_at <= statement_timestamp() AS waits, (\
-                SELECT count(*) FROM queue_jobs AS other \
-                WHERE (other.lease IS NULL OR other.free_at <= statement_timestamp()) \
-                AND (other.ready_at, other.number) < (job.ready_at, job.number)) AS before \
-            FROM queue_jobs AS job WHERE hash = $1 ORDER BY waits DESC, ready_at, number LIMIT 1";
-        let found = self.connections.with(async |mut connection| {
-            let found = query(SQL).bind(hash.to_string()).fetch_optional(&mut *connection).await;
-            (connection, found)
-        });
-        let Some(row) = found.await? else { return Ok(JobState::Absent) };
-        read(&row, |row| {
-            let before = row.try_get::<i64, _>("before")?.unsigned_abs();
-            Ok(if row.try_get("waits")? { JobState::Waiting { before } } else { JobState::Leased })
-        })
-    }
-
     /// Returns the depth of the queue.
     pub(super) async fn depth(&self) -> Result<Depth, QueueError> {
         const SQL: &str = "\
@@ -229,7 +190,7 @@ impl Jobs {
     }
 }
 
-fn read<T>(row: &PgRow, read: impl FnOnce(&PgRow) -> Result<T, BoxError>) -> Result<T, QueueError> {
+pub(super) fn read<T>(row: &PgRow, read: impl FnOnce(&PgRow) -> Result<T, BoxError>) -> Result<T, QueueError> {
     read(row).map_err(QueueError::Unavailable)
 }
 
@@ -238,7 +199,7 @@ fn letter(row: &PgRow) -> Result<DeadLetter, BoxError> {
     Ok(DeadLetter { hash: hash(row)?, reason, attempts: number(row, "attempts")? })
 }
 
-fn hash(row: &PgRow) -> Result<SongHash, BoxError> {
+pub(super) fn hash(row: &PgRow) -> Result<SongHash, BoxError> {
     Ok(row.try_get::<&str, _>("hash")?.parse()?)
 }
 

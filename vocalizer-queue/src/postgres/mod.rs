@@ -2,6 +2,7 @@
 
 mod connections;
 mod jobs;
+mod lines;
 mod listen;
 mod queue;
 mod settings;

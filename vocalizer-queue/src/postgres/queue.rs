@@ -12,7 +12,7 @@ use tokio::time::sleep;
 use vocalizer_core::causes::chain;
 use vocalizer_core::models::Capabilities;
 use vocalizer_core::ports::{
-    DeadLetter, Depth, DurableLeases, Failure, Job, JobPayload, JobQueue, JobState, Lease, LeaseId, LeasedJob,
+    DeadLetter, Depth, DurableLeases, Failure, Job, JobLine, JobPayload, JobQueue, JobState, Lease, LeaseId, LeasedJob,
     QueueError,
 };
 use vocalizer_core::secret::Secret;
@@ -31,6 +31,7 @@ const MIGRATIONS: Migrations = Migrations {
     prefix: "queue ",
     all: &[
         (1, "jobs", include_str!("../../migrations/postgres/0001_jobs.sql")),
+        (2, "lines", include_str!("../../migrations/postgres/0002_lines.sql")),
         (3, "models", include_str!("../../migrations/postgres/0003_models.sql")),
     ],
 };
@@ -50,12 +51,13 @@ const MIN_POLL: Duration = Duration::from_millis(10);
 /// share their connections. Where the port leaves a choice, this queue behaves as follows:
 ///
 /// - It stores only hashes and models. A payload other than [`JobPayload::Stored`] is [`QueueError::TooLarge`].
-/// - Jobs arrive in the order in which they became ready, as in [`MemoryQueue`](crate::MemoryQueue). A repeat of a
+/// - It is fair, as [`MemoryQueue`](crate::MemoryQueue). Servers that lease at the same moment may both get a job from the
+///   same line. A repeat of a
 ///   waiting job is dropped; a repeat of a leased job is kept. Publishing a job again removes its dead letter.
 /// - Attempts are counted without a limit; the worker decides when to give up, with [`Failure::Never`].
 /// - An operation that has started completes even if its future is dropped.
 ///
-/// Its tables are `queue_jobs`, `queue_dead_letters` and `queue_migrations`. Requires a tokio runtime with time and I/O
+/// Its tables are `queue_jobs`, `queue_lines`, `queue_dead_letters` and `queue_migrations`. Requires a tokio runtime with time and I/O
 /// enabled.
 #[derive(Clone)]
 pub struct PostgresQueue {
@@ -185,11 +187,25 @@ impl fmt::Debug for PostgresQueue {
 #[async_trait]
 impl JobQueue for PostgresQueue {
     async fn publish(&self, job: Job) -> Result<(), QueueError> {
+        self.publish_in(job, JobLine::default()).await
+    }
+
+    async fn publish_in(&self, job: Job, line: JobLine) -> Result<(), QueueError> {
         if !matches!(job.payload, JobPayload::Stored) {
             return Err(QueueError::TooLarge { max_bytes: 0 });
         }
         let shared = Arc::clone(&self.shared);
-        run_to_completion(async move { shared.jobs.publish(&job).await }).await
+        run_to_completion(async move { shared.jobs.publish(&job, line).await }).await
+    }
+
+    async fn move_ahead(&self, hash: &SongHash, line: JobLine) -> Result<(), QueueError> {
+        let (shared, hash) = (Arc::clone(&self.shared), *hash);
+        run_to_completion(async move { shared.jobs.move_ahead(hash, line).await }).await
+    }
+
+    async fn withdraw(&self, hash: &SongHash) -> Result<(), QueueError> {
+        let (shared, hash) = (Arc::clone(&self.shared), *hash);
+        run_to_completion(async move { shared.jobs.withdraw(hash).await }).await
     }
 
     async fn lease(&self) -> Result<Box<dyn Lease>, QueueError> {
@@ -205,7 +221,11 @@ impl JobQueue for PostgresQueue {
     }
 
     async fn state(&self, hash: &SongHash) -> Result<JobState, QueueError> {
-        self.shared.jobs.state(hash).await
+        Ok(self.states(&[*hash]).await?.first().copied().unwrap_or(JobState::Absent))
+    }
+
+    async fn states(&self, hashes: &[SongHash]) -> Result<Vec<JobState>, QueueError> {
+        self.shared.jobs.states(hashes).await
     }
 
     async fn depth(&self) -> Result<Depth, QueueError> {

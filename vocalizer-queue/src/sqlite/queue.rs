@@ -10,7 +10,7 @@ use tokio::sync::Mutex;
 use tokio::time::Instant;
 use vocalizer_core::models::Capabilities;
 use vocalizer_core::ports::{
-    DeadLetter, Depth, DurableLeases, Failure, Job, JobPayload, JobQueue, JobState, Lease, LeaseId, LeasedJob,
+    DeadLetter, Depth, DurableLeases, Failure, Job, JobLine, JobPayload, JobQueue, JobState, Lease, LeaseId, LeasedJob,
     QueueError,
 };
 use vocalizer_core::song::SongHash;
@@ -27,6 +27,7 @@ use crate::schedule::{Held, Queued, Schedule};
 /// queue. Where the port leaves a choice, this queue behaves like [`MemoryQueue`](crate::MemoryQueue), except:
 ///
 /// - It stores only hashes and models. A payload other than [`JobPayload::Stored`] is [`QueueError::TooLarge`].
+/// - Whose turn it is is forgotten at a restart; lines and priorities are kept.
 /// - Delays and the age of jobs continue across restarts, by the system clock. A clock that is set back lengthens no
 ///   delay.
 /// - An operation that has started completes even if its future is dropped.
@@ -51,12 +52,12 @@ impl SqliteQueue {
         let last_number = jobs.iter().map(|found| found.number).max().unwrap_or(0);
         let schedule = Schedule::new(visibility, last_number);
         let known_since = Instant::now();
-        for Found { number, job, attempts, age, delay, lease } in jobs {
+        for Found { number, job, line, attempts, age, delay, lease } in jobs {
             match lease {
-                None => schedule.enqueue(Queued { number, job, attempts, known_since, age }, delay),
+                None => schedule.enqueue(Queued { number, job, line, attempts, known_since, age }, delay),
                 Some((lease, counts)) => {
                     let attempts = attempts.saturating_add(u32::from(!counts));
-                    schedule.restore(lease, Queued { number, job, attempts, known_since, age }, counts);
+                    schedule.restore(lease, Queued { number, job, line, attempts, known_since, age }, counts);
                 }
             }
         }
@@ -88,6 +89,10 @@ impl fmt::Debug for SqliteQueue {
 #[async_trait]
 impl JobQueue for SqliteQueue {
     async fn publish(&self, job: Job) -> Result<(), QueueError> {
+        self.publish_in(job, JobLine::default()).await
+    }
+
+    async fn publish_in(&self, job: Job, line: JobLine) -> Result<(), QueueError> {
         if !matches!(job.payload, JobPayload::Stored) {
             return Err(QueueError::TooLarge { max_bytes: 0 });
         }
@@ -95,11 +100,30 @@ impl JobQueue for SqliteQueue {
         run_to_completion(async move {
             let _guard = publishing.lock().await;
             if schedule.is_waiting(&job.key) {
-                return record.remove_dead_letter(&job.key).await;
+                record.remove_dead_letter(&job.key).await?;
+                return move_ahead(&schedule, &record, &job.key, line).await;
             }
             let number = schedule.number();
-            record.insert(number, &job).await?;
-            schedule.enqueue(Queued::fresh(number, job), Duration::ZERO);
+            record.insert(number, &job, line).await?;
+            schedule.enqueue(Queued::fresh(number, job, line), Duration::ZERO);
+            Ok(())
+        })
+        .await
+    }
+
+    async fn move_ahead(&self, hash: &SongHash, line: JobLine) -> Result<(), QueueError> {
+        let (Self { schedule, record, .. }, hash) = (self.clone(), *hash);
+        run_to_completion(async move { move_ahead(&schedule, &record, &hash, line).await }).await
+    }
+
+    async fn withdraw(&self, hash: &SongHash) -> Result<(), QueueError> {
+        let (Self { schedule, record, publishing }, hash) = (self.clone(), *hash);
+        run_to_completion(async move {
+            // A job that is being published has a row and does not wait yet.
+            let _guard = publishing.lock().await;
+            for queued in schedule.withdraw(&hash) {
+                record.remove(&queued).await?;
+            }
             Ok(())
         })
         .await
@@ -132,6 +156,15 @@ impl JobQueue for SqliteQueue {
 
     async fn depth(&self) -> Result<Depth, QueueError> {
         Ok(Depth { dead: self.record.dead().await?, ..self.schedule.depth() })
+    }
+}
+
+/// Moves a waiting job to another line if it is delivered earlier there. If the row is not written, the old line applies
+/// after a restart.
+async fn move_ahead(schedule: &Schedule, record: &Record, hash: &SongHash, line: JobLine) -> Result<(), QueueError> {
+    match schedule.move_ahead(hash, line) {
+        Some(moved) => record.set_line(&moved).await,
+        None => Ok(()),
     }
 }
 

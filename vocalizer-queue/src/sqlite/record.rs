@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row as _, query, query_scalar};
-use vocalizer_core::ports::{BoxError, DeadLetter, Job, JobPayload, LeaseId, QueueError};
+use vocalizer_core::ports::{BoxError, DeadLetter, Job, JobLine, JobPayload, LeaseId, QueueError};
 use vocalizer_core::song::{FailureReason, SongHash};
 use vocalizer_sql::Migrations;
 use vocalizer_sql::sqlite::Database;
@@ -19,6 +19,7 @@ const MIGRATIONS: Migrations = Migrations {
         (1, "jobs", include_str!("../../migrations/sqlite/0001_jobs.sql")),
         (2, "delays", include_str!("../../migrations/sqlite/0002_delays.sql")),
         (3, "durable leases", include_str!("../../migrations/sqlite/0003_durable_leases.sql")),
+        (4, "lines", include_str!("../../migrations/sqlite/0004_lines.sql")),
         (5, "models", include_str!("../../migrations/sqlite/0005_models.sql")),
     ],
 };
@@ -32,6 +33,7 @@ pub(super) struct Record {
 pub(super) struct Found {
     pub(super) number: u64,
     pub(super) job: Job,
+    pub(super) line: JobLine,
     pub(super) attempts: u32,
     pub(super) age: Duration,
     pub(super) delay: Duration,
@@ -49,7 +51,8 @@ impl Record {
     /// Returns all jobs in delivery order.
     pub(super) async fn jobs(&self) -> Result<Vec<Found>, QueueError> {
         let rows = query(
-            "SELECT number, hash, attempts, published_at_ms, ready_at_ms, delay_ms, lease, lease_counts, model, source FROM queue_jobs \
+            "SELECT number, hash, owner, priority, attempts, published_at_ms, ready_at_ms, delay_ms, lease, lease_counts, \
+             model, source FROM queue_jobs \
              ORDER BY ready_at_ms, attempts, number",
         )
         .fetch_all(self.database.read())
@@ -60,7 +63,7 @@ impl Record {
     }
 
     /// Inserts a new job and removes its dead letter.
-    pub(super) async fn insert(&self, number: u64, job: &Job) -> Result<(), QueueError> {
+    pub(super) async fn insert(&self, number: u64, job: &Job, line: JobLine) -> Result<(), QueueError> {
         let mut step = self.database.write().await.map_err(unavailable)?;
         query("DELETE FROM queue_dead_letters WHERE hash = ?")
             .bind(job.key.to_string())
@@ -68,12 +71,15 @@ impl Record {
             .await
             .map_err(unavailable)?;
         query(
-            "INSERT INTO queue_jobs (number, hash, attempts, published_at_ms, ready_at_ms, delay_ms, model, source) \
-             VALUES (?1, ?2, 0, ?3, ?3, 0, ?4, ?5)",
+            "INSERT INTO queue_jobs \
+             (number, hash, attempts, published_at_ms, ready_at_ms, delay_ms, owner, priority, model, source) \
+             VALUES (?1, ?2, 0, ?3, ?3, 0, ?4, ?5, ?6, ?7)",
         )
         .bind(signed(number))
         .bind(job.key.to_string())
         .bind(now_ms())
+        .bind(line.owner.map(|owner| owner.to_string()))
+        .bind(line.priority)
         .bind(job.model.map(|model| model.to_string()))
         .bind(source(job))
         .execute(&mut *step)
@@ -104,8 +110,9 @@ impl Record {
         let mut step = self.database.write().await.map_err(unavailable)?;
         query(
             "INSERT INTO queue_jobs \
-             (number, hash, attempts, published_at_ms, ready_at_ms, delay_ms, lease, lease_counts, model, source) \
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) \
+             (number, hash, attempts, published_at_ms, ready_at_ms, delay_ms, lease, lease_counts, owner, priority, \
+             model, source) \
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) \
              ON CONFLICT (number) DO UPDATE SET attempts = excluded.attempts, ready_at_ms = excluded.ready_at_ms, \
              delay_ms = excluded.delay_ms, lease = excluded.lease, lease_counts = excluded.lease_counts",
         )
@@ -117,11 +124,24 @@ impl Record {
         .bind(ms(delay))
         .bind(lease.map(|(lease, _)| lease.to_string()))
         .bind(lease.is_none_or(|(_, counts)| counts))
+        .bind(queued.line.owner.map(|owner| owner.to_string()))
+        .bind(queued.line.priority)
         .bind(queued.job.model.map(|model| model.to_string()))
         .bind(source(&queued.job))
         .execute(&mut *step)
         .await
         .map_err(unavailable)?;
+        step.commit().await.map_err(unavailable)
+    }
+
+    /// Writes the line of a job.
+    pub(super) async fn set_line(&self, queued: &Queued) -> Result<(), QueueError> {
+        let mut step = self.database.write().await.map_err(unavailable)?;
+        let moved = query("UPDATE queue_jobs SET owner = ?, priority = ? WHERE number = ?")
+            .bind(queued.line.owner.map(|owner| owner.to_string()))
+            .bind(queued.line.priority)
+            .bind(signed(queued.number));
+        moved.execute(&mut *step).await.map_err(unavailable)?;
         step.commit().await.map_err(unavailable)
     }
 
@@ -175,6 +195,10 @@ fn found(row: &SqliteRow, now_ms: i64) -> Result<Found, BoxError> {
     Ok(Found {
         number: u64::try_from(row.try_get::<i64, _>("number")?)?,
         job: job(row)?,
+        line: JobLine {
+            owner: row.try_get::<Option<&str>, _>("owner")?.map(str::parse).transpose()?,
+            priority: row.try_get("priority")?,
+        },
         attempts: row.try_get("attempts")?,
         age: span(published_at_ms, now_ms),
         // Capped at the original delay: the clock may have been set back.

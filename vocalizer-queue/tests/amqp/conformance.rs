@@ -48,6 +48,10 @@ impl QueuePlace for Fresh {
         self.opened.get().unwrap().dead_letters(limit).await.unwrap()
     }
 
+    fn has_lines(&self) -> bool {
+        false
+    }
+
     fn forgets_dead_letters(&self) -> bool {
         false
     }

@@ -3,6 +3,7 @@ mod crash;
 #[path = "../../../vocalizer-store/sql/tests/support/database.rs"]
 mod database;
 mod leases;
+mod lines;
 mod opening;
 mod outages;
 #[path = "../../../vocalizer-store/sql/tests/support/proxy.rs"]

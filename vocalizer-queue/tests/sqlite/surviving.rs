@@ -3,7 +3,8 @@ use std::pin::pin;
 use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
 
-use vocalizer_core::ports::{Depth, Failure, JobQueue, JobState};
+use vocalizer_core::account::UserId;
+use vocalizer_core::ports::{Depth, Failure, JobLine, JobQueue, JobState};
 
 use super::support::{TestFile, VISIBILITY, hash, job, leased, never};
 
@@ -20,6 +21,26 @@ async fn restart_keeps_jobs_in_order() {
         leased(&queue, name).await.acknowledge().await.unwrap();
     }
     assert_eq!(place.open().await.depth().await.unwrap(), Depth { leased: Some(0), ..Depth::default() });
+}
+
+#[tokio::test]
+async fn restart_keeps_lines_and_withdrawals() {
+    let place = TestFile::new();
+    let queue = place.open().await;
+    let line = |priority| JobLine { owner: Some(UserId::random()), priority };
+    let (ada, bob) = (line(0), line(0));
+    for (name, line) in
+        [("a1", ada), ("a2", ada), ("a3", ada), ("b1", bob), ("b2", bob), ("low", line(-1)), ("up", ada)]
+    {
+        queue.publish_in(job(name), line).await.unwrap();
+    }
+    queue.move_ahead(&hash("up"), line(1)).await.unwrap();
+    queue.withdraw(&hash("a2")).await.unwrap();
+    let queue = place.open().await;
+    for name in ["up", "a1", "b1", "a3", "b2", "low"] {
+        leased(&queue, name).await.acknowledge().await.unwrap();
+    }
+    assert_eq!(place.open().await.depth().await.unwrap().waiting, 0);
 }
 
 #[tokio::test]

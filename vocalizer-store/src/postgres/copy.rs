@@ -7,11 +7,15 @@ use vocalizer_core::ports::{Cursor, RepositoryError};
 use vocalizer_core::song::{SongHash, Status};
 
 use super::accounts::{insert_account, insert_invite, insert_session};
+use super::administration::{insert_entry, put_marks};
 use super::error::repository;
+use super::lines::set_priority;
 use super::open::PostgresStore;
 use super::result_rows::insert as insert_result;
 use super::shares::insert_share;
-use crate::sql::rows::WholeSong;
+use super::uploads::insert_upload;
+use super::webhooks::{insert_delivery, insert_webhook};
+use crate::sql::rows::{Marks, WholeSong};
 use crate::sql::rules;
 use crate::sqlite::{Snapshot, SqliteStore};
 
@@ -48,8 +52,9 @@ pub enum CopyError {
     Target(#[source] RepositoryError),
 }
 
-/// Copies users, sessions, tokens, invites, songs, results, share links and the outbox into an empty, migrated database, with their IDs and
-/// times, in one transaction. The file does not change. No server should use either of them meanwhile.
+/// Copies users, sessions, tokens, invites, priorities, songs, results, share links, resumable uploads, webhooks, the audit log
+/// and the outboxes into an empty, migrated database, with their IDs and times, in one transaction. The file does not change. No
+/// server should use either of them meanwhile.
 ///
 /// Leases remain in the queue of the file, so `SPLITTING` songs become `UPLOADED`, and every hash with an `UPLOADED`
 /// song gets an outbox entry.
@@ -90,6 +95,18 @@ pub async fn copy_from_sqlite(from: &SqliteStore, to: &PostgresStore) -> Result<
         }
     }
     let mut place = Snapshot::START;
+    while let Some(page) = from.marks(&mut place).await.map_err(CopyError::Source)? {
+        for Marks { user, disabled_at_us, quota } in page {
+            row_count(put_marks(user, disabled_at_us, quota).execute(&mut *step).await)?;
+        }
+    }
+    let mut place = Snapshot::START;
+    while let Some(page) = from.audit(&mut place).await.map_err(CopyError::Source)? {
+        for entry in &page {
+            row_count(insert_entry(entry).execute(&mut *step).await)?;
+        }
+    }
+    let mut place = Snapshot::START;
     while let Some(page) = from.sessions(&mut place).await.map_err(CopyError::Source)? {
         for session in &page {
             copied.sessions += row_count(insert_session(session).execute(&mut *step).await)?;
@@ -99,6 +116,12 @@ pub async fn copy_from_sqlite(from: &SqliteStore, to: &PostgresStore) -> Result<
     while let Some(page) = from.invites(&mut place).await.map_err(CopyError::Source)? {
         for invite in &page {
             row_count(insert_invite(invite).execute(&mut *step).await)?;
+        }
+    }
+    let mut place = Snapshot::START;
+    while let Some(page) = from.priorities(&mut place).await.map_err(CopyError::Source)? {
+        for &(user, priority) in &page {
+            row_count(set_priority(user, priority).execute(&mut *step).await)?;
         }
     }
     // The outbox first, to keep its order.
@@ -132,6 +155,24 @@ pub async fn copy_from_sqlite(from: &SqliteStore, to: &PostgresStore) -> Result<
     while let Some(page) = from.shares(&mut place).await.map_err(CopyError::Source)? {
         for link in &page {
             row_count(insert_share(link).map_err(CopyError::Target)?.execute(&mut *step).await)?;
+        }
+    }
+    let mut place = Snapshot::START;
+    while let Some(page) = from.uploads(&mut place).await.map_err(CopyError::Source)? {
+        for upload in &page {
+            row_count(insert_upload(upload).map_err(CopyError::Target)?.execute(&mut *step).await)?;
+        }
+    }
+    let mut place = Snapshot::START;
+    while let Some(page) = from.webhooks(&mut place).await.map_err(CopyError::Source)? {
+        for webhook in &page {
+            row_count(insert_webhook(webhook).execute(&mut *step).await)?;
+        }
+    }
+    let mut place = Snapshot::START;
+    while let Some(page) = from.deliveries(&mut place).await.map_err(CopyError::Source)? {
+        for delivery in &page {
+            row_count(insert_delivery(delivery).map_err(CopyError::Target)?.execute(&mut *step).await)?;
         }
     }
     row_count(query("UPDATE installation SET id = $1").bind(installation).execute(&mut *step).await)?;

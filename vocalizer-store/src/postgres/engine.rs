@@ -44,6 +44,28 @@ pub(super) const LOCK_USAGE: &str = "\
     INSERT INTO uploaders (uploader, uploads_until_us, audio_until_us) VALUES ($1, 0, 0) \
     ON CONFLICT (uploader) DO UPDATE SET uploader = excluded.uploader RETURNING uploads_until_us, audio_until_us";
 
+/// Returns a user and locks its row, which references to it do not wait for.
+pub(super) const LOCK_USER: &str = "SELECT id FROM users WHERE id = $1 FOR NO KEY UPDATE";
+
+/// Returns the webhooks of a user, which cannot be deleted until the end of the transaction.
+pub(super) const LOCK_WEBHOOKS: &str = "\
+    SELECT id, user_id, url, secret, events, created_at_us, failing_since_us, given_up, disabled_at_us \
+    FROM webhooks WHERE user_id = $1 ORDER BY id FOR KEY SHARE";
+
+/// Claims webhooks with due deliveries. Skips rows that other servers are claiming.
+pub(super) const CLAIM_WEBHOOKS: &str = "\
+    WITH free AS MATERIALIZED ( \
+        SELECT id FROM webhooks WHERE disabled_at_us IS NULL \
+        AND (claimed_until_us IS NULL OR claimed_until_us <= $2) \
+        AND id IN (SELECT webhook_id FROM deliveries WHERE next_attempt_at_us <= $2) \
+        ORDER BY claimed_at_us, id LIMIT $1 FOR NO KEY UPDATE SKIP LOCKED \
+    ) \
+    UPDATE webhooks SET claimed_until_us = $3, claimed_at_us = $2 FROM free WHERE webhooks.id = free.id \
+    RETURNING webhooks.id, user_id, url, secret, events, created_at_us, failing_since_us, given_up, disabled_at_us";
+
+/// Returns the time of the database.
+pub(super) const NOW_US: &str = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint";
+
 /// The limit of a list without a limit.
 pub(super) const NO_LIMIT: Option<i64> = None;
 

@@ -1,4 +1,5 @@
-//! Songs, share links, users, the outbox and shared server state in a PostgreSQL database, for any number of servers.
+//! Songs, share links, users, webhooks, the outboxes and shared server state in a PostgreSQL database, for any number of
+//! servers.
 //!
 //! A transaction on songs first takes an advisory lock on their hash, so that transactions on the same hash are
 //! serialized across servers, and others run in parallel. The locks of [`Coordination`](vocalizer_core::ports::Coordination) last
@@ -26,6 +27,8 @@
 
 #[path = "../sql/engine/accounts.rs"]
 mod accounts;
+#[path = "../sql/engine/administration.rs"]
+mod administration;
 mod attempts;
 mod clock;
 mod commits;
@@ -34,6 +37,8 @@ mod coordination;
 mod copy;
 mod engine;
 mod error;
+#[path = "../sql/engine/lines.rs"]
+mod lines;
 mod local_state;
 mod locks;
 mod open;
@@ -48,6 +53,10 @@ mod shares;
 #[path = "../sql/engine/songs.rs"]
 mod songs;
 mod steps;
+#[path = "../sql/engine/uploads.rs"]
+mod uploads;
+#[path = "../sql/engine/webhooks.rs"]
+mod webhooks;
 
 pub use clock::PostgresClock;
 #[cfg(feature = "sqlite")]

@@ -2,13 +2,19 @@
 
 use sqlx::{Error, Row};
 use time::OffsetDateTime;
-#[cfg(feature = "postgres")]
-use vocalizer_core::account::Invite;
 use vocalizer_core::account::{Account, ApiToken, PasswordHash, Session, SessionDigest, ShareLink, TokenName};
+#[cfg(feature = "postgres")]
+use vocalizer_core::account::{Invite, UserId};
+use vocalizer_core::api::WebhookEvent;
+use vocalizer_core::api::id::UploadId;
 use vocalizer_core::part::{InvalidStem, Stem};
-use vocalizer_core::ports::{BoxError, Pending, RepositoryError};
-use vocalizer_core::quota::Usage;
+use vocalizer_core::ports::{
+    AuditEntry, Backlog, BoxError, JobLine, PartialUpload, Pending, RepositoryError, SongRecord, UserRecord,
+};
+use vocalizer_core::quota::{QuotaChange, Usage};
+use vocalizer_core::secret::Secret;
 use vocalizer_core::song::{Song, SongHash, Status, StatusKind, StemsInfo, StoredSong, Target, Title};
+use vocalizer_core::webhook::{Delivery, Health, Webhook};
 
 /// Column types supported by every engine.
 pub(crate) trait Columns {
@@ -141,6 +147,20 @@ pub(crate) fn invite<R: Columns>(row: &R) -> Result<Invite, BoxError> {
     })
 }
 
+/// A row of `owner, priority`.
+pub(crate) fn line<R: Columns>(row: &R) -> Result<JobLine, BoxError> {
+    Ok(JobLine {
+        owner: row.maybe_text("owner")?.map(str::parse).transpose()?,
+        priority: row.number("priority")?.try_into()?,
+    })
+}
+
+/// A row of `user_id, priority`.
+#[cfg(feature = "postgres")]
+pub(crate) fn priority<R: Columns>(row: &R) -> Result<(UserId, i32), BoxError> {
+    Ok((row.text("user_id")?.parse()?, row.number("priority")?.try_into()?))
+}
+
 /// A row with `hash`.
 pub(crate) fn hash<R: Columns>(row: &R) -> Result<SongHash, BoxError> {
     Ok(row.text("hash")?.parse()?)
@@ -217,4 +237,125 @@ pub(crate) fn share<R: Columns>(row: &R) -> Result<ShareLink, BoxError> {
         expires_at: row.maybe_number("expires_at_us")?.map(moment).transpose()?,
         mix: row.maybe_text("mix")?.map(serde_json::from_str).transpose()?,
     })
+}
+
+/// A row of `id, owner, uploader, size_bytes, received_bytes, fields, song, expires_at_us`.
+pub(crate) fn upload<R: Columns>(row: &R) -> Result<PartialUpload, BoxError> {
+    Ok(PartialUpload {
+        id: row.text("id")?.parse()?,
+        owner: row.maybe_text("owner")?.map(str::parse).transpose()?,
+        uploader: row.text("uploader")?.to_owned(),
+        size_bytes: row.number("size_bytes")?.try_into()?,
+        received_bytes: row.number("received_bytes")?.try_into()?,
+        fields: serde_json::from_str(row.text("fields")?)?,
+        song: row.maybe_text("song")?.map(str::parse).transpose()?,
+        expires_at: moment(row.number("expires_at_us")?)?,
+    })
+}
+
+/// A row with `id` of an upload.
+pub(crate) fn upload_id<R: Columns>(row: &R) -> Result<UploadId, BoxError> {
+    Ok(row.text("id")?.parse()?)
+}
+
+/// A row of `id, user_id, url, secret, events, created_at_us, failing_since_us, given_up, disabled_at_us`.
+pub(crate) fn webhook<R: Columns>(row: &R) -> Result<Webhook, BoxError> {
+    Ok(Webhook {
+        id: row.text("id")?.parse()?,
+        user: row.text("user_id")?.parse()?,
+        url: Secret::new(row.text("url")?.to_owned()),
+        secret: Secret::new(row.text("secret")?.to_owned()),
+        events: row.text("events")?.split(',').map(str::parse).collect::<Result<_, _>>()?,
+        created_at: moment(row.number("created_at_us")?)?,
+        health: Health {
+            failing_since: row.maybe_number("failing_since_us")?.map(moment).transpose()?,
+            given_up: row.number("given_up")?.try_into()?,
+            disabled_at: row.maybe_number("disabled_at_us")?.map(moment).transpose()?,
+        },
+    })
+}
+
+/// A row of `id, webhook_id, event, song, created_at_us, attempts, first_attempt_at_us, attempted_at_us,
+/// next_attempt_at_us, status_code, error`.
+pub(crate) fn delivery<R: Columns>(row: &R) -> Result<Delivery, BoxError> {
+    let maybe_moment = |name| row.maybe_number(name)?.map(moment).transpose();
+    let event = row.text("event")?;
+    Ok(Delivery {
+        id: row.text("id")?.parse()?,
+        webhook: row.text("webhook_id")?.parse()?,
+        event: if event == WebhookEvent::Ping.name() { WebhookEvent::Ping } else { event.parse()? },
+        song: row.maybe_text("song")?.map(serde_json::from_str).transpose()?,
+        created_at: moment(row.number("created_at_us")?)?,
+        attempts: row.number("attempts")?.try_into()?,
+        first_attempt_at: maybe_moment("first_attempt_at_us")?,
+        attempted_at: maybe_moment("attempted_at_us")?,
+        next_attempt_at: maybe_moment("next_attempt_at_us")?,
+        status_code: row.maybe_number("status_code")?.map(u16::try_from).transpose()?,
+        error: row.maybe_text("error")?.map(str::to_owned),
+    })
+}
+
+/// A row of `pending, oldest, disabled`.
+pub(crate) fn backlog<R: Columns>(row: &R) -> Result<Backlog, BoxError> {
+    let (pending, disabled) = (row.number("pending")?.try_into()?, row.number("disabled")?.try_into()?);
+    Ok(Backlog { pending, oldest: row.maybe_number("oldest")?.map(moment).transpose()?, disabled })
+}
+
+/// The stored difference of a user's quota.
+pub(crate) fn quota(json: Option<&str>) -> Result<QuotaChange, BoxError> {
+    Ok(json.map(serde_json::from_str).transpose()?.unwrap_or_default())
+}
+
+/// A row of `id, username, registered_at_us, disabled_at_us, quota, songs, bytes, sessions, tokens`.
+pub(crate) fn user_record<R: Columns>(row: &R) -> Result<UserRecord, BoxError> {
+    let (songs, bytes) = totals(row)?;
+    Ok(UserRecord {
+        id: row.text("id")?.parse()?,
+        username: row.text("username")?.parse()?,
+        registered_at: moment(row.number("registered_at_us")?)?,
+        disabled_at: row.maybe_number("disabled_at_us")?.map(moment).transpose()?,
+        quota: quota(row.maybe_text("quota")?)?,
+        songs,
+        bytes,
+        sessions: row.number("sessions")?.try_into()?,
+        tokens: row.number("tokens")?.try_into()?,
+    })
+}
+
+/// A row of a song with `size_bytes, username, pending`.
+pub(crate) fn song_record<R: Columns>(row: &R) -> Result<SongRecord, BoxError> {
+    Ok(SongRecord {
+        song: song(row)?,
+        uploader: row.maybe_text("username")?.map(str::parse).transpose()?,
+        size_bytes: row.maybe_number("size_bytes")?.map(u64::try_from).transpose()?,
+        is_pending: row.number("pending")? > 0,
+    })
+}
+
+/// A row of `at_us, actor, action, subject, address, details`.
+pub(crate) fn audit_entry<R: Columns>(row: &R) -> Result<AuditEntry, BoxError> {
+    let maybe = |name| row.maybe_text(name).map(|text| text.map(str::to_owned));
+    Ok(AuditEntry {
+        at: moment(row.number("at_us")?)?,
+        actor: row.text("actor")?.to_owned(),
+        action: row.text("action")?.to_owned(),
+        subject: maybe("subject")?,
+        address: maybe("address")?,
+        details: maybe("details")?,
+    })
+}
+
+/// A row of `id, disabled_at_us, quota`.
+#[cfg(feature = "postgres")]
+pub(crate) fn marks<R: Columns>(row: &R) -> Result<Marks, BoxError> {
+    let quota = row.maybe_text("quota")?.map(str::to_owned);
+    Ok(Marks { user: row.text("id")?.parse()?, disabled_at_us: row.maybe_number("disabled_at_us")?, quota })
+}
+
+/// What operators have changed of a user.
+#[cfg(feature = "postgres")]
+pub(crate) struct Marks {
+    pub(crate) user: UserId,
+    pub(crate) disabled_at_us: Option<i64>,
+    pub(crate) quota: Option<String>,
 }

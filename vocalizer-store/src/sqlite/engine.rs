@@ -37,6 +37,25 @@ pub(super) const LOCK_SONGS: &str = "SELECT id, title, hash, uploader, uploaded_
 /// Returns the usage of an uploader, if any. There is only one writer, so it needs no lock.
 pub(super) const LOCK_USAGE: &str = "SELECT uploads_until_us, audio_until_us FROM uploaders WHERE uploader = $1";
 
+/// Returns a user. There is only one writer, so it needs no lock.
+pub(super) const LOCK_USER: &str = "SELECT id FROM users WHERE id = $1";
+
+/// Returns the webhooks of a user. There is only one writer, so they need no lock.
+pub(super) const LOCK_WEBHOOKS: &str = "\
+    SELECT id, user_id, url, secret, events, created_at_us, failing_since_us, given_up, disabled_at_us \
+    FROM webhooks WHERE user_id = $1";
+
+/// Claims webhooks with due deliveries. A claim that expires later than a new one was made before the clock was set back.
+pub(super) const CLAIM_WEBHOOKS: &str = "\
+    UPDATE webhooks SET claimed_until_us = $3, claimed_at_us = $2 WHERE id IN ( \
+        SELECT id FROM webhooks WHERE disabled_at_us IS NULL \
+        AND (claimed_until_us IS NULL OR claimed_until_us <= $2 OR claimed_until_us > $3) \
+        AND id IN (SELECT webhook_id FROM deliveries WHERE next_attempt_at_us <= $2) ORDER BY claimed_at_us, id LIMIT $1 \
+    ) RETURNING id, user_id, url, secret, events, created_at_us, failing_since_us, given_up, disabled_at_us";
+
+/// Returns the time of the database.
+pub(super) const NOW_US: &str = "SELECT CAST(unixepoch('subsec') * 1000000 AS INTEGER)";
+
 /// The limit of a list without a limit.
 pub(super) const NO_LIMIT: Option<i64> = Some(-1);
 

@@ -1,12 +1,16 @@
-//! Songs, share links, users and the outbox in a SQLite file.
+//! Songs, share links, users, webhooks and the outboxes in a SQLite file.
 //!
 //! Each engine has its own migrations and module. They share the modules in `sql/engine`, which are compiled once for
 //! each of them; `engine` contains what differs.
 
 #[path = "../sql/engine/accounts.rs"]
 mod accounts;
+#[path = "../sql/engine/administration.rs"]
+mod administration;
 mod engine;
 mod error;
+#[path = "../sql/engine/lines.rs"]
+mod lines;
 mod open;
 #[path = "../sql/engine/quotas.rs"]
 mod quotas;
@@ -21,6 +25,10 @@ mod snapshot;
 #[path = "../sql/engine/songs.rs"]
 mod songs;
 mod steps;
+#[path = "../sql/engine/uploads.rs"]
+mod uploads;
+#[path = "../sql/engine/webhooks.rs"]
+mod webhooks;
 
 pub use open::SqliteStore;
 #[cfg(feature = "postgres")]

@@ -2,13 +2,14 @@
 
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Sqlite, Transaction, query};
-use vocalizer_core::account::{Account, Invite, Session, ShareLink};
-use vocalizer_core::ports::{BoxError, Pending, RepositoryError};
+use vocalizer_core::account::{Account, Invite, Session, ShareLink, UserId};
+use vocalizer_core::ports::{AuditEntry, BoxError, PartialUpload, Pending, RepositoryError};
 use vocalizer_core::song::{SongHash, StemsInfo};
+use vocalizer_core::webhook::{Delivery, Webhook};
 
 use super::error::repository;
 use super::open::SqliteStore;
-use crate::sql::rows::{self, Columns as _, WholeSong, read, read_all};
+use crate::sql::rows::{self, Columns as _, Marks, WholeSong, read, read_all};
 
 /// A snapshot of a file, taken at the first page. Each call returns the page after a position, starting with
 /// [`Self::START`], or `None` at the end.
@@ -29,6 +30,19 @@ impl Snapshot {
         const SQL: &str = "SELECT rowid AS place, id, username, password_hash, registered_at_us FROM users \
                            WHERE rowid > ? ORDER BY rowid LIMIT 1000";
         self.page(SQL, after, rows::account).await
+    }
+
+    pub(crate) async fn marks(&mut self, after: &mut i64) -> Result<Option<Vec<Marks>>, RepositoryError> {
+        const SQL: &str = "SELECT rowid AS place, id, disabled_at_us, quota FROM users \
+                           WHERE rowid > ? AND (disabled_at_us IS NOT NULL OR quota IS NOT NULL) \
+                           ORDER BY rowid LIMIT 1000";
+        self.page(SQL, after, rows::marks).await
+    }
+
+    pub(crate) async fn audit(&mut self, after: &mut i64) -> Result<Option<Vec<AuditEntry>>, RepositoryError> {
+        const SQL: &str = "SELECT number AS place, at_us, actor, action, subject, address, details FROM audit \
+                           WHERE number > ? ORDER BY number LIMIT 1000";
+        self.page(SQL, after, rows::audit_entry).await
     }
 
     pub(crate) async fn sessions(&mut self, after: &mut i64) -> Result<Option<Vec<Session>>, RepositoryError> {
@@ -64,6 +78,31 @@ impl Snapshot {
         const SQL: &str = "SELECT number AS place, hash, stems, provenance, shown_key, shown_model, stem_names \
                            FROM results WHERE number > ? ORDER BY number LIMIT 1000";
         self.page(SQL, after, rows::result).await
+    }
+
+    pub(crate) async fn uploads(&mut self, after: &mut i64) -> Result<Option<Vec<PartialUpload>>, RepositoryError> {
+        const SQL: &str = "SELECT rowid AS place, id, owner, uploader, size_bytes, received_bytes, fields, song, \
+                           expires_at_us FROM uploads WHERE rowid > ? ORDER BY rowid LIMIT 1000";
+        self.page(SQL, after, rows::upload).await
+    }
+
+    pub(crate) async fn priorities(&mut self, after: &mut i64) -> Result<Option<Vec<(UserId, i32)>>, RepositoryError> {
+        const SQL: &str =
+            "SELECT rowid AS place, user_id, priority FROM priorities WHERE rowid > ? ORDER BY rowid LIMIT 1000";
+        self.page(SQL, after, rows::priority).await
+    }
+
+    pub(crate) async fn webhooks(&mut self, after: &mut i64) -> Result<Option<Vec<Webhook>>, RepositoryError> {
+        const SQL: &str = "SELECT rowid AS place, id, user_id, url, secret, events, created_at_us, failing_since_us, \
+                           given_up, disabled_at_us FROM webhooks WHERE rowid > ? ORDER BY rowid LIMIT 1000";
+        self.page(SQL, after, rows::webhook).await
+    }
+
+    pub(crate) async fn deliveries(&mut self, after: &mut i64) -> Result<Option<Vec<Delivery>>, RepositoryError> {
+        const SQL: &str = "SELECT rowid AS place, id, webhook_id, event, song, created_at_us, attempts, \
+                           first_attempt_at_us, attempted_at_us, next_attempt_at_us, status_code, error \
+                           FROM deliveries WHERE rowid > ? ORDER BY rowid LIMIT 1000";
+        self.page(SQL, after, rows::delivery).await
     }
 
     pub(crate) async fn outbox(&mut self, after: &mut i64) -> Result<Option<Vec<Pending>>, RepositoryError> {

@@ -3,6 +3,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use vocalizer_conformance::accounts::AccountsPlace;
+use vocalizer_conformance::administration::{AdministeredStores, AdministrationPlace};
 use vocalizer_conformance::attempts::AttemptsPlace;
 use vocalizer_conformance::coordination::CoordinationPlace;
 use vocalizer_conformance::songs::SongsPlace;
@@ -48,6 +49,19 @@ impl AttemptsPlace for TestDatabase {
     }
 }
 
+#[async_trait]
+impl AdministrationPlace for TestDatabase {
+    async fn stores(&self) -> AdministeredStores {
+        let store = Arc::new(self.open().await);
+        AdministeredStores {
+            songs: Arc::clone(&store) as _,
+            accounts: Arc::clone(&store) as _,
+            administration: Arc::clone(&store) as _,
+            audit: store,
+        }
+    }
+}
+
 mod songs {
     use super::TestDatabase;
 
@@ -79,6 +93,24 @@ mod attempts {
     use super::TestDatabase;
 
     vocalizer_conformance::attempts_conformance!(
+        #[tokio::test(flavor = "multi_thread")]
+        TestDatabase::new().await
+    );
+}
+
+mod webhooks {
+    use super::TestDatabase;
+
+    vocalizer_conformance::webhooks_conformance!(
+        #[tokio::test(flavor = "multi_thread")]
+        TestDatabase::new().await
+    );
+}
+
+mod administration {
+    use super::TestDatabase;
+
+    vocalizer_conformance::administration_conformance!(
         #[tokio::test(flavor = "multi_thread")]
         TestDatabase::new().await
     );

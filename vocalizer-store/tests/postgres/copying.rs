@@ -6,12 +6,19 @@ use time::OffsetDateTime;
 use vocalizer_core::account::{
     Account, PasswordHash, Session, SessionDigest, ShareId, ShareLink, TokenId, TokenName, UserId, Viewer,
 };
-use vocalizer_core::api::{Provenance, ShareMix};
+use vocalizer_core::api::id::UploadId;
+use vocalizer_core::api::{Provenance, ShareMix, WebhookEvent};
 use vocalizer_core::dedupe::Advance;
 use vocalizer_core::part::{Stem, StemFormats};
-use vocalizer_core::ports::{AccountRepository, RepositoryError, ShareRepository as _, SongFilter, SongRepository};
+use vocalizer_core::ports::{
+    AccountRepository, Action, Administration as _, AuditEntry, AuditLog as _, AuditSearch, JobLine, PartialUpload,
+    RepositoryError, ShareRepository as _, SongFilter, SongRepository, UploadBounds, UploadRepository as _,
+    UploadTotals,
+};
+use vocalizer_core::quota::{Limit, Quota, QuotaChange, Uploader};
 use vocalizer_core::secret::Secret;
 use vocalizer_core::song::{FailureReason, Song, SongHash, SongId, Status, StemsInfo, Title};
+use vocalizer_core::webhook::{Delivery, Health, Webhook, WebhookId};
 use vocalizer_store::postgres::{Copied, CopyError, copy_from_sqlite};
 use vocalizer_store::sqlite::SqliteStore;
 
@@ -86,6 +93,7 @@ async fn copy_keeps_everything_except_leases() {
     from.advance(songs[3].hash(), &Advance::Finish(stems)).await.unwrap();
     let reason = FailureReason::new("it is „not“ a song 🙁");
     from.advance(songs[4].hash(), &Advance::Fail(reason)).await.unwrap();
+    from.set_priority(one, -7).await.unwrap();
     let stray = SongHash::of(b"stray");
     from.request(&stray).await.unwrap();
     for entry in from.pending(10).await.unwrap() {
@@ -104,12 +112,47 @@ async fn copy_keeps_everything_except_leases() {
         let link = ShareLink { id, digest, song: song.id(), created_at: LONG_AGO, expires_at, mix };
         assert!(from.insert_share(&link, 2, LONG_AGO).await.unwrap());
     }
+    let uploads = [(Some(one), None, 7), (None, Some(songs[0].id()), 10)].map(|(owner, song, received_bytes)| {
+        let uploader = Uploader::User(one).to_string();
+        let fields = [("title".to_owned(), "„Lied“ 🎵".to_owned())].into();
+        let (id, expires_at) = (UploadId::random(), LONG_AGO + Duration::from_micros(9));
+        PartialUpload { id, owner, uploader, size_bytes: 10, received_bytes, fields, song, expires_at }
+    });
+    for upload in &uploads {
+        let most = UploadTotals { uploads: 10, bytes: 100 };
+        let bounds = UploadBounds { per_uploader: most, total: most, quota: Quota::default() };
+        assert!(from.create_upload(upload, &Uploader::User(one), &bounds).await.unwrap());
+    }
+    let webhook = Webhook {
+        id: WebhookId::random(),
+        user: two,
+        url: Secret::new("https://two.example.org".to_owned()),
+        secret: Secret::new("whsec_00ff".to_owned()),
+        events: vec![WebhookEvent::Deleted, WebhookEvent::Failed],
+        created_at: LONG_AGO,
+        health: Health { failing_since: Some(LONG_AGO), given_up: 2, disabled_at: None },
+    };
+    from.webhooks().unwrap().insert_webhook(&webhook, 1).await.unwrap();
+    let waits = admitted(&from, "deleted", "deleted", Some(two), 0).await;
+    from.remove(waits.id()).await.unwrap();
+    let failed = Delivery::new(webhook.id, WebhookEvent::Ping, None, LONG_AGO).after(LONG_AGO, Ok(410));
+    from.webhooks().unwrap().insert_delivery(&failed).await.unwrap();
     // More than one page.
     for at in 0..1_100 {
         admitted(&from, "one of many", "waits", Some(two), at).await;
     }
 
+    let quota = QuotaChange { max_songs: Some(Limit::At(7)), ..QuotaChange::default() };
+    from.set_quota(one, &quota).await.unwrap();
+    // Without its sessions, which the test needs.
+    from.disable(users[2].id, LONG_AGO).await.unwrap();
+    from.record(&AuditEntry::new(LONG_AGO, "Straße", Action::SignIn)).await.unwrap();
+
     let copied = copy_from_sqlite(&from, &to).await.unwrap();
+    assert_eq!(to.quota_of(one).await.unwrap(), quota);
+    assert!(to.is_disabled(users[2].id).await.unwrap() && !to.is_disabled(one).await.unwrap());
+    let search = AuditSearch { since: LONG_AGO, limit: 10 };
+    assert_eq!(to.entries(&search).await.unwrap(), from.entries(&search).await.unwrap());
     assert_eq!(copied, Copied { users: 3, sessions: 4, songs: 1_106, outbox_entries: 4 });
     for user in users {
         let found = AccountRepository::find(&to, user.id).await.unwrap();
@@ -128,10 +171,21 @@ async fn copy_keeps_everything_except_leases() {
         }
         assert_eq!(to.list(&SongFilter::all_of(viewer)).await.unwrap(), there);
     }
+    let lines = to.lines(songs[1].hash()).await.unwrap();
+    assert_eq!(lines[1], JobLine { owner: Some(one), priority: -7 });
     for (song, links) in songs.iter().zip([1, 2, 0]) {
         let copied = to.shares(song.id()).await.unwrap();
         assert_eq!((copied.len(), &copied), (links, &from.shares(song.id()).await.unwrap()));
     }
+    for upload in uploads {
+        assert_eq!(to.find_upload(upload.id).await.unwrap(), Some(upload));
+    }
+    let copied = to.webhooks().unwrap().webhooks_of(two).await.unwrap().remove(0);
+    assert_eq!((copied.url.expose(), copied.secret.expose()), (webhook.url.expose(), webhook.secret.expose()));
+    assert_eq!((copied.events, copied.health), (webhook.events, webhook.health));
+    let deliveries = to.webhooks().unwrap().deliveries(webhook.id, 9).await.unwrap();
+    assert_eq!(deliveries, from.webhooks().unwrap().deliveries(webhook.id, 9).await.unwrap());
+    assert_eq!(deliveries.len(), 2);
     let entries: Vec<_> = to.pending(10).await.unwrap().iter().map(|entry| entry.hash).collect();
     assert_eq!(
         entries,

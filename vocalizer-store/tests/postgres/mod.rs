@@ -9,6 +9,8 @@ mod network;
 mod opening;
 #[path = "../../sql/tests/support/proxy.rs"]
 mod proxy;
+#[cfg(feature = "s3")]
+mod resuming;
 #[path = "../../sql/tests/support/server.rs"]
 mod server;
 mod servers;

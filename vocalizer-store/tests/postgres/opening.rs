@@ -33,7 +33,11 @@ async fn new_database_is_migrated_explicitly_or_on_open() {
         "0004 locks that expire",
         "0005 share links",
         "0006 stems",
+        "0007 webhooks",
+        "0008 resumable uploads",
         "0009 models",
+        "0010 administration",
+        "0011 priorities",
     ];
     assert_eq!(pending, names);
     assert!(matches!(SongRepository::find(&store, SongId::random()).await, Err(RepositoryError::Unavailable(_))));

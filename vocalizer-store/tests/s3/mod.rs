@@ -1,5 +1,5 @@
 mod conformance;
 mod faults;
 mod opening;
-mod server;
+pub(crate) mod server;
 mod uploading;

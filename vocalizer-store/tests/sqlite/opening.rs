@@ -18,8 +18,18 @@ async fn new_database_is_migrated_explicitly_or_on_open() {
     let place = TestFile::new();
     let store = SqliteStore::open_without_migrating(&place.path()).await.unwrap();
     let pending = store.pending_migrations().await.unwrap();
-    let names =
-        ["0001 songs and users", "0002 quotas", "0003 installation", "0004 share links", "0005 stems", "0008 models"];
+    let names = [
+        "0001 songs and users",
+        "0002 quotas",
+        "0003 installation",
+        "0004 share links",
+        "0005 stems",
+        "0006 webhooks",
+        "0007 resumable uploads",
+        "0008 models",
+        "0009 administration",
+        "0010 priorities",
+    ];
     assert_eq!(pending, names);
     assert!(matches!(SongRepository::find(&store, SongId::random()).await, Err(RepositoryError::Unavailable(_))));
     assert_eq!(store.migrate().await.unwrap(), pending);

@@ -2,8 +2,11 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{AssertSqlSafe, Connection as _, query, raw_sql};
 use time::{Duration, OffsetDateTime};
 use vocalizer_core::account::{UserId, Viewer};
+use vocalizer_core::api::WebhookEvent;
 use vocalizer_core::ports::{Cursor, RepositoryError, SongFilter, SongRepository};
+use vocalizer_core::secret::Secret;
 use vocalizer_core::song::{Song, StoredSong};
+use vocalizer_core::webhook::{Delivery, Health, Webhook, WebhookId};
 
 use super::support::{TestFile, song, user};
 
@@ -80,4 +83,32 @@ async fn repaired(mut raw: SqliteConnection, kept: &Song) -> SqliteConnection {
         .await
         .unwrap();
     raw
+}
+
+#[tokio::test]
+async fn deleted_user_has_no_webhooks() {
+    let place = TestFile::new();
+    let store = place.open().await;
+    let webhooks = store.webhooks().unwrap();
+    for user in [user(&store).await, user(&store).await] {
+        let webhook = Webhook {
+            id: WebhookId::random(),
+            user,
+            url: Secret::new("https://example.org".to_owned()),
+            secret: Secret::default(),
+            events: vec![WebhookEvent::Split],
+            created_at: OffsetDateTime::UNIX_EPOCH,
+            health: Health::default(),
+        };
+        webhooks.insert_webhook(&webhook, 1).await.unwrap();
+        let ping = Delivery::new(webhook.id, WebhookEvent::Ping, None, OffsetDateTime::UNIX_EPOCH);
+        webhooks.insert_delivery(&ping).await.unwrap();
+    }
+    assert_eq!(webhooks.backlog().await.unwrap().pending, 2);
+    let mut connection =
+        SqliteConnection::connect_with(&SqliteConnectOptions::new().filename(place.path())).await.unwrap();
+    query("DELETE FROM users WHERE id = (SELECT min(id) FROM users)").execute(&mut connection).await.unwrap();
+    assert_eq!(webhooks.backlog().await.unwrap().pending, 1);
+    let claimed = webhooks.claim_deliveries(9, std::time::Duration::from_secs(9), OffsetDateTime::UNIX_EPOCH).await;
+    assert_eq!(claimed.unwrap().len(), 1);
 }

@@ -53,6 +53,10 @@ impl QueuePlace for Place {
         tokio::time::sleep(span).await;
     }
 
+    fn has_lines(&self) -> bool {
+        false
+    }
+
     async fn dead_letters(&self, limit: u32) -> Vec<DeadLetter> {
         let queue = self.opened.get().expect("the queue is not open");
         queue.dead_letters(limit).await.expect("no dead letters")

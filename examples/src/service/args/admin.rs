@@ -6,6 +6,13 @@ use clap::{Args, Subcommand, value_parser};
 
 use super::{LogFormat, ServeArgs, StorageArgs};
 
+pub use self::operator::{
+    AuditArgs, JobsArgs, JobsCommand, SongsArgs, SongsCommand, StorageCommand, StorageCommandArgs, UsersArgs,
+    UsersCommand,
+};
+
+mod operator;
+
 /// Options of `admin`.
 #[derive(Debug, Args)]
 pub struct Admin {
@@ -57,6 +64,17 @@ pub enum AdminCommand {
         #[command(flatten)]
         serve: Box<ServeArgs>,
     },
+    /// Set the priority of a user's songs in the queue, for uploads from now on; the server may be running
+    Priority {
+        /// The user
+        username: String,
+        /// Songs with a higher priority are split first; 0 is the default
+        #[arg(allow_negative_numbers = true, value_parser = value_parser!(i32).range(-1000..=1000))]
+        priority: i32,
+        /// The storage.
+        #[command(flatten)]
+        storage: StorageArgs,
+    },
     /// Print an invite code for REGISTRATION=invite; the server may be running
     Invite {
         /// Options of the code.
@@ -66,6 +84,16 @@ pub enum AdminCommand {
         #[command(flatten)]
         storage: StorageArgs,
     },
+    /// List, disable and enable users, reset passwords, set quotas; the server may be running, as for all that follow
+    Users(UsersArgs),
+    /// List, delete and requeue songs of all users
+    Songs(SongsArgs),
+    /// List jobs, and hold new ones back until the queue is empty
+    Jobs(JobsArgs),
+    /// Report what is stored, verify it, and remove files without a song
+    Storage(StorageCommandArgs),
+    /// Print the audit log, the newest entries first
+    Audit(AuditArgs),
 }
 
 /// Options of `invite`.

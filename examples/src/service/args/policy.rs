@@ -15,6 +15,20 @@ pub struct PolicyArgs {
     /// Registration: open, closed, or invite (requires a code from `vocalizer admin invite`)
     #[arg(long, env = "REGISTRATION", value_name = "WHO", value_enum, default_value_t = RegistrationArg::Open)]
     pub registration: RegistrationArg,
+    /// File with the name and the password of a user, one per line, who is registered at the start if missing; others must not
+    /// be able to read it
+    #[arg(long, env = "ADMIN_USER_FILE", value_name = "FILE", hide_short_help = true)]
+    pub admin_user_file: Option<PathBuf>,
+    /// Header in which a trusted proxy names the user that it has authenticated, as in Remote-User; requires TRUSTED_PROXIES
+    #[arg(long, env = "TRUSTED_USER_HEADER", value_name = "NAME", hide_short_help = true)]
+    pub trusted_user_header: Option<String>,
+    /// Register users that the proxy names and that are unknown, instead of refusing them
+    #[arg(long, env = "TRUSTED_USER_CREATE", value_name = "BOOL", num_args = 0..=1, default_value_t = false,
+        default_missing_value = "true", action = ArgAction::Set, value_parser = on_or_off, hide_short_help = true)]
+    pub trusted_user_create: bool,
+    /// Days that the audit log is kept
+    #[arg(long, env = "AUDIT_DAYS", value_name = "DAYS", default_value_t = 365, value_parser = value_parser!(u64).range(1..=MAX), hide_short_help = true)]
+    pub audit_days: u64,
     /// Limit of stored songs per user
     #[arg(long, env = "USER_MAX_SONGS", value_name = "N", value_parser = value_parser!(u64).range(1..))]
     pub user_max_songs: Option<u64>,

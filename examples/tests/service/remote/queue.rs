@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use tempfile::TempDir;
 use vocalizer_client::worker::RemoteQueue;
 use vocalizer_conformance::queue::QueuePlace;
-use vocalizer_core::ports::{DeadLetter, Depth, Job, JobQueue, JobState, Lease, QueueError};
+use vocalizer_core::ports::{DeadLetter, Depth, Job, JobLine, JobQueue, JobState, Lease, QueueError};
 use vocalizer_core::song::SongHash;
 use vocalizer_queue::{MemoryQueue, SqliteQueue};
 
@@ -23,6 +23,18 @@ struct BackendAndWorker {
 impl JobQueue for BackendAndWorker {
     async fn publish(&self, job: Job) -> Result<(), QueueError> {
         self.service.queue.publish(job).await
+    }
+
+    async fn publish_in(&self, job: Job, line: JobLine) -> Result<(), QueueError> {
+        self.service.queue.publish_in(job, line).await
+    }
+
+    async fn move_ahead(&self, hash: &SongHash, line: JobLine) -> Result<(), QueueError> {
+        self.service.queue.move_ahead(hash, line).await
+    }
+
+    async fn withdraw(&self, hash: &SongHash) -> Result<(), QueueError> {
+        self.service.queue.withdraw(hash).await
     }
 
     async fn lease(&self) -> Result<Box<dyn Lease>, QueueError> {

@@ -72,6 +72,23 @@ async fn deleting_song_cancels_remote_work() {
 }
 
 #[tokio::test]
+async fn cancelling_song_stops_remote_work() {
+    let service = Service::idle().await;
+    let worker = RemoteWorker::start(service.address, once());
+    worker.separator.takes_ms.store(LONG_MS, Ordering::SeqCst);
+    let client = Browser::new(&service);
+    let running = client.upload("x", &song(1)).await;
+    until("the split has started", || async { worker.separator.begun.load(Ordering::SeqCst) == 1 }).await;
+    client.post(&format!("/songs/{}/cancel", id(&running)), &[]).await.data();
+    until("the split is cancelled", || async { worker.separator.cancelled.load(Ordering::SeqCst) == 1 }).await;
+    assert_eq!(now(&client, &running).await["failure_reason"], "cancelled by the user");
+    worker.separator.takes_ms.store(0, Ordering::SeqCst);
+    client.post(&format!("/songs/{}/retry", id(&running)), &[]).await.data();
+    client.until(&running, "SPLIT").await;
+    assert_eq!((worker.counts.failed(), worker.counts.retried()), (0, 0));
+}
+
+#[tokio::test]
 async fn lease_survives_server_restart_and_song_is_split_once() {
     let service = Service::with(settings(WORKER_TOKEN)).await;
     let relay = Relay::start(service.address).await;

@@ -94,6 +94,8 @@ pub enum ErrorCode {
     InviteRequired,
     /// The invite is unknown, used or expired.
     InviteInvalid,
+    /// An operator has disabled the account.
+    AccountDisabled,
     /// A dependency of the server is unavailable; retry later.
     Unavailable,
     /// The server is out of disk space.
@@ -130,6 +132,7 @@ impl ErrorCode {
             Self::RegistrationClosed => "registration_closed",
             Self::InviteRequired => "invite_required",
             Self::InviteInvalid => "invite_invalid",
+            Self::AccountDisabled => "account_disabled",
             Self::Unavailable => "unavailable",
             Self::StorageFull => "storage_full",
             Self::Internal => "internal",

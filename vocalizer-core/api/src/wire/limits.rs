@@ -19,7 +19,7 @@ pub struct LimitsData {
     derive(schemars::JsonSchema),
     schemars(transform = without_defaults, extend("required" = [
         "max_upload_bytes", "max_title_chars", "max_duration_s", "max_page", "anonymous_uploads", "registration", "user_quota",
-        "anonymous_quota", "upload_ids", "max_shares"
+        "anonymous_quota", "upload_ids", "max_shares", "resumable_uploads", "max_webhooks"
     ]))
 )]
 #[non_exhaustive]
@@ -48,10 +48,14 @@ pub struct LimitsView {
     pub upload_ids: bool,
     /// Most share links of one song; 0 if the server has none.
     pub max_shares: u32,
+    /// Whether the server has resumable uploads.
+    pub resumable_uploads: bool,
+    /// Most webhooks of one user; 0 if the server has none.
+    pub max_webhooks: u32,
 }
 
 impl Default for LimitsView {
-    /// Returns no limits: everyone may register and upload, and songs are kept. Share links are off.
+    /// Returns no limits: everyone may register and upload, and songs are kept. Share links and webhooks are off.
     fn default() -> Self {
         Self {
             max_upload_bytes: u64::MAX,
@@ -66,6 +70,8 @@ impl Default for LimitsView {
             anonymous_retention_days: None,
             upload_ids: false,
             max_shares: 0,
+            max_webhooks: 0,
+            resumable_uploads: false,
         }
     }
 }

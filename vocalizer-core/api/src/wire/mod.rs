@@ -15,6 +15,8 @@ mod models;
 mod peaks;
 mod share;
 mod song;
+mod upload;
+mod webhook;
 mod work;
 
 pub use account::{NewTokenData, TokenView, TokensData, UserData, UserView};
@@ -25,4 +27,9 @@ pub use models::{ModelView, ModelsData};
 pub use peaks::{PeaksData, PeaksView};
 pub use share::{NewShareData, ShareMix, ShareView, SharedData, SharesData};
 pub use song::{SongChange, SongData, SongStatus, SongView, SongsData};
+pub use upload::{UploadData, UploadView};
+pub use webhook::{
+    DeliveriesData, DeliveryData, DeliveryStatus, DeliveryView, NewWebhookData, WebhookData, WebhookEvent,
+    WebhookPayload, WebhookPayloadData, WebhookView, WebhooksData,
+};
 pub use work::{JobData, JobView, MAX_JOB_DELAY, MAX_JOB_WAIT, Wanted, WantedData};

@@ -1,5 +1,6 @@
 //! Checks for every [`JobQueue`](vocalizer_core::ports::JobQueue).
 
+mod fairness;
 mod granting;
 mod leasing;
 mod models;
@@ -8,6 +9,10 @@ mod publishing;
 mod settling;
 mod state;
 
+pub use fairness::{
+    higher_priority_is_first, newcomer_waits_for_one_job_of_each_owner, owners_take_turns,
+    positions_agree_with_deliveries, shared_job_belongs_to_the_owner_who_is_first, withdrawn_job_leaves_the_queue,
+};
 pub use granting::{
     dropped_grant_call_loses_no_job, expired_granted_lease_is_lost, granted_lease_is_settled_by_id,
     granted_lease_stays_valid_while_extended_by_id, granted_lease_without_extension_counts_no_attempt,

@@ -54,6 +54,11 @@ pub trait QueuePlace: Send + Sync {
         false
     }
 
+    /// Returns whether the queue is fair: whether it knows [lines](vocalizer_core::ports::JobLine) and withdraws jobs.
+    fn has_lines(&self) -> bool {
+        true
+    }
+
     /// Returns whether publishing a job again removes its dead letter.
     fn forgets_dead_letters(&self) -> bool {
         true

@@ -2,6 +2,7 @@
 
 mod admitting;
 mod advancing;
+mod cancelling;
 mod listing;
 mod outbox;
 mod place;
@@ -11,6 +12,7 @@ mod results;
 mod retention;
 mod retrying;
 mod sharing;
+mod uploading;
 
 pub use admitting::{
     admitted_song_is_found_unchanged, concurrent_admissions_store_one_song,
@@ -23,6 +25,10 @@ pub use advancing::{
     failure_reason_is_stored_unchanged, lease_marks_all_waiting_songs, only_results_and_failures_clear_outbox,
     result_finishes_all_songs_with_hash, result_is_stored_with_formats_and_provenance,
     returned_lease_leaves_songs_waiting,
+};
+pub use cancelling::{
+    cancellation_and_result_exclude_each_other, cancelled_song_fails_and_leaves_the_outbox,
+    cancelling_one_of_two_songs_keeps_the_job, only_waiting_songs_are_cancelled, only_waiting_songs_have_lines,
 };
 pub use listing::{
     cursor_outlives_its_song, hashes_are_listed_once_by_status, list_filters_by_status, pages_are_contiguous,
@@ -60,4 +66,9 @@ pub use sharing::{
     expired_shares_are_deleted, removed_song_has_no_shares, revoked_share_is_not_found,
     share_is_found_until_it_expires, share_needs_existing_song_and_unused_secret,
     shares_are_listed_by_song_newest_first, shares_of_a_song_are_limited, stored_share_is_found_unchanged,
+};
+pub use uploading::{
+    concurrent_uploads_do_not_exceed_bounds, created_upload_is_found_unchanged,
+    expired_uploads_are_listed_oldest_first, finished_upload_does_not_count, unfinished_uploads_are_bounded,
+    upload_advances_only_from_its_offset, upload_counts_towards_quota, upload_is_removed_once,
 };

@@ -2,14 +2,15 @@
 
 use pulp::Simd;
 
+use super::Product;
 use super::blocks::{Format, Out, multiply};
 use super::dots::{self, PairDot, WithDots};
-use super::{Product, padded_rows};
 
 /// Terms per word.
 pub(super) const PAIR: usize = 2;
 
 /// Rounds to the nearest bf16, to the even one of two; denormal numbers become zero, as in the instruction.
+#[inline(always)]
 fn round(value: f32) -> u32 {
     let bits = value.to_bits();
     if value.is_nan() {
@@ -18,17 +19,13 @@ fn round(value: f32) -> u32 {
     if value.is_normal() { (bits + 0x7fff + (bits >> 16 & 1)) >> 16 } else { bits >> 16 & 0xff80 }
 }
 
-/// Packs a matrix. A panel has a word per pair of terms and row.
-pub(super) fn pack(rows: usize, terms: usize, at: impl Fn(usize, usize) -> f32) -> Vec<f32> {
-    let panel = padded_rows(1);
-    let pairs = terms.div_ceil(PAIR);
-    let half = |row, term| if row < rows && term < terms { round(at(row, term)) } else { 0 };
-    let word = |index: usize| {
-        let row = index / (pairs * panel) * panel + index % panel;
-        let term = index / panel % pairs * PAIR;
-        f32::from_bits(half(row, term) | half(row, term + 1) << 16)
-    };
-    (0..padded_rows(rows) * pairs).map(word).collect()
+/// Converts the terms of a panel to words, one per pair of terms and row.
+#[inline(always)]
+pub(super) fn convert<const ROWS: usize>(terms: &[[f32; ROWS]], words: &mut [[f32; ROWS]]) {
+    for (pair, words) in terms.chunks(PAIR).zip(words) {
+        let second = pair.get(1).unwrap_or(&[0.0; ROWS]);
+        *words = std::array::from_fn(|row| f32::from_bits(round(pair[0][row]) | round(second[row]) << 16));
+    }
 }
 
 /// Returns the weight of a term in its word.

@@ -1,8 +1,6 @@
 //! The layout of integer weights. Terms are cut into groups. Weights are signed, with a scale for each row and group; the
 //! inputs that they are multiplied by are not negative, see [`Size::centre`] for an exception.
 
-use super::padded_rows;
-
 /// The size of integers.
 #[derive(Clone, Copy)]
 pub(super) struct Size {
@@ -59,47 +57,42 @@ impl Size {
         (word << (32 - bits - term % self.terms * bits)).cast_signed().wrapping_shr(32 - bits as u32) as f32
     }
 
-    /// Packs a matrix. A panel has, for each group, the words of each row, then each row's scale, then each row's scaled
-    /// sum. A group of a row with NaN or an infinity has the scale NaN.
-    pub(super) fn pack(self, rows: usize, terms: usize, at: impl Fn(usize, usize) -> f32) -> Vec<f32> {
-        let panel = padded_rows(1);
-        let mut out = Vec::with_capacity(padded_rows(rows) * self.words(terms));
-        for first_row in (0..padded_rows(rows)).step_by(panel) {
-            for first in (0..terms).step_by(GROUP) {
-                let end = terms.min(first + GROUP);
-                let weight = |i: usize, term: usize| {
-                    if first_row + i < rows && term < end { at(first_row + i, term) } else { 0.0 }
-                };
-                let scale = |i: usize| {
-                    let group = (first..end).map(|term| weight(i, term).abs());
-                    if !group.clone().all(f32::is_finite) {
-                        return f32::NAN;
-                    }
-                    let most = group.fold(0.0, f32::max);
-                    if most < LEAST_RANGE { 0.0 } else { most / self.most_weight }
-                };
-                let scales: Vec<f32> = (0..panel).map(scale).collect();
-                #[expect(clippy::cast_possible_truncation, reason = "at most 2047; NaN becomes zero")]
-                let integer = |i: usize, term: usize| {
-                    if scales[i] == 0.0 { 0 } else { (weight(i, term) / scales[i]).round_ties_even() as i32 }
-                };
-                for word in (first..end).step_by(self.terms) {
-                    for i in 0..panel {
-                        let place = |k: usize| {
-                            let shift = k * self.bits();
-                            integer(i, word + k).cast_unsigned() << shift & self.place(k)
-                        };
-                        out.push(f32::from_bits((0..self.terms).map(place).sum()));
-                    }
-                }
-                out.extend(&scales);
-                for (i, scale) in scales.iter().enumerate() {
-                    #[expect(clippy::cast_precision_loss, reason = "at most 128 · 2047")]
-                    let sum = (first..end).map(|term| integer(i, term)).sum::<i32>() as f32;
-                    out.push(sum * scale);
+    /// Converts the terms of a panel. It has, for each group, the words of each row, then each row's scale, then each row's
+    /// scaled sum. A group of a row with NaN or an infinity has the scale NaN.
+    #[inline(always)]
+    #[expect(clippy::cast_possible_truncation, reason = "integers of at most 2047; NaN becomes zero")]
+    #[expect(clippy::cast_precision_loss, reason = "sums of at most 128 · 2047")]
+    pub(super) fn convert<const ROWS: usize>(self, terms: &[[f32; ROWS]], mut words: &mut [[f32; ROWS]]) {
+        for group in terms.chunks(GROUP) {
+            let (mut most, mut flaws) = ([0.0_f32; ROWS], [0.0_f32; ROWS]);
+            for term in group {
+                for row in 0..ROWS {
+                    most[row] = most[row].max(term[row].abs());
+                    // NaN from the first value that is not finite.
+                    flaws[row] += term[row] * 0.0;
                 }
             }
+            let scales: [f32; ROWS] = std::array::from_fn(|row| {
+                flaws[row] + if most[row] < LEAST_RANGE { 0.0 } else { most[row] / self.most_weight }
+            });
+            let mut sums = [0; ROWS];
+            let count = group.len().div_ceil(self.terms);
+            for (word, out) in group.chunks(self.terms).zip(&mut *words) {
+                let mut bits = [0; ROWS];
+                for (k, term) in word.iter().enumerate() {
+                    for row in 0..ROWS {
+                        // NaN where the scale is zero.
+                        let integer = (term[row] / scales[row]).round_ties_even() as i32;
+                        let integer = if scales[row] == 0.0 { 0 } else { integer };
+                        sums[row] += integer;
+                        bits[row] |= integer.cast_unsigned() << (k * self.bits()) & self.place(k);
+                    }
+                }
+                *out = bits.map(f32::from_bits);
+            }
+            words[count] = scales;
+            words[count + 1] = std::array::from_fn(|row| sums[row] as f32 * scales[row]);
+            words = &mut words[count + FACTORS..];
         }
-        out
     }
 }

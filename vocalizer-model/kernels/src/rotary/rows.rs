@@ -3,7 +3,8 @@
 
 use pulp::Simd;
 
-use super::{FRAMES, Head, LEAST};
+use super::{FRAMES, Head};
+use crate::attention::head::LEAST;
 use crate::scratch::Scratch;
 use crate::simd::{at_least, each, exp2};
 

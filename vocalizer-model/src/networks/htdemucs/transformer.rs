@@ -4,6 +4,7 @@
 use std::sync::{Mutex, PoisonError};
 
 use burn::tensor::{Device, Tensor, TensorData};
+use vocalizer_kernels::gemm::Precision;
 
 use super::config::HtdemucsConfig;
 use super::layers::{layer, norm};
@@ -98,6 +99,7 @@ struct Layer {
     gamma_2: Tensor<1>,
     norm_out: Norm,
     heads: usize,
+    precision: Precision,
 }
 
 /// The source of queries, keys and values.
@@ -149,6 +151,7 @@ impl Layer {
             gamma_2: from.at("gamma_2").tensor("scale", [dim])?,
             norm_out: norm(&from.at("norm_out"), dim)?,
             heads: config.t_heads,
+            precision: from.format.packed,
         })
     }
 
@@ -163,13 +166,13 @@ impl Layer {
             Attention::Own(qkv) => {
                 drop(other);
                 let qkv = ops::linear(x.clone(), Some(&self.norm1), qkv);
-                (ops::attention(qkv.clone(), qkv, [0, channels, 2 * channels], shape), &self.norm2)
+                (ops::attention(qkv.clone(), qkv, [0, channels, 2 * channels], shape, self.precision), &self.norm2)
             }
             Attention::Cross(cross) => {
                 let Cross { q, kv, norm3 } = &**cross;
                 let q = ops::linear(x.clone(), Some(&self.norm1), q);
                 let kv = ops::linear(other, Some(&self.norm2), kv);
-                (ops::attention(q, kv, [0, 0, channels], shape), norm3)
+                (ops::attention(q, kv, [0, 0, channels], shape, self.precision), norm3)
             }
         };
         let x = ops::linear_residual(x, y, &self.out_proj, &self.gamma_1);

@@ -64,6 +64,17 @@ impl AccountRepository for Store {
         self.account(|| query(SQL).bind(id.to_string())).await
     }
 
+    async fn is_disabled(&self, id: UserId) -> Result<bool, RepositoryError> {
+        const SQL: &str = "SELECT 1 FROM users WHERE id = $1 AND disabled_at_us IS NOT NULL";
+        let reserved = self.reserved();
+        reserved
+            .attempt(|| async {
+                let row = query(SQL).bind(id.to_string()).fetch_optional(reserved.read()).await.map_err(repository)?;
+                Ok(row.is_some())
+            })
+            .await
+    }
+
     async fn change_password(
         &self,
         id: UserId,
@@ -101,7 +112,8 @@ impl AccountRepository for Store {
     async fn session(&self, digest: SessionDigest, now: OffsetDateTime) -> Result<Option<Session>, RepositoryError> {
         const SQL: &str = "\
             SELECT digest, user_id, created_at_us, expires_at_us, token_id, token_name FROM sessions \
-            WHERE digest = $1 AND (expires_at_us IS NULL OR expires_at_us > $2)";
+            WHERE digest = $1 AND (expires_at_us IS NULL OR expires_at_us > $2) \
+            AND NOT EXISTS (SELECT 1 FROM users WHERE users.id = user_id AND disabled_at_us IS NOT NULL)";
         let reserved = self.reserved();
         reserved
             .attempt(|| async {

@@ -54,7 +54,7 @@ pub(super) async fn forget(store: &Store, now: OffsetDateTime, keep_addresses: b
 }
 
 /// Returns the usage. Concurrent uploads cannot both use the same remaining quota until the end of the transaction.
-async fn usage(step: &mut Connection, uploader: &Uploader, quota: &Quota) -> Result<Usage, RepositoryError> {
+pub(super) async fn usage(step: &mut Connection, uploader: &Uploader, quota: &Quota) -> Result<Usage, RepositoryError> {
     let row = query(engine::LOCK_USAGE).bind(uploader.to_string()).fetch_optional(&mut *step).await;
     let usage = row.map_err(repository)?.map(|row| read(&row, rows::usage)).transpose()?.unwrap_or_default();
     if !quota.has_totals() {

@@ -9,6 +9,7 @@ use vocalizer_core::song::{Song, SongHash, SongId, StemsInfo, Target};
 use super::engine::{Store, repository};
 use super::result_rows::stored;
 use super::songs::{enqueue, forget_entry, lock_songs, put_status};
+use super::webhooks;
 use crate::sql::rows::{self, read, read_all};
 use crate::sql::rules;
 
@@ -73,6 +74,7 @@ impl ResultRepository for Store {
             put_status(&mut step, &song).await?;
             forget_entry(&mut step, &before).await?;
             enqueue(&mut step, plan, &target.key).await?;
+            webhooks::add_changed(&mut step, &song).await?;
             self.check_lock(&mut step, song.hash()).await?;
             self.commit(step).await?;
             Ok(Some(song))

@@ -6,16 +6,18 @@ use async_trait::async_trait;
 use futures_util::TryStreamExt as _;
 use sqlx::{query, query_scalar};
 use time::OffsetDateTime;
+use vocalizer_core::account::UserId;
+use vocalizer_core::api::WebhookEvent;
 use vocalizer_core::dedupe::{Advance, UploadPlan};
 use vocalizer_core::ports::{
-    Charge, Cursor, Expiry, Pending, Removed, RepositoryError, ResultRepository as _, SongCounts, SongFilter,
-    SongRepository, Space,
+    Cancelled, Charge, Cursor, Expiry, JobLine, Pending, Removed, RepositoryError, ResultRepository as _, SongCounts,
+    SongFilter, SongRepository, Space, WebhookRepository,
 };
-use vocalizer_core::quota::{Quota, Uploader};
+use vocalizer_core::quota::{Quota, QuotaChange, Uploader};
 use vocalizer_core::song::{Song, SongHash, SongId, Status, StatusKind, StoredSong, Title};
 
 use super::engine::{self, Connection, Store, repository};
-use super::{quotas, result_rows};
+use super::{lines, quotas, result_rows, webhooks};
 use crate::sql::rows::{self, micros, read, read_all};
 use crate::sql::rules::{self, is_same};
 
@@ -63,6 +65,7 @@ impl SongRepository for Store {
             .await
             .map_err(repository)?;
             enqueue(&mut step, plan, &song.target().key).await?;
+            webhooks::add_changed(&mut step, &song).await?;
             self.check_lock(&mut step, song.hash()).await?;
             self.commit(step).await?;
             read(inserted.first().ok_or(RepositoryError::Conflict)?, rows::song)
@@ -117,10 +120,42 @@ impl SongRepository for Store {
             let (song, plan) = rules::settle(song, &same_bytes, stored)?;
             put_status(&mut step, &song).await?;
             enqueue(&mut step, plan, &song.target().key).await?;
+            webhooks::add_changed(&mut step, &song).await?;
             self.commit(step).await?;
             Ok(Some(song))
         })
         .await
+    }
+
+    async fn cancel(&self, id: SongId) -> Result<Option<Cancelled>, RepositoryError> {
+        self.attempt(|| async {
+            let Some(song) = SongRepository::find(self, id).await? else { return Ok(None) };
+            let mut step = self.begin_for(song.hash()).await?;
+            let mut same_bytes = lock_songs(&mut step, song.hash()).await?;
+            let Some(at) = same_bytes.iter().position(|song| song.id() == id) else { return Ok(None) };
+            let mut song = same_bytes.swap_remove(at);
+            if !song.status().is_cancelled() {
+                song.cancel().map_err(|_| RepositoryError::Conflict)?;
+                put_status(&mut step, &song).await?;
+            }
+            let key = song.target().key;
+            let mut same_work = same_bytes.iter().filter(|other| other.target().key == key);
+            let is_wanted_by_others = same_work.any(|other| other.status().is_waiting());
+            if !is_wanted_by_others {
+                dequeue(&mut step, &key).await?;
+            }
+            self.commit(step).await?;
+            Ok(Some(Cancelled { song, is_wanted_by_others }))
+        })
+        .await
+    }
+
+    async fn lines(&self, key: &SongHash) -> Result<Vec<JobLine>, RepositoryError> {
+        lines::of(self, key).await
+    }
+
+    async fn set_priority(&self, user: UserId, priority: i32) -> Result<(), RepositoryError> {
+        self.write(|| lines::set_priority(user, priority)).await.map(|_| ())
     }
 
     async fn advance(&self, key: &SongHash, advance: &Advance) -> Result<Vec<Song>, RepositoryError> {
@@ -136,6 +171,7 @@ impl SongRepository for Store {
                 }
                 if advance.apply(&mut song).map_err(rules::illegal)? {
                     put_status(&mut step, &song).await?;
+                    webhooks::add_changed(&mut step, &song).await?;
                     changed.push(song);
                 }
             }
@@ -234,6 +270,7 @@ impl SongRepository for Store {
             }
             let song = read(row, rows::song)?;
             forget_entry(&mut step, &song.target().key).await?;
+            webhooks::add(&mut step, &song, WebhookEvent::Deleted).await?;
             self.check_lock(&mut step, song.hash()).await?;
             self.commit(step).await?;
             Ok(Some(Removed { song, others_with_hash: others.unsigned_abs() }))
@@ -272,6 +309,22 @@ impl SongRepository for Store {
         Ok(())
     }
 
+    async fn quota_of(&self, user: UserId) -> Result<QuotaChange, RepositoryError> {
+        self.read_quota(user).await
+    }
+
+    async fn is_holding(&self) -> Result<bool, RepositoryError> {
+        self.read_hold().await
+    }
+
+    async fn erasures(&self, limit: u32) -> Result<Vec<SongHash>, RepositoryError> {
+        self.read_erasures(limit).await
+    }
+
+    async fn erased(&self, hash: &SongHash) -> Result<(), RepositoryError> {
+        self.write(|| query("DELETE FROM erasures WHERE hash = $1").bind(hash.to_string())).await.map(|_| ())
+    }
+
     async fn count(&self) -> Result<SongCounts, RepositoryError> {
         self.attempt(|| async {
             let rows = query("SELECT status, count(*) AS songs FROM songs GROUP BY status")
@@ -297,6 +350,10 @@ impl SongRepository for Store {
 
     async fn space(&self) -> Result<Option<Space>, RepositoryError> {
         engine::space(self).await
+    }
+
+    fn webhooks(&self) -> Option<&dyn WebhookRepository> {
+        Some(self)
     }
 }
 

@@ -1,0 +1,238 @@
+"""Playback of long songs, on slow lines and across seeks: memory, requests, what the page says and what is heard."""
+
+import pathlib
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+import listening
+from listening import listen, opened, playing, run_on, seconds
+from test_player import delivered, hour, stems
+
+MOST_MB = 350
+
+
+@pytest.fixture(scope="module")
+def long(tmp_path_factory):
+    """The archive and the upload of a song of one hour."""
+    folder = tmp_path_factory.mktemp("hour")
+    return hour(folder), (folder / "hour.mp3").read_bytes()
+
+
+def renderer_mb(browser):
+    """Returns the memory of the largest renderer process: its own pages and its share of common ones."""
+    wire = browser.new_browser_cdp_session()
+    pids = [each["id"] for each in wire.send("SystemInfo.getProcessInfo")["processInfo"] if each["type"] == "renderer"]
+    sizes = [pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text() for pid in pids]
+    return max(int(re.search(r"Pss:\s+(\d+)", size)[1]) for size in sizes) / 1024
+
+
+# Counts what playback allocates: contexts for decoding, and frames of audio buffers made by the page.
+COUNT = listening.CATCH + """
+window.count = { contexts: 0, frames: 0 };
+const Offline = window.OfflineAudioContext;
+window.OfflineAudioContext = class extends Offline { constructor(...given) { super(...given); count.contexts += 1; } };
+const Buffer = window.AudioBuffer;
+window.AudioBuffer = class extends Buffer { constructor(how) { super(how); count.frames += how.length * how.numberOfChannels; } };
+const made = BaseAudioContext.prototype.createBuffer;
+BaseAudioContext.prototype.createBuffer = function (...given) { count.frames += given[0] * given[1]; return made.apply(this, given); };
+"""
+
+
+def test_memory_is_bounded_while_an_hour_plays(visit, idle, browser, long):
+    """Jumps through the song, so that in a minute it decodes as much as ten minutes of playback do."""
+    song = delivered(idle, long[0], data=long[1])
+    page = visit(idle, f"/#/songs/{song['id']}", init=COUNT, bypass_csp=True)
+    expect(page.locator("#play")).to_be_enabled()
+    playing(page)
+    for jump in range(60):
+        page.locator("#place").fill(str(59 * jump + 7))
+        expect(page.locator("#player")).to_have_attribute("data-state", "playing")
+        run_on(page, 0.3)
+    used = page.evaluate("count")
+    assert used["contexts"] <= 2, used
+    # At most 12 segments of 4 MiB are kept; a seek may abort loads and with them their buffers.
+    assert used["frames"] * 4 < 200e6, used
+    assert renderer_mb(browser) < MOST_MB
+
+
+def range_of(request):
+    """Returns the first and the last byte that a request asks for."""
+    return [int(each) for each in re.fullmatch(r"bytes=(\d+)-(\d+)", request.headers["range"]).groups()]
+
+
+def test_page_says_that_sound_plays_while_more_is_loaded(visit, idle, tmp_path):
+    """On a slow line the second segment has not come when the first one plays."""
+    song = delivered(idle, stems(tmp_path, ["-b:a", "128k"]))
+    page = visit(idle, init=listening.CATCH)
+    held, slow = [], [True]
+    page.route("**/*.mp3", lambda route: held.append(route) if slow and range_of(route.request)[0] > 20_000 else route.continue_())
+    page.goto(f"{idle.address}/#/songs/{song['id']}")
+    expect(page.locator("#play")).to_be_enabled()
+    page.locator("#play").click()
+    expect(page.locator("#player")).to_have_attribute("data-state", "playing")
+    expect(page.locator("#time")).to_have_text(re.compile("^0:0[1-3]"))
+    # Then it waits, and says so.
+    expect(page.locator("#player-status")).to_have_text("Buffering…")
+    expect(page.locator("#player")).to_have_attribute("data-state", "waiting")
+    slow.clear()
+    for route in held:
+        route.continue_()
+    expect(page.locator("#player")).to_have_attribute("data-state", "playing")
+    expect(page.locator("#time")).to_have_text(re.compile("^0:0[4-9]"))
+
+
+def test_scrubbing_loads_only_where_it_ends(visit, idle, long):
+    song = delivered(idle, long[0], data=long[1])
+    page = opened(visit, idle, song)
+    playing(page)
+    run_on(page, 1)
+    asked, came = [], []
+    page.on("request", lambda request: asked.append(range_of(request)) if ".mp3" in request.url else None)
+    page.on("requestfinished", lambda request: came.append(range_of(request)) if ".mp3" in request.url else None)
+    page.evaluate("""async () => {
+      const place = document.querySelector('#place');
+      for (let step = 1; step <= 120; step += 1) {
+        place.value = 25 * step;
+        place.dispatchEvent(new Event('input', { bubbles: true }));
+        await new Promise((done) => setTimeout(done, 25));
+      }
+    }""")
+    expect(page.locator("#player")).to_have_attribute("data-state", "playing")
+    expect(page.locator("#time")).to_have_text(re.compile("^50:0[1-9]"))
+    run_on(page, 1)
+    assert len(asked) <= 40, f"{len(asked)} requests"
+    assert sum(last - first for first, last in came) < 2e6, came
+
+
+# The longest silence and the largest step between two samples of the recorded mix, in milliseconds and of full scale.
+HARSH = """
+async () => {
+  const { kept: [all] } = await window.heard();
+  let [silent, most, step] = [0, 0, 0];
+  for (let n = 1; n < all.length; n += 1) {
+    silent = Math.abs(all[n]) < 1e-3 ? silent + 1 : 0;
+    most = Math.max(most, silent);
+    step = Math.max(step, Math.abs(all[n] - all[n - 1]));
+  }
+  return { silence: most / 44.1, step };
+}
+"""
+
+
+@pytest.fixture
+def hum(idle, tmp_path):
+    """A song of four equal hums, whose samples differ little from one to the next, so that a click stands out."""
+    return delivered(idle, stems(tmp_path, ["-b:a", "128k"], seconds=90, sound="0.15*sin(2*PI*110*t)"))
+
+
+def test_seeks_neither_click_nor_pause(visit, idle, hum):
+    page = opened(visit, idle, hum)
+    playing(page)
+    # Load everything first.
+    for place in [3, 6, 9, 12, 15, 1]:
+        page.locator("#place").fill(str(place))
+        run_on(page, 0.5)
+        expect(page.locator("#player")).to_have_attribute("data-state", "playing")
+    run_on(page, 1)
+    listen(page, seconds=3, which="sum")
+    # A stalled machine may miss a fade; a click or a pause that the page makes is there each time.
+    for _ in range(5):
+        for place in [12.3, 4.1, 9.7]:
+            page.locator("#place").fill(str(place))
+            run_on(page, 0.8)
+        run_on(page, 0.8)
+        found = page.evaluate(HARSH)
+        if found["silence"] < 30 and found["step"] < 0.06:
+            return
+    raise AssertionError(found)
+
+
+def test_pause_and_play_do_not_click(visit, idle, hum):
+    page = opened(visit, idle, hum)
+    playing(page)
+    run_on(page, 1)
+    listen(page, seconds=3, which="sum")
+    # A stalled machine may miss a fade; a click that the page makes is there each time.
+    for _ in range(5):
+        run_on(page, 1)
+        page.locator("#play").click()
+        expect(page.locator("#player")).to_have_attribute("data-state", "paused")
+        before = seconds(page)
+        page.wait_for_timeout(500)
+        assert seconds(page) == before
+        page.locator("#play").click()
+        expect(page.locator("#player")).to_have_attribute("data-state", "playing")
+        run_on(page, 2)
+        assert seconds(page) >= before
+        found = page.evaluate(HARSH)
+        if found["step"] < 0.06:
+            return
+    raise AssertionError(found)
+
+
+def test_sound_starts_soon_after_a_click(visit, idle, hum):
+    page = opened(visit, idle, hum)
+    playing(page)
+    run_on(page, 1)
+    page.locator("#play").click()
+    expect(page.locator("#player")).to_have_attribute("data-state", "paused")
+    # The schedule, not the machine: how far after the clock the first sample is planned.
+    planned = page.evaluate("""async () => {
+      const start = AudioBufferSourceNode.prototype.start;
+      const first = new Promise((done) => {
+        AudioBufferSourceNode.prototype.start = function (when, ...rest) { done(when - this.context.currentTime); return start.call(this, when, ...rest); };
+      });
+      document.querySelector('#play').click();
+      return first;
+    }""")
+    assert planned < 0.1, planned
+
+
+def test_playing_costs_few_layouts(visit, idle, hum):
+    page = opened(visit, idle, hum)
+    playing(page)
+    wire = page.context.new_cdp_session(page)
+    wire.send("Performance.enable")
+
+    def layouts():
+        return next(each["value"] for each in wire.send("Performance.getMetrics")["metrics"] if each["name"] == "LayoutCount")
+
+    run_on(page, 1)
+    before = layouts()
+    frames = page.evaluate("() => new Promise((done) => { let n = 0; const end = performance.now() + 4000; const step = () => { n += 1; performance.now() < end ? requestAnimationFrame(step) : done(n); }; step(); })")
+    count = layouts() - before
+    assert count <= 24 and count < frames / 2, f"{count} layouts in {frames} frames"
+
+
+def test_waveforms_show_what_is_heard_before_the_server_has_drawn_them(visit, idle, tmp_path):
+    song = delivered(idle, stems(tmp_path, ["-b:a", "128k"]))
+    page = visit(idle, init=listening.CATCH)
+    held = []
+    page.route("**/peaks/*", lambda route: held.append(route) if held is not None else route.continue_())
+    page.goto(f"{idle.address}/#/songs/{song['id']}")
+    playing(page)
+    run_on(page, 4)
+    # The tallest bar in the first and in the last tenth of each waveform.
+    bars = """() => [...document.querySelectorAll('.wave canvas')].map((canvas) => {
+      const tall = (from, to) => {
+        const copy = new OffscreenCanvas(canvas.width, canvas.height).getContext('2d', { willReadFrequently: true });
+        copy.drawImage(canvas, 0, 0);
+        const { data, width, height } = copy.getImageData(from * canvas.width, 0, (to - from) * canvas.width, canvas.height);
+        const rows = new Set();
+        for (let n = 3; n < data.length; n += 4) if (data[n]) rows.add(Math.floor(n / 4 / width));
+        return rows.size / height;
+      };
+      return [tall(0, 0.1), tall(0.9, 1)];
+    })"""
+    for heard, ahead in page.evaluate(bars):
+        assert heard > 0.5 and ahead < 0.2
+    assert page.locator(".wave.drawing").count() == 4
+    # Once the server has drawn them, all stems are complete at the same time.
+    waiting, held = held, None
+    for route in waiting:
+        route.continue_()
+    expect(page.locator(".wave.drawing")).to_have_count(0)
+    for heard, ahead in page.evaluate(bars):
+        assert heard > 0.5 and ahead > 0.5

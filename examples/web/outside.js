@@ -1,0 +1,45 @@
+// What controls playback from outside the page: other tabs, which must not play at the same time, and the system's media keys.
+
+/** @param {{ title: () => string, play, pause, isOn: () => boolean, skip: (seconds: number) => void, seek: (seconds: number) => void }} act */
+export function outside(act) {
+  const tabs = new BroadcastChannel('vocalizer-playing');
+  tabs.onmessage = () => { if (act.isOn()) act.pause(); };
+
+  const session = navigator.mediaSession;
+  const handlers = {
+    play: act.play,
+    pause: act.pause,
+    stop: act.pause,
+    previoustrack: () => act.seek(0),
+    seekbackward: ({ seekOffset = 10 }) => act.skip(-seekOffset),
+    seekforward: ({ seekOffset = 10 }) => act.skip(seekOffset),
+    seekto: ({ seekTime }) => act.seek(seekTime),
+  };
+  function handle(yes) {
+    for (const [name, run] of Object.entries(handlers)) {
+      try { session?.setActionHandler(name, yes ? run : null); } catch { /* unknown to this browser */ }
+    }
+  }
+
+  return {
+    // Playback has started: tell the other tabs and the system.
+    started: () => {
+      tabs.postMessage(null);
+      if (!session) return;
+      session.metadata = new MediaMetadata({ title: act.title(), album: 'Vocalizer' });
+      handle(true);
+    },
+    show: (playbackState, position, duration) => {
+      if (!session) return;
+      session.playbackState = playbackState;
+      session.setPositionState?.({ position: Math.min(position, duration), duration });
+    },
+    close: () => {
+      tabs.close();
+      if (!session) return;
+      handle(false);
+      session.metadata = null;
+      session.playbackState = 'none';
+    },
+  };
+}

@@ -1,0 +1,170 @@
+// Time across all stems: the ruler, the playhead, what has passed, and the loop with its handles.
+import { h } from './dom.js';
+import { slider } from './slider.js';
+import { clock, t } from './text.js';
+
+// A pointer that moves further than this drags; otherwise it clicks.
+const DRAG_PX = 6;
+// Seconds between two labels of the ruler, and how far apart labels must be.
+const STEPS_S = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600];
+const LABEL_PX = 64;
+const NUDGE_S = 0.1;
+const BIG_NUDGE_S = 1;
+
+/**
+ * `rows` are the stems' tracks. `act.seek` takes seconds; `act.loop` takes the range in seconds and whether to announce it; `act.ready` tells
+ * whether the song is open, and `act.position` where it is; `act.resized` asks for the position to be shown again.
+ */
+export function timeline(rows, act) {
+  let length = 1;
+  let width = 0;
+  let shown = -1;
+  let loop = null;
+  const place = slider({ id: 'place', min: 0, max: 1, step: 0.01, value: 0, label: 'place', disabled: true }, act.seek);
+  const scale = h('canvas', { 'aria-hidden': 'true' });
+  const handles = ['from', 'to'].map((name, end) => handle(name, end));
+  const ruler = h('div', { class: 'ruler' }, scale, place, handles);
+  const past = h('div', { class: 'past' });
+  const head = h('div', { class: 'head' });
+  const lane = h('div', { class: 'lane', 'aria-hidden': 'true' }, h('div', { class: 'region' }), past, head);
+  const element = h('div', { class: 'tracks' }, ruler, rows.map((row) => row.element), lane);
+
+  // The place of a pointer, from 0 to 1.
+  const at = (event) => {
+    const box = ruler.getBoundingClientRect();
+    return Math.min(1, Math.max(0, (event.clientX - box.left) / box.width));
+  };
+
+  function handle(name, end) {
+    const grip = h('div', { class: `handle ${name}`, role: 'slider', tabindex: 0, id: `handle-${name}`, label: `loop-${name}`, 'aria-valuemin': 0, hidden: true });
+    let dragged = null;
+    const moved = (seconds) => (end ? [loop[0], Math.max(seconds, loop[0])] : [Math.min(seconds, loop[1]), loop[1]]);
+    grip.addEventListener('pointerdown', (event) => {
+      if (event.button !== 0) return;
+      event.preventDefault();
+      grip.focus({ preventScroll: true });
+      grip.setPointerCapture(event.pointerId);
+      dragged = loop;
+    });
+    grip.addEventListener('pointermove', (event) => {
+      if (!dragged) return;
+      dragged = moved(at(event) * length);
+      showRange(dragged);
+    });
+    grip.addEventListener('pointerup', () => {
+      if (dragged && dragged !== loop) act.loop(dragged, true);
+      dragged = null;
+      showRange(loop);
+    });
+    grip.addEventListener('pointercancel', () => { dragged = null; showRange(loop); });
+    grip.addEventListener('keydown', (event) => {
+      const step = (event.shiftKey ? BIG_NUDGE_S : NUDGE_S) * ({ ArrowLeft: -1, ArrowDown: -1, ArrowRight: 1, ArrowUp: 1 }[event.key] ?? 0);
+      if (!step || event.ctrlKey || event.metaKey || event.altKey) return;
+      event.preventDefault();
+      event.stopPropagation();
+      act.loop(moved(loop[end] + step), false);
+    });
+    return grip;
+  }
+
+  // Shows a loop range without setting it.
+  function showRange(range) {
+    if (!range) return;
+    element.style.setProperty('--loop-from', range[0] / length);
+    element.style.setProperty('--loop-to', range[1] / length);
+    handles.forEach((grip, end) => {
+      grip.setAttribute('aria-valuenow', range[end].toFixed(2));
+      grip.setAttribute('aria-valuetext', clock(range[end]));
+    });
+  }
+
+  // A click seeks. Dragging sideways scrubs; dragging up or down on a touch screen scrolls the page and seeks nothing.
+  let scrub = null;
+  for (const { wave } of rows) {
+    wave.addEventListener('pointerdown', (event) => {
+      if (!act.ready() || event.button !== 0) return;
+      wave.setPointerCapture(event.pointerId);
+      scrub = { x: event.clientX, before: act.position(), moved: event.pointerType === 'mouse' };
+      if (scrub.moved) act.seek(at(event) * length);
+    });
+    wave.addEventListener('pointermove', (event) => {
+      if (!scrub) return;
+      scrub.moved ||= Math.abs(event.clientX - scrub.x) > DRAG_PX;
+      if (scrub.moved && event.clientX !== scrub.x) act.seek(at(event) * length);
+      scrub.x = scrub.moved ? event.clientX : scrub.x;
+    });
+    wave.addEventListener('pointerup', (event) => {
+      if (scrub && !scrub.moved) act.seek(at(event) * length);
+      scrub = null;
+    });
+    wave.addEventListener('pointercancel', () => {
+      if (scrub?.moved) act.seek(scrub.before);
+      scrub = null;
+    });
+  }
+
+  function drawRuler() {
+    const box = ruler.getBoundingClientRect();
+    const ratio = window.devicePixelRatio || 1;
+    width = box.width;
+    if (!width) return;
+    Object.assign(scale, { width: Math.round(box.width * ratio), height: Math.round(box.height * ratio) });
+    const pen = scale.getContext('2d');
+    pen.scale(ratio, ratio);
+    const style = getComputedStyle(scale);
+    pen.fillStyle = style.color;
+    pen.font = `${style.fontSize} ${style.fontFamily}`;
+    const step = STEPS_S.find((each) => (each / length) * box.width >= LABEL_PX) ?? STEPS_S.at(-1);
+    for (let n = 0; (n * step) / 5 <= length; n += 1) {
+      const x = Math.round((((n * step) / 5) / length) * box.width);
+      const tall = n % 5 ? 3 : 8;
+      pen.fillRect(x, box.height - tall, 1, tall);
+      const label = clock((n * step) / 5);
+      if (n % 5 === 0 && x + 4 + pen.measureText(label).width < box.width) pen.fillText(label, x + 4, box.height - 9);
+    }
+  }
+  const resized = new ResizeObserver(() => {
+    drawRuler();
+    act.resized();
+  });
+  const recoloured = matchMedia('(prefers-color-scheme: dark)');
+  resized.observe(ruler);
+  recoloured.addEventListener('change', drawRuler);
+  document.addEventListener('colours', drawRuler);
+
+  return {
+    element,
+    open: (seconds) => {
+      length = seconds;
+      place.max = seconds;
+      place.disabled = false;
+      handles.forEach((grip) => grip.setAttribute('aria-valuemax', seconds.toFixed(2)));
+      drawRuler();
+    },
+    // Moves the playhead; `tell` also updates the slider that keyboards and screen readers use, which costs a layout.
+    showPosition: (seconds, tell) => {
+      // In whole pixels of the screen, so that a long song moves it a few times a second and not at each picture.
+      const ratio = window.devicePixelRatio || 1;
+      const x = Math.round(Math.min(1, seconds / length) * width * ratio) / ratio;
+      if (x !== shown) {
+        shown = x;
+        head.style.transform = `translateX(${x}px)`;
+        past.style.transform = `scaleX(${width ? x / width : 0})`;
+      }
+      if (!tell) return;
+      place.value = seconds;
+      place.setAttribute('aria-valuetext', t('place-told', { at: clock(seconds), length: clock(length) }));
+    },
+    showLoop: (range) => {
+      loop = range;
+      element.classList.toggle('looping', Boolean(range));
+      handles.forEach((grip) => { grip.hidden = !range; });
+      showRange(range);
+    },
+    close: () => {
+      resized.disconnect();
+      recoloured.removeEventListener('change', drawRuler);
+      document.removeEventListener('colours', drawRuler);
+    },
+  };
+}
