@@ -6,7 +6,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use time::OffsetDateTime;
 
-use super::storage::{Storage, keys_of};
+use super::keys::keys_of;
+use super::storage::Storage;
 use super::{AccountService, ServiceError, SongSettings};
 use crate::account::{UserId, Username};
 use crate::causes::chain;

@@ -16,6 +16,7 @@ mod defaults;
 mod device;
 mod error;
 mod interrupts;
+mod keys;
 mod known_shares;
 mod known_users;
 mod limits;

@@ -8,11 +8,11 @@ use super::ServiceError;
 use super::background_state::BackgroundState;
 use super::change_notifier::{ChangeNotifier, Changed};
 use super::interrupts::Interrupts;
+use super::keys::keys_of;
 use super::known_shares::KnownShares;
 use super::relay_state::RelayState;
 use super::renderings::Renderings;
 use super::song_settings::SongSettings;
-use super::storage;
 use super::webhook_attempts::AttemptCounter;
 use crate::account::Viewer;
 use crate::api::SongView;
@@ -561,7 +561,7 @@ impl SongService {
         let songs = &self.ports().songs;
         let Some(song) = songs.find(id).await? else { return Ok(false) };
         let hash = *song.hash();
-        let keys = storage::keys_of(songs.as_ref(), &song).await?;
+        let keys = keys_of(songs.as_ref(), &song).await?;
         let Some(removed) = songs.remove(id).await? else { return Ok(false) };
         tracing::info!(song = %id, %hash, others = removed.others_with_hash, "song deleted");
         match on_delete(removed.others_with_hash) {

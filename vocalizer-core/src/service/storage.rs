@@ -9,8 +9,8 @@ use time::OffsetDateTime;
 use super::ServiceError;
 use super::songs::SongPorts;
 use crate::causes::chain;
-use crate::ports::{BlobStore, Clock, Coordination, PartialUpload, RepositoryError, SongRepository};
-use crate::song::{Song, SongHash};
+use crate::ports::{BlobStore, Clock, Coordination, PartialUpload, SongRepository};
+use crate::song::SongHash;
 
 /// This many orphans are always removed; more only if they are not most of the stored blobs.
 const MOST_ORPHANS: usize = 10;
@@ -90,13 +90,4 @@ impl Storage {
             }
         }
     }
-}
-
-/// Returns what the files of a song's hash are stored under: the hash, and the keys of results of further models.
-pub(super) async fn keys_of(songs: &dyn SongRepository, song: &Song) -> Result<Vec<SongHash>, RepositoryError> {
-    let mut keys = vec![*song.hash(), song.target().key];
-    keys.extend(songs.results(song.hash()).await?.iter().filter_map(|result| result.key));
-    keys.sort_unstable();
-    keys.dedup();
-    Ok(keys)
 }
