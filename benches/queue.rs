@@ -18,6 +18,7 @@ use vocalizer::service::{Blobs, Broker, Config, DataDir, Database, Parts, Policy
 use vocalizer_client::worker::{RemoteBackend, RemoteSettings};
 use vocalizer_core::account::Viewer;
 use vocalizer_core::limits::Limits;
+use vocalizer_core::models::Models;
 use vocalizer_core::ports::{AudioError, Backend, Blob, BoxError, Progress, Separator, StemSet, Stems};
 use vocalizer_core::secret::Secret;
 use vocalizer_core::service::{RenderingSettings, ResumableSettings, SongService};
@@ -117,6 +118,8 @@ fn config(data: &Path, places: Option<(String, String)>) -> Result<Config, BoxEr
         webhooks: WebhookPolicy::default(),
         sweep_interval: Duration::from_secs(600),
         ask_again_after: Duration::from_secs(6 * 60 * 60),
+        models: Models::default(),
+        model_timeout: Duration::from_secs(24 * 60 * 60),
         trusted_proxies: Vec::new(),
         allowed_hosts: AllowedHosts::Any,
         secure_cookies: false,

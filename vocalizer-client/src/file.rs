@@ -46,25 +46,26 @@ enum Kind {
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[must_use]
-pub struct Gains([f32; 4]);
+pub struct Gains([f32; Stem::SIX.len()]);
 
 impl Gains {
     /// Returns gains of 1.
     pub const fn new() -> Self {
-        Self([1.0; 4])
+        Self([1.0; Stem::SIX.len()])
     }
 
-    /// Sets the gain of a stem. Stems that a server's songs do not have are ignored.
+    /// Sets the gain of a stem of six. Others are ignored.
     ///
     /// ```
     /// use vocalizer_client::{Gains, Stem};
     ///
     /// let karaoke = Gains::new().with(Stem::VOCALS, 0.0);
     /// assert_ne!(karaoke, Gains::new());
-    /// assert_eq!(Gains::new().with(Stem::GUITAR, 0.0), Gains::new());
+    /// assert_eq!(Gains::new().with("kick".parse()?, 0.0), Gains::new());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn with(mut self, stem: Stem, gain: f32) -> Self {
-        if let Some(index) = Stem::FOUR.iter().position(|&four| four == stem) {
+        if let Some(index) = Stem::SIX.iter().position(|&six| six == stem) {
             self.0[index] = gain;
         }
         self
@@ -96,7 +97,7 @@ pub enum Archive {
 }
 
 impl SongFile {
-    /// Returns an archive with all four stems.
+    /// Returns an archive with all stems.
     ///
     /// ```no_run
     /// # use vocalizer_client::{Archive, Client, Error, Format, SongFile, SongId};
@@ -112,7 +113,7 @@ impl SongFile {
         Self(Kind::Stems(archive, format))
     }
 
-    /// Returns a mix of the four stems. It is made for each request, so an interrupted download starts again.
+    /// Returns a mix of the stems. It is made for each request, so an interrupted download starts again.
     ///
     /// ```no_run
     /// # use vocalizer_client::{Client, Error, Format, Gains, SongFile, SongId, Stem};
@@ -158,9 +159,17 @@ impl SongFile {
             Kind::Stems(Archive::Zip, format) => format!("songs/{id}/stems.zip?format={format}"),
             Kind::Stems(Archive::Tar, format) => format!("songs/{id}/stems.tar?format={format}"),
             Kind::Mix(Gains(gains), format) => {
-                let gains: Vec<_> =
-                    Stem::FOUR.iter().zip(gains).map(|(stem, gain)| format!("{}={gain}", stem.name())).collect();
-                format!("songs/{id}/mix.{format}?{}", gains.join("&"))
+                let (four, others) = gains.split_at(Stem::FOUR.len());
+                let of = |stems: &[Stem], gains: &[f32], to: char| {
+                    let gains = stems.iter().zip(gains).map(|(stem, gain)| format!("{stem}{to}{gain}"));
+                    gains.collect::<Vec<_>>()
+                };
+                let mut query = of(&Stem::FOUR, four, '=');
+                // Servers of earlier versions do not know the parameter.
+                if others.iter().any(|&gain| gain != 1.0) {
+                    query.push(format!("levels={}", of(&Stem::SIX[Stem::FOUR.len()..], others, ':').join(",")));
+                }
+                format!("songs/{id}/mix.{format}?{}", query.join("&"))
             }
         }
     }

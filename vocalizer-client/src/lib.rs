@@ -51,6 +51,7 @@ mod fetch;
 mod file;
 mod flow;
 mod identity;
+mod models;
 mod query;
 mod resumable;
 mod retry;
@@ -71,6 +72,7 @@ pub use client::Client;
 pub use download::{Download, FileInfo};
 pub use error::{BoxError, Error};
 pub use file::{Archive, Gains, SongFile};
+pub use models::SplitWith;
 pub use query::{SongQuery, SongsPage};
 pub use reqwest;
 pub use save::{DownloadStems, DownloadTo};
@@ -84,9 +86,9 @@ pub use vocalizer_api::id::{DeliveryId, ShareId, TokenId, UserId, WebhookId};
 pub use vocalizer_api::part::{Format, Part, Stem};
 pub use vocalizer_api::secret::Secret;
 pub use vocalizer_api::{
-    ApiError, DeliveryStatus, DeliveryView, ErrorCode, LimitsView, PeaksView, Provenance, QuotaView, RegistrationView,
-    ShareMix, ShareView, SharedData, SongStatus, SongView, TokenView, UserView, WebhookEvent, WebhookPayload,
-    WebhookView,
+    ApiError, DeliveryStatus, DeliveryView, ErrorCode, LimitsView, ModelView, PeaksView, Provenance, QuotaView,
+    RegistrationView, ShareMix, ShareView, SharedData, SongStatus, SongView, TokenView, UserView, WebhookEvent,
+    WebhookPayload, WebhookView,
 };
 pub use watch::Change;
 

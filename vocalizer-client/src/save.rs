@@ -300,12 +300,17 @@ impl DownloadStems {
     }
 
     async fn run(self) -> Result<Vec<PathBuf>, Error> {
-        let title = self.client.song(self.id).await?.title;
+        let song = self.client.song_in_detail(self.id).await?;
+        let (title, parts) = (song.title, song.parts.unwrap_or_default());
+        let mut stems: Vec<Stem> = parts.iter().filter_map(|part| part.parse().ok()).collect();
+        if stems.is_empty() {
+            // A server of the original system, or a song without stems: the downloads say so.
+            stems = Stem::FOUR.to_vec();
+        }
         let failed = |source| Error::File { path: self.folder.clone(), source };
         fs::create_dir_all(&self.folder).await.map_err(failed)?;
-        let stems = Stem::FOUR.into_iter().filter_map(|stem| Some((stem, Part::try_from(stem).ok()?)));
-        let downloads = stems.map(|(stem, part)| {
-            let file = SongFile::from((part, self.format));
+        let downloads = stems.into_iter().map(|stem| {
+            let file = SongFile::from((Part::Stem(stem), self.format));
             let path = self.folder.join(file.name(&title));
             let mut download = self.client.download_to(self.id, file, &path);
             if let Some(progress) = self.progress.clone() {

@@ -19,8 +19,8 @@ use tokio::fs::File;
 use tokio::io::AsyncSeekExt as _;
 use vocalizer_api::id::SongId;
 
-use crate::Error;
 use crate::flow::{Blocks, ByteStream, Progress, ProgressStream, Slices, StallTimer};
+use crate::{Error, SplitWith};
 
 /// The size of a part of a resumable upload: below the usual limits of proxies, which may keep a whole part before they forward it.
 const PART_BYTES: u64 = 16 * 1024 * 1024;
@@ -44,6 +44,7 @@ pub struct Upload {
     source: Content,
     progress: Option<Progress>,
     refuses_duplicates: bool,
+    with: SplitWith,
 }
 
 enum Content {
@@ -151,7 +152,15 @@ impl Upload {
     }
 
     fn new(title: String, file_name: String, source: Content) -> Self {
-        Self { id: SongId::random(), title, file_name, source, progress: None, refuses_duplicates: false }
+        Self {
+            id: SongId::random(),
+            title,
+            file_name,
+            source,
+            progress: None,
+            refuses_duplicates: false,
+            with: SplitWith::default(),
+        }
     }
 
     /// Sets the song's ID. The default is a new one for each `Upload`.
@@ -218,6 +227,18 @@ impl Upload {
     /// ```
     pub fn refusing_duplicates(self) -> Self {
         Self { refuses_duplicates: true, ..self }
+    }
+
+    /// Sets the model and the stems. Servers of the original system ignore them.
+    ///
+    /// ```
+    /// use vocalizer_client::{SplitWith, Upload};
+    ///
+    /// let upload = Upload::from_path("Clair de lune", "clair.mp3").split_with(SplitWith::model("best"));
+    /// # let _ = upload;
+    /// ```
+    pub fn split_with(self, with: SplitWith) -> Self {
+        Self { with, ..self }
     }
 
     /// Calls `progress` repeatedly with the bytes sent so far, and the size if it is known.
@@ -288,6 +309,9 @@ impl Upload {
         let mut form = Form::new().text("title", self.title.clone());
         if self.refuses_duplicates {
             form = form.text("duplicates", "refuse");
+        }
+        for (name, text) in self.with.fields() {
+            form = form.text(name, text);
         }
         if has_id {
             form = form.text("id", self.id.to_string());

@@ -30,7 +30,7 @@ impl UploadPlan {
     }
 
     /// Applies the transitions to an `UPLOADED` song. If it reuses stems, it takes what is known of them from the `SPLIT`
-    /// one of the other songs with its hash.
+    /// one of the other songs with its hash and key.
     ///
     /// # Errors
     ///
@@ -50,7 +50,27 @@ impl UploadPlan {
     }
 }
 
-/// Decides what to do with a new upload or a retry, given the statuses of all *other* songs with the same hash.
+/// Plans the processing of an `UPLOADED` song and applies it, given the *other* songs with its hash, and the stored results
+/// of its [key](crate::song::Target::key) if there are any.
+///
+/// # Errors
+///
+/// [`IllegalTransition`] if the song is not `UPLOADED`.
+pub fn settle(song: &mut Song, others: &[&Song], results: Option<StemsInfo>) -> Result<UploadPlan, IllegalTransition> {
+    if let Some(results) = results {
+        UploadPlan::ReuseStems.apply(song, [])?;
+        song.set_stems(results);
+        return Ok(UploadPlan::ReuseStems);
+    }
+    let key = song.target().key;
+    let same_work = || others.iter().copied().filter(move |other| other.target().key == key);
+    let plan = on_upload(same_work().map(Song::status));
+    plan.apply(song, same_work())?;
+    Ok(plan)
+}
+
+/// Decides what to do with a new upload or a retry, given the statuses of all *other* songs with the same hash and the same
+/// model.
 ///
 /// Songs that are `UPLOADING` are ignored: their upload may never finish, and a second job for a hash only costs time,
 /// while a missing one leaves a song stuck. `FAILED` songs are ignored too: uploading again is a retry.
@@ -123,6 +143,7 @@ pub fn on_failure(status: &Status, reason: &FailureReason) -> Vec<Transition> {
 
 /// An event that affects all songs with the same hash.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "there are only a few at a time")]
 pub enum Advance {
     /// A worker took a lease.
     Begin,
@@ -148,7 +169,7 @@ impl Advance {
         let changes = !transitions.is_empty();
         transitions.into_iter().try_for_each(|step| song.apply(step))?;
         if let (Self::Finish(stems), true) = (self, changes) {
-            song.set_stems(stems.clone());
+            song.set_stems(stems.clone().of(&song.target().clone()));
         }
         Ok(changes)
     }

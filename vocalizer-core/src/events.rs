@@ -18,5 +18,5 @@ pub fn event_of(song: &Song) -> Option<WebhookEvent> {
 /// Returns a song as events describe it: with details.
 #[must_use]
 pub fn snapshot(song: &Song) -> SongView {
-    with_details(SongView::from(song), song)
+    with_details(SongView::from(song), song, song.target().model.as_ref())
 }

@@ -10,6 +10,7 @@
 //! | [`song`] | a song, its hash and its life from upload to stems |
 //! | [`account`] | users, sessions and who may see or delete what |
 //! | [`dedupe`] | what songs with equal bytes share, and when their blobs are deleted |
+//! | [`models`] | the models that an operator allows, and what a worker can do |
 //! | [`quota`] | how much one uploader may store and upload |
 //! | [`api`] | the types of the HTTP API, from `vocalizer-api` |
 //! | [`causes`] | an error and its causes in one line |
@@ -59,6 +60,7 @@ pub mod dedupe;
 pub mod events;
 #[cfg(feature = "memory")]
 pub mod memory;
+pub mod models;
 pub mod ports;
 pub mod quota;
 pub mod service;

@@ -10,16 +10,19 @@ use vocalizer_api::{
 };
 
 use crate::account::{ApiToken, Registration, ShareLink};
+use crate::models::ModelName;
 use crate::ports::{LeasedJob, Peaks};
 use crate::quota::Quota;
 use crate::song::{Song, StatusKind, StemsInfo};
 use crate::webhook::{Delivery, Webhook};
 
 /// Adds the fields that are only present if details are requested.
-pub(crate) fn with_details(mut view: SongView, song: &Song) -> SongView {
+pub(crate) fn with_details(mut view: SongView, song: &Song, model: Option<&ModelName>) -> SongView {
     view.uploaded_at = Some(rfc3339(song.uploaded_at()));
+    view.model = model.map(ToString::to_string);
+    view.parts = Some(song.parts().iter().map(ToString::to_string).collect());
     if song.status().kind() == StatusKind::Split {
-        let StemsInfo { formats, provenance } = song.stems().clone();
+        let StemsInfo { formats, provenance, .. } = song.stems().clone();
         (view.lossless, view.provenance) = (Some(formats.is_lossless()), provenance);
     }
     view
@@ -114,8 +117,11 @@ impl From<StatusKind> for SongStatus {
 
 impl From<LeasedJob> for JobView {
     fn from(job: LeasedJob) -> Self {
-        let LeasedJob { lease, hash, attempt, visibility } = job;
-        Self::new(lease, hash.to_string(), attempt, millis(visibility))
+        let LeasedJob { lease, hash, model, key, attempt, visibility } = job;
+        let mut view = Self::new(lease, hash.to_string(), attempt, millis(visibility));
+        view.model = model.map(|model| model.to_string());
+        view.result = (key != hash).then(|| key.to_string());
+        view
     }
 }
 

@@ -8,11 +8,12 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use vocalizer_conformance::backend::BackendPlace;
 use vocalizer_core::account::Viewer;
+use vocalizer_core::api::Provenance;
 use vocalizer_core::memory::{IdleQueue, ManualClock, MemoryBlobs, MemorySongs};
-use vocalizer_core::part::Stem;
+use vocalizer_core::part::{Stem, StemFormats};
 use vocalizer_core::ports::{Backend, Blob, BlobKey, BlobStore as _, SongRepository};
 use vocalizer_core::service::SongService;
-use vocalizer_core::song::{SongHash, StatusKind, StemsInfo};
+use vocalizer_core::song::{SongHash, StatusKind};
 
 struct Fixture {
     service: SongService,
@@ -69,8 +70,14 @@ impl BackendPlace for Fixture {
         self.blob(BlobKey::Lossless(*hash, stem)).await
     }
 
-    async fn known(&self, hash: &SongHash) -> Vec<StemsInfo> {
-        self.songs.with_hash(hash).await.unwrap().iter().map(|song| song.stems().clone()).collect()
+    async fn known(&self, hash: &SongHash) -> Vec<(StemFormats, Option<Provenance>)> {
+        self.songs
+            .with_hash(hash)
+            .await
+            .unwrap()
+            .iter()
+            .map(|song| (song.stems().formats, song.stems().provenance.clone()))
+            .collect()
     }
 }
 

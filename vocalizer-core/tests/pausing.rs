@@ -81,7 +81,7 @@ impl JobQueue for Fixture {
         }
         let next = self.0.lock().unwrap().waiting.pop_front();
         let Some(hash) = next else { return pending().await };
-        Ok(Box::new(Leased(Job { hash, payload: JobPayload::Stored }, self.clone())))
+        Ok(Box::new(Leased(Job::new(hash, JobPayload::Stored), self.clone())))
     }
 
     async fn state(&self, _hash: &SongHash) -> Result<JobState, QueueError> {

@@ -46,7 +46,7 @@ impl JobQueue for Fixture {
         if !self.settled.lock().unwrap().is_empty() {
             pending::<()>().await;
         }
-        let job = Job { hash: SongHash::of(b"a song"), payload: JobPayload::Stored };
+        let job = Job::new(SongHash::of(b"a song"), JobPayload::Stored);
         Ok(Box::new(LastAttempt(job, self.clone())))
     }
 

@@ -118,6 +118,9 @@ fields! {
     EVENTS = Field::text("events");
     PERCENT = Field::whole("percent", 0, 100, None);
     REASON = Field::text("reason");
+    MODEL = Field::text("model");
+    STEMS = Field::text("stems");
+    MODELS = Field::text("models");
     WAIT_S = Field::whole("wait_s", 0, MAX_JOB_WAIT.as_secs(), Some(30));
     FAILURE_KIND = Field::one_of("kind", || json!(["retry", "later", "never"]));
     AFTER_MS = Field::whole("after_ms", 0, MAX_JOB_DELAY.as_secs() * 1000, Some(0));
@@ -126,7 +129,7 @@ fields! {
         .described("Only songs with this status");
     LIMIT = Field::whole("limit", 1, MAX_PAGE as u64, Some(MAX_PAGE as u64)).described("Maximum number of songs");
     AFTER = Field::text("after").described("Continue after this cursor: `next` of the previous page");
-    DETAILS = Field::text("details").described("Include `uploaded_at` and, of a split song, `lossless` and `provenance`; any value");
+    DETAILS = Field::text("details").described("Include `uploaded_at`, `model`, `parts`, `waiting_for` and, of a split song, `lossless` and `provenance`; any value");
     DOWNLOAD = Field::text("download").described("Send `Content-Disposition: attachment`; any value");
     FORMAT = Field::one_of("format", || json!(["mp3", "wav", "flac"]))
         .described("For stems.zip and stems.tar: audio format");
@@ -134,6 +137,8 @@ fields! {
     BASS = Field::gain("bass");
     OTHER = Field::gain("other");
     VOCALS = Field::gain("vocals");
+    LEVELS = Field::text("levels").described("For a mix: gains of other stems, as in `piano:0.5,guitar:0`");
+    MODELS_HELD = Field::text("models").described("The worker's models, separated by commas");
 }
 
 /// The gain of each stem in a mix.

@@ -6,9 +6,9 @@ use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 use vocalizer_core::api::{
-    ApiError, DeliveriesData, DeliveryData, JobData, LimitsData, NewShareData, NewTokenData, NewWebhookData, PeaksData,
-    SharedData, SharesData, SongData, SongView, SongsData, TokensData, UploadData, UserData, WantedData, WebhookData,
-    WebhookEvent, WebhookPayload, WebhooksData,
+    ApiError, DeliveriesData, DeliveryData, JobData, LimitsData, ModelsData, NewShareData, NewTokenData,
+    NewWebhookData, PeaksData, SharedData, SharesData, SongData, SongView, SongsData, TokensData, UploadData, UserData,
+    WantedData, WebhookData, WebhookEvent, WebhookPayload, WebhooksData,
 };
 use vocalizer_core::part::Part;
 
@@ -101,6 +101,7 @@ fn schemas() -> Map<String, Value> {
     add::<JobData>(&mut generator);
     add::<PeaksData>(&mut generator);
     add::<LimitsData>(&mut generator);
+    add::<ModelsData>(&mut generator);
     generator.take_definitions(true)
 }
 
@@ -147,7 +148,7 @@ fn parameters(route: &Route) -> Vec<Value> {
         if route.path.contains(&format!("{{{name}}}")) {
             let schema = match name {
                 "file" => json!({"type": "string", "examples": ["vocals.mp3", "accompaniment.flac", "stems.zip"]}),
-                "part" => json!({"enum": Part::ALL}),
+                "part" => json!({"type": "string", "examples": Part::ALL}),
                 "hash" => json!({"type": "string", "pattern": "^[0-9a-f]{64}$"}),
                 _ => json!({"type": "string", "format": "uuid"}),
             };
@@ -204,6 +205,8 @@ fn request_body(input: Input) -> Option<Value> {
                     "description": "An ID of the client's choice: repeating the upload with the same ID makes one song"},
                 "duplicates": {"enum": ["allow", "refuse"], "default": "allow",
                     "description": "With refuse, a file that the user has uploaded before gives 409 with code duplicate and song_id"},
+                "model": {"type": "string", "description": "A model of GET /models; the default if omitted"},
+                "stems": {"type": "string", "description": "Stems of the model, separated by commas; all if omitted"},
             },
         }}}),
         Input::Piece => {
@@ -213,8 +216,8 @@ fn request_body(input: Input) -> Option<Value> {
         Input::Tar => json!({"application/octet-stream": {"schema": {
             "type": "string",
             "format": "binary",
-            "description": "A tar archive with exactly bass.mp3, drums.mp3, other.mp3 and vocals.mp3; or with the same four as .flac, or \
-            with all eight; it may also have provenance.json, a Provenance",
+            "description": "A tar archive with exactly bass.mp3, drums.mp3, other.mp3 and vocals.mp3, or the stems of the job's \
+            model; or with the same stems as .flac, or as both; it may also have provenance.json, a Provenance",
         }}}),
     };
     Some(json!({"required": true, "content": content}))

@@ -118,7 +118,8 @@ const SHARE: Input = form!([] [EXPIRES_AT, DRUMS, BASS, OTHER, VOCALS, START_MS,
 const WEBHOOK: Input = form!([URL][EVENTS]);
 const PERCENT: Input = form!([PERCENT] []);
 const REASON: Input = form!([REASON] []);
-const WAIT: Input = form!([][WAIT_S]);
+const WAIT: Input = form!([][WAIT_S, MODELS]);
+const SPLIT: Input = form!([] [MODEL, STEMS]);
 const FAILURE: Input = form!([FAILURE_KIND] [AFTER_MS, REASON]);
 
 routes! {
@@ -185,6 +186,10 @@ routes! {
     RetrySong "retry_song" songs::retry,
         POST "/songs/{song_id}/retry" Anyone Input::Nothing => Output::Data("SongData"), [] [404, 409]
         "Retries a failed song";
+    SplitSong "split_song" songs::split,
+        POST "/songs/{song_id}/split" Anyone SPLIT => Output::Data("SongData"), [] [400, 404, 408, 409, 413, 415, 422]
+        "Splits a song again, with another model or for other stems, separated by commas; its stems remain until the new ones \
+        are there";
     CancelSong "cancel_song" songs::cancel,
         POST "/songs/{song_id}/cancel" Anyone Input::Nothing => Output::Data("SongData"), [] [404, 409]
         "Cancels the splitting of a song that waits or is being split; it fails and can be retried";
@@ -200,9 +205,9 @@ routes! {
         "Returns the loudness of a part over time, for a waveform; computed once";
     Part "part" parts::part,
         GET "/songs/{song_id}/{file}" Reader Input::Nothing => Output::Audio,
-        [DOWNLOAD, FORMAT, DRUMS, BASS, OTHER, VOCALS] [304, 404, 409, 416, 422, 429, 507]
-        "Downloads a part: song, bass, drums, other, vocals or accompaniment as .mp3, .wav or .flac; stems.zip or \
-        stems.tar; mix.mp3, mix.wav or mix.flac with the stem gains from the query";
+        [DOWNLOAD, FORMAT, DRUMS, BASS, OTHER, VOCALS, LEVELS] [304, 404, 409, 416, 422, 429, 507]
+        "Downloads a part: song, a stem such as vocals, or accompaniment as .mp3, .wav or .flac; stems.zip or stems.tar; \
+        mix.mp3, mix.wav or mix.flac with the gains of stems from the query";
     CreateShare "create_share" shares::create,
         POST "/songs/{song_id}/shares" Anyone SHARE => Output::Data("NewShareData"), []
         [400, 404, 408, 409, 413, 415, 422]
@@ -238,7 +243,7 @@ routes! {
     UploadResult "upload_result" results::upload_result,
         POST "/songs/{hash}/upload_result" Worker Input::Tar => Output::Nothing, []
         [400, 404, 408, 410, 413, 422, 507]
-        "Uploads the four stems for all songs with a hash, as MP3, FLAC or both";
+        "Uploads the stems for all songs with a hash, as MP3, FLAC or both";
     BeginWork "begin_work" work::begin,
         POST "/songs/{hash}/begin" Worker Input::Nothing => Output::Data("WantedData"), [] [404, 409]
         "Marks a song as being split; returns whether the stems are still needed";
@@ -257,9 +262,10 @@ routes! {
         "Marks a song as failed, with a reason";
     LeaseJob "lease_job" jobs::lease,
         POST "/jobs/lease" Worker WAIT => Output::Data("JobData"), [] [400, 408, 413, 415, 422]
-        "Leases a job to a worker; waits up to wait_s seconds for one";
+        "Leases a job to a worker that has these models, separated by commas, or the default one; waits up to wait_s seconds \
+        for one";
     ExtendLease "extend_lease" jobs::extend,
-        POST "/jobs/{lease}/extend" Worker Input::Nothing => Output::Nothing, [] [404, 409]
+        POST "/jobs/{lease}/extend" Worker Input::Nothing => Output::Nothing, [MODELS_HELD] [404, 409, 422]
         "Extends a lease by its original duration";
     AcknowledgeJob "acknowledge_job" jobs::acknowledge,
         POST "/jobs/{lease}/acknowledge" Worker Input::Nothing => Output::Nothing, [] [404, 409]
@@ -282,6 +288,9 @@ routes! {
     Limits "limits" operations::limits,
         GET "/limits" Public Input::Nothing => Output::Data("LimitsData"), [] []
         "Returns the limits for uploads (size, length, title), quotas and registration";
+    Models "models" operations::models,
+        GET "/models" Public Input::Nothing => Output::Data("ModelsData"), [] []
+        "Lists the models that songs can be split with, the default first";
 }
 
 /// The routes of one path.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use http::HeaderMap;
-use vocalizer_core::service::SongUpload;
+use vocalizer_core::service::{ModelChoice, SongUpload};
 use vocalizer_core::song::SongId;
 
 use crate::failure::Failure;
@@ -21,13 +21,14 @@ pub(crate) struct UploadFields {
     pub(crate) title: Option<String>,
     id: Option<SongId>,
     duplicates: Option<bool>,
+    choice: ModelChoice,
     /// The key with which the client can repeat the upload.
     key: Option<String>,
 }
 
 impl UploadFields {
     /// The names of the fields in a form.
-    pub(crate) const NAMES: [&str; 3] = ["title", "id", "duplicates"];
+    pub(crate) const NAMES: [&str; 5] = ["title", "id", "duplicates", "model", "stems"];
 
     /// Sets a field from its text. Unknown fields are skipped.
     pub(crate) fn set(&mut self, name: &str, text: String) -> Result<(), Failure> {
@@ -45,6 +46,8 @@ impl UploadFields {
                 };
                 self.duplicates.replace(duplicates).is_some()
             }
+            "model" => self.choice.model.replace(text).is_some(),
+            "stems" => self.choice.stems.replace(text).is_some(),
             KEY => self.key.replace(text).is_some(),
             _ => false,
         };
@@ -74,13 +77,14 @@ impl UploadFields {
         Ok(read)
     }
 
-    /// Prepares an upload: sets the ID, and refuses duplicates if asked to.
+    /// Prepares an upload: sets the ID, the model and the stems, and refuses duplicates if asked to.
     pub(crate) fn prepare(&self, upload: SongUpload) -> SongUpload {
         let upload = match (self.id, &self.key) {
             (Some(id), _) => upload.with_id(id),
             (None, Some(key)) => upload.with_key(key),
             (None, None) => upload,
         };
+        let upload = upload.with_choice(self.choice.clone());
         if self.duplicates == Some(false) { upload.refusing_duplicates() } else { upload }
     }
 }

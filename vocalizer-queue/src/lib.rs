@@ -23,7 +23,7 @@
 //! # async fn main() -> Result<(), QueueError> {
 //! let queue = MemoryQueue::new(Duration::from_secs(60));
 //! let song = b"the bytes of a song";
-//! queue.publish(Job { hash: SongHash::of(song), payload: JobPayload::Inline(song[..].into()) }).await?;
+//! queue.publish(Job::new(SongHash::of(song), JobPayload::Inline(song[..].into()))).await?;
 //!
 //! // If a worker dies, its lease is dropped or expires, and the job is delivered again.
 //! drop(queue.lease().await?);
@@ -42,6 +42,8 @@ mod amqp;
 #[cfg(any(feature = "amqp", feature = "postgres", feature = "sqlite"))]
 mod finish;
 mod memory;
+#[cfg(feature = "amqp")]
+mod models;
 #[cfg(feature = "postgres")]
 mod postgres;
 #[cfg_attr(
@@ -55,6 +57,8 @@ mod sqlite;
 #[cfg(feature = "amqp")]
 pub use amqp::{AmqpError, AmqpQueue, AmqpQueueKind, AmqpSettings};
 pub use memory::MemoryQueue;
+#[cfg(feature = "amqp")]
+pub use models::ModelQueues;
 #[cfg(feature = "postgres")]
 pub use postgres::{PostgresQueue, PostgresQueueSettings};
 #[cfg(feature = "sqlite")]

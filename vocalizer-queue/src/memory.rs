@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use vocalizer_core::models::Capabilities;
 use vocalizer_core::ports::{
     DeadLetter, Depth, Failure, Job, JobLine, JobPayload, JobQueue, JobState, Lease, QueueError,
 };
@@ -84,7 +85,7 @@ impl JobQueue for MemoryQueue {
         {
             return Err(QueueError::TooLarge { max_bytes: self.max_inline_bytes });
         }
-        lock(&self.dead).retain(|letter| letter.hash != job.hash);
+        lock(&self.dead).retain(|letter| letter.hash != job.key);
         self.schedule.publish(job, line);
         Ok(())
     }
@@ -100,8 +101,12 @@ impl JobQueue for MemoryQueue {
     }
 
     async fn lease(&self) -> Result<Box<dyn Lease>, QueueError> {
+        self.lease_for(&Capabilities::default()).await
+    }
+
+    async fn lease_for(&self, capabilities: &Capabilities) -> Result<Box<dyn Lease>, QueueError> {
         // There is no await after taking a job, so a cancelled call either took nothing or dropped the lease.
-        let held = self.schedule.take().await.delivered();
+        let held = self.schedule.take(capabilities).await.delivered();
         Ok(Box::new(MemoryLease { held, schedule: Arc::clone(&self.schedule), dead: Arc::clone(&self.dead) }))
     }
 
@@ -152,7 +157,7 @@ impl Lease for MemoryLease {
             Failure::Later { after } => self.schedule.put_back(self.held.lease(), after, false),
             Failure::Never { reason } => {
                 let queued = self.schedule.remove(self.held.lease())?;
-                let hash = queued.job.hash;
+                let hash = queued.job.key;
                 let mut dead = lock(&self.dead);
                 dead.retain(|letter| letter.hash != hash);
                 dead.push(DeadLetter { hash, reason, attempts: queued.attempts });

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
+use vocalizer_core::models::Capabilities;
 use vocalizer_core::ports::{Depth, Job, JobLine, JobState, LeaseId, QueueError};
 use vocalizer_core::song::SongHash;
 
@@ -105,9 +106,9 @@ impl State {
         self.turns.get(line).copied().unwrap_or(u64::MAX)
     }
 
-    /// Returns the place of the next job to deliver.
-    fn next(&self, now: Instant) -> Option<Place> {
-        let ready = self.waiting.range(..=(now, u64::MAX));
+    /// Returns the place of the next job to deliver to a worker.
+    fn next(&self, now: Instant, capabilities: &Capabilities) -> Option<Place> {
+        let ready = self.waiting.range(..=(now, u64::MAX)).filter(|(_, queued)| queued.job.fits(capabilities));
         let next = ready.min_by_key(|(place, Queued { line, .. })| (Reverse(line.priority), self.turn(line), **place));
         next.map(|(place, _)| *place)
     }
@@ -132,10 +133,10 @@ impl State {
         jobs
     }
 
-    /// Moves the waiting job for a hash to another line if it is delivered earlier there, and returns it.
-    fn move_ahead(&mut self, hash: &SongHash, line: JobLine, now: Instant) -> Option<Queued> {
+    /// Moves the waiting job with a key to another line if it is delivered earlier there, and returns it.
+    fn move_ahead(&mut self, key: &SongHash, line: JobLine, now: Instant) -> Option<Queued> {
         let jobs = self.in_order(now);
-        let &(order, place, queued) = jobs.iter().find(|(_, _, queued)| queued.job.hash == *hash)?;
+        let &(order, place, queued) = jobs.iter().find(|(_, _, queued)| queued.job.key == *key)?;
         let ready = jobs.iter().filter(|(order, _, queued)| order.is_some() && queued.line == line);
         let there = (Reverse(line.priority), ready.count() as u64 + 1, self.turn(&line));
         if queued.line == line || order.is_none_or(|order| order <= there) {
@@ -148,7 +149,7 @@ impl State {
     }
 
     fn is_waiting(&self, hash: &SongHash) -> bool {
-        self.waiting.values().any(|queued| queued.job.hash == *hash)
+        self.waiting.values().any(|queued| queued.job.key == *hash)
     }
 
     /// Re-queues jobs with expired leases. Called before each access, so that no expired lease appears valid.
@@ -205,8 +206,8 @@ impl Schedule {
     /// Adds a new job. If one for its hash is waiting, that may move ahead instead.
     pub(crate) fn publish(&self, job: Job, line: JobLine) {
         let mut state = self.state();
-        if state.is_waiting(&job.hash) {
-            state.move_ahead(&job.hash, line, Instant::now());
+        if state.is_waiting(&job.key) {
+            state.move_ahead(&job.key, line, Instant::now());
         } else {
             let number = state.number();
             state.enqueue(Instant::now(), Queued::fresh(number, job, line));
@@ -214,22 +215,22 @@ impl Schedule {
         }
     }
 
-    /// Moves the waiting job for a hash to another line if it is delivered earlier there, and returns it.
-    pub(crate) fn move_ahead(&self, hash: &SongHash, line: JobLine) -> Option<Queued> {
-        self.state().move_ahead(hash, line, Instant::now())
+    /// Moves the waiting job with a key to another line if it is delivered earlier there, and returns it.
+    pub(crate) fn move_ahead(&self, key: &SongHash, line: JobLine) -> Option<Queued> {
+        self.state().move_ahead(key, line, Instant::now())
     }
 
-    /// Removes the waiting jobs for a hash and returns them.
-    pub(crate) fn withdraw(&self, hash: &SongHash) -> Vec<Queued> {
-        self.state().extract(|_, queued| queued.job.hash == *hash)
+    /// Removes the waiting jobs with a key and returns them.
+    pub(crate) fn withdraw(&self, key: &SongHash) -> Vec<Queued> {
+        self.state().extract(|_, queued| queued.job.key == *key)
     }
 
-    /// Waits for a job and leases it. Cancel-safe.
-    pub(crate) async fn take(self: &Arc<Self>) -> Held {
+    /// Waits for a job that a worker takes and leases it. Cancel-safe.
+    pub(crate) async fn take(self: &Arc<Self>, capabilities: &Capabilities) -> Held {
         loop {
             // Subscribe before checking, so that no change in between is missed.
             let changed = self.changed.notified();
-            match self.take_ready() {
+            match self.take_ready(capabilities) {
                 Ok(held) => return held,
                 Err(Some(until)) => tokio::select! {
                     () = changed => {}
@@ -241,10 +242,10 @@ impl Schedule {
     }
 
     /// Leases the next job, or returns when the next one may be ready if nothing changes.
-    fn take_ready(self: &Arc<Self>) -> Result<Held, Option<Instant>> {
+    fn take_ready(self: &Arc<Self>, capabilities: &Capabilities) -> Result<Held, Option<Instant>> {
         let mut state = self.state();
         let now = Instant::now();
-        let next = state.next(now).and_then(|place| Some((place, state.waiting.remove(&place)?)));
+        let next = state.next(now, capabilities).and_then(|place| Some((place, state.waiting.remove(&place)?)));
         match next {
             Some((place, mut queued)) => {
                 if state.waiting.values().any(|other| other.line == queued.line) {
@@ -260,7 +261,8 @@ impl Schedule {
                 Ok(Held { schedule: Arc::clone(self), lease, queued: known, is_kept: false })
             }
             None => {
-                let ready = state.waiting.first_key_value().map(|(place, _)| place.0);
+                let first = state.waiting.iter().find(|(_, queued)| queued.job.fits(capabilities));
+                let ready = first.map(|(place, _)| place.0);
                 Err(ready.into_iter().chain(state.leased.values().map(|leased| leased.expires)).min())
             }
         }
@@ -328,13 +330,13 @@ impl Schedule {
         let state = self.state();
         let mut found: HashMap<&SongHash, JobState> = hashes.iter().map(|hash| (hash, JobState::Absent)).collect();
         for leased in state.leased.values() {
-            if let Some(place) = found.get_mut(&leased.queued.job.hash) {
+            if let Some(place) = found.get_mut(&leased.queued.job.key) {
                 *place = JobState::Leased;
             }
         }
         // In reverse, so that the first of several jobs with one hash wins.
         for (before, (_, _, queued)) in state.in_order(Instant::now()).into_iter().enumerate().rev() {
-            if let Some(place) = found.get_mut(&queued.job.hash) {
+            if let Some(place) = found.get_mut(&queued.job.key) {
                 *place = JobState::Waiting { before: before as u64 };
             }
         }

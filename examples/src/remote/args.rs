@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
-use vocalizer_client::{Format, Part, Secret, ShareId, SongId, SongStatus, TokenId, WebhookEvent, WebhookId};
+use vocalizer_client::{Format, Part, Secret, ShareId, SongId, SongStatus, Stem, TokenId, WebhookEvent, WebhookId};
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -68,6 +68,10 @@ pub(crate) enum Command {
         /// The song
         id: SongId,
     },
+    /// List the models that songs can be split with
+    Models,
+    /// Split a song again with another model; its stems remain until the new ones are there
+    Split(SplitArgs),
     /// Cancel the splitting of a song that waits or is being split
     Cancel {
         /// The song
@@ -110,6 +114,33 @@ pub(crate) struct Upload {
     /// Upload files again that you have uploaded before
     #[arg(long)]
     pub(crate) duplicates: bool,
+    /// The model and the stems.
+    #[command(flatten)]
+    pub(crate) with: WithArgs,
+}
+
+/// What to split with.
+#[derive(Debug, Args)]
+pub(crate) struct WithArgs {
+    /// Model to split with (see `vocalizer remote models`) [default: the server's]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) model: Option<String>,
+    /// Stems of the model, as in vocals,drums [default: all]
+    #[arg(long, value_name = "STEMS", value_delimiter = ',')]
+    pub(crate) stems: Vec<Stem>,
+}
+
+/// The options of `split`.
+#[derive(Debug, Args)]
+pub(crate) struct SplitArgs {
+    /// The song
+    pub(crate) id: SongId,
+    /// The model and the stems.
+    #[command(flatten)]
+    pub(crate) with: WithArgs,
+    /// Wait until the song is split
+    #[arg(long)]
+    pub(crate) wait: bool,
 }
 
 /// The options of `register`.

@@ -7,6 +7,7 @@ mod connection;
 mod credentials;
 mod failure;
 mod integration;
+mod models;
 mod report;
 mod run;
 mod shares;

@@ -8,7 +8,7 @@ use super::args::{Command, Logout, Remote, Token};
 use super::connection::Connection;
 use super::failure::{Exit, Failure};
 use super::report::chain;
-use super::{accounts, credentials, integration, shares, songs, webhooks};
+use super::{accounts, credentials, integration, models, shares, songs, webhooks};
 use crate::voice::Voice;
 
 /// Runs the command.
@@ -67,6 +67,8 @@ async fn dispatch(
         Command::Get(get) => songs::get(&connection.client()?, get, voice).await,
         Command::Rm { ids } => songs::remove(&connection.client()?, ids, voice).await,
         Command::Retry { id } => songs::retry(&connection.client()?, *id, voice).await,
+        Command::Models => models::list(&connection.client()?, voice).await,
+        Command::Split(split) => models::split(&connection.client()?, split, voice).await,
         Command::Cancel { id } => songs::cancel(&connection.client()?, *id, voice).await,
         Command::Wait { id } => songs::wait(&connection.client()?, *id, voice).await,
         Command::Share(share) => shares::run(&connection.client()?, &share.command, voice).await,

@@ -26,6 +26,7 @@ pub(super) async fn upload(client: &Client, upload: &Upload, voice: Voice) -> Re
             let name = file.file_name().unwrap_or(file.as_os_str()).to_string_lossy();
             let song = ToUpload::from_path(title, file).with_progress(report::upload(voice, &name));
             let song = if upload.duplicates { song } else { song.refusing_duplicates() };
+            let song = song.split_with(upload.with.with());
             let song = match client.upload(song).await {
                 Ok(song) => song,
                 Err(error) => {
@@ -82,7 +83,7 @@ pub(super) async fn get(client: &Client, get: &Get, voice: Voice) -> Result<(), 
     let mut parts = Vec::new();
     for part in &get.part {
         match part {
-            PartArg::All => parts.extend([Part::Drums, Part::Bass, Part::Other, Part::Vocals]),
+            PartArg::All => parts.extend(stems(client, song.id).await?),
             PartArg::Part(part) => parts.push(*part),
         }
     }
@@ -98,6 +99,14 @@ pub(super) async fn get(client: &Client, get: &Get, voice: Voice) -> Result<(), 
         voice.say(&event, &path.display().to_string());
     }
     Ok(())
+}
+
+/// Returns the stems that a song has; those of the contract if the server does not tell.
+async fn stems(client: &Client, id: SongId) -> Result<Vec<Part>, Failure> {
+    let parts = client.song_in_detail(id).await?.parts.unwrap_or_default();
+    let stems: Vec<Part> =
+        parts.iter().filter_map(|part| part.parse().ok()).filter(|part: &Part| part.stem().is_some()).collect();
+    Ok(if stems.is_empty() { vec![Part::Drums, Part::Bass, Part::Other, Part::Vocals] } else { stems })
 }
 
 async fn latest(client: &Client) -> Result<SongView, Failure> {
@@ -146,7 +155,7 @@ fn print_unless_json(voice: Voice, song: &SongView) {
     }
 }
 
-fn print_song(voice: Voice, song: &SongView) {
+pub(super) fn print_song(voice: Voice, song: &SongView) {
     voice.say(&event(song), &line(song));
 }
 

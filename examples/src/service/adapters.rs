@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use vocalizer_core::models::ModelName;
 use vocalizer_core::ports::{
     AccountRepository, Administration, Attempts, AuditLog, BlobStore, BoxError, Clock, Coordination, JobQueue,
     SongRepository,
@@ -92,22 +93,26 @@ pub(super) async fn migrate_data(from: &Path, database: &Database) -> Result<Str
 }
 
 /// Opens the job queue.
-pub(super) async fn queue(broker: Option<&Broker>, database: &Database) -> Result<Arc<dyn JobQueue>, BoxError> {
+pub(super) async fn queue(
+    broker: Option<&Broker>,
+    database: &Database,
+    models: &[ModelName],
+) -> Result<Arc<dyn JobQueue>, BoxError> {
     match (broker, database) {
-        (Some(broker), _) => broker_queue(broker),
+        (Some(broker), _) => broker_queue(broker, models),
         (None, Database::Sqlite(path)) => Ok(Arc::new(SqliteQueue::open(path, VISIBILITY).await?)),
         (None, Database::Postgres(url)) => cluster::database_queue(url).await,
     }
 }
 
-/// Creates the broker's job queue.
-pub(super) fn broker_queue(broker: &Broker) -> Result<Arc<dyn JobQueue>, BoxError> {
-    cluster::queue(broker)
+/// Creates the broker's job queue, with one for each of several models.
+pub(super) fn broker_queue(broker: &Broker, models: &[ModelName]) -> Result<Arc<dyn JobQueue>, BoxError> {
+    cluster::queue(broker, models)
 }
 
 /// Validates the broker's address without connecting.
 pub(super) fn check_broker(broker: &Broker) -> Result<(), String> {
-    cluster::queue(broker).map(|_| ()).map_err(|error| error.to_string())
+    cluster::queue(broker, &[]).map(|_| ()).map_err(|error| error.to_string())
 }
 
 /// Validates the bucket's address without connecting.
@@ -180,12 +185,14 @@ fn check_owner(place: &BlobPlace<'_>, owner: &str, installation: &str) -> Result
 
 #[cfg(feature = "cluster")]
 mod cluster {
+    use std::collections::BTreeMap;
     use std::path::Path;
     use std::sync::Arc;
 
+    use vocalizer_core::models::ModelName;
     use vocalizer_core::ports::{BlobStore, BoxError, Clock, JobQueue, SongRepository};
     use vocalizer_core::secret::Secret;
-    use vocalizer_queue::{AmqpQueue, AmqpQueueKind, AmqpSettings, PostgresQueue, PostgresQueueSettings};
+    use vocalizer_queue::{AmqpQueue, AmqpQueueKind, AmqpSettings, ModelQueues, PostgresQueue, PostgresQueueSettings};
     use vocalizer_store::postgres::{Copied, PostgresSettings, PostgresStore, copy_from_sqlite};
     use vocalizer_store::s3::{S3Blobs, S3Settings};
     use vocalizer_store::sqlite::SqliteStore;
@@ -233,7 +240,7 @@ mod cluster {
         Ok(Arc::new(PostgresQueue::open(url, settings).await?))
     }
 
-    pub(super) fn queue(broker: &Broker) -> Result<Arc<dyn JobQueue>, BoxError> {
+    pub(super) fn queue(broker: &Broker, models: &[ModelName]) -> Result<Arc<dyn JobQueue>, BoxError> {
         let kind = match broker.queue {
             QueueKind::Quorum => AmqpQueueKind::Quorum,
             QueueKind::Classic => AmqpQueueKind::Classic,
@@ -244,7 +251,16 @@ mod cluster {
             .with_max_message_bytes(broker.max_message_bytes)
             .with_visibility(VISIBILITY)
             .with_consumer_timeout(broker.consumer_timeout);
-        Ok(Arc::new(AmqpQueue::new(settings)?))
+        let first = Arc::new(AmqpQueue::new(settings.clone())?);
+        if models.len() < 2 {
+            return Ok(first);
+        }
+        let mut further = BTreeMap::<_, Arc<dyn JobQueue>>::new();
+        for model in models {
+            let settings = settings.clone().with_queue(&format!("vocalizer_queue.{model}"));
+            further.insert(*model, Arc::new(AmqpQueue::new(settings)?));
+        }
+        Ok(Arc::new(ModelQueues::new(first, further)))
     }
 
     pub(super) fn check_bucket(url: &str) -> Result<(), BoxError> {
@@ -293,6 +309,7 @@ mod cluster {
     use std::path::Path;
     use std::sync::Arc;
 
+    use vocalizer_core::models::ModelName;
     use vocalizer_core::ports::{BlobStore, BoxError, Clock, JobQueue, SongRepository};
     use vocalizer_core::secret::Secret;
 
@@ -323,7 +340,7 @@ mod cluster {
         unsupported("PostgreSQL")
     }
 
-    pub(super) fn queue(_broker: &Broker) -> Result<Arc<dyn JobQueue>, BoxError> {
+    pub(super) fn queue(_broker: &Broker, _models: &[ModelName]) -> Result<Arc<dyn JobQueue>, BoxError> {
         unsupported("RabbitMQ")
     }
 

@@ -64,9 +64,55 @@ pub struct ServeArgs {
     #[cfg(feature = "separate")]
     #[command(flatten)]
     pub compute: ComputeArgs,
+    /// The models to choose from.
+    #[cfg(not(feature = "separate"))]
+    #[command(flatten)]
+    pub choice: ModelsArgs,
     /// Maintenance and shutdown.
     #[command(flatten)]
     pub advanced: AdvancedArgs,
+}
+
+/// The models to choose from.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Computing")]
+pub struct ModelsArgs {
+    /// Models that users may choose from, the default first, as in htdemucs,best,mine:vocals+instrumental; a worker takes jobs
+    /// for its models only and loads them on demand [default: the one of MODEL, with the four stems of the original]
+    #[arg(long, env = "MODELS", value_name = "NAMES")]
+    pub models: Option<String>,
+    /// Models that a worker keeps in memory; the least recently used is dropped
+    #[arg(long, env = "MODELS_IN_MEMORY", value_name = "N", default_value_t = 2, value_parser = value_parser!(u16).range(1..=32),
+        hide_short_help = true)]
+    pub models_in_memory: u16,
+}
+
+impl ServeArgs {
+    /// Returns the models to choose from.
+    #[must_use]
+    pub const fn choice(&self) -> &ModelsArgs {
+        #[cfg(feature = "separate")]
+        {
+            &self.compute.choice
+        }
+        #[cfg(not(feature = "separate"))]
+        {
+            &self.choice
+        }
+    }
+
+    /// Returns the model of the worker in this process, if this build has one.
+    #[must_use]
+    pub fn model(&self) -> Option<&str> {
+        #[cfg(feature = "separate")]
+        {
+            Some(&self.compute.model)
+        }
+        #[cfg(not(feature = "separate"))]
+        {
+            None
+        }
+    }
 }
 
 /// Addresses, proxies and tokens.
@@ -260,6 +306,10 @@ pub struct AdvancedArgs {
     #[arg(long, env = "ASK_AGAIN_AFTER_S", value_name = "SECONDS", default_value_t = SongSettings::default().ask_again_after.as_secs(),
         value_parser = value_parser!(u64).range(60..=6 * 24 * 60 * 60), hide_short_help = true)]
     pub ask_again_after_s: u64,
+    /// Seconds after which a song fails if no worker for its model was there
+    #[arg(long, env = "MODEL_TIMEOUT_S", value_name = "SECONDS", default_value_t = SongSettings::default().model_timeout.as_secs(),
+        value_parser = value_parser!(u64).range(60..=6 * 24 * 60 * 60), hide_short_help = true)]
+    pub model_timeout_s: u64,
 }
 
 /// Log format.

@@ -4,6 +4,7 @@
 //! its name, so the later copy has every blob of the snapshot except those of songs deleted meanwhile; these songs are removed from
 //! the snapshot.
 
+use std::collections::HashSet;
 use std::ffi::OsString;
 use std::fmt;
 use std::fs;
@@ -13,8 +14,8 @@ use std::process::ExitCode;
 
 use tokio::runtime::Runtime;
 use vocalizer_core::causes::chain;
-use vocalizer_core::part::{Format, Stem, StemFormats};
-use vocalizer_core::ports::{Blob, BlobError, BlobKey, BlobStore, BoxError, SongRepository};
+use vocalizer_core::part::Format;
+use vocalizer_core::ports::{Blob, BlobError, BlobKey, BlobStore, BoxError, ResultRepository as _, SongRepository};
 use vocalizer_core::song::{SongHash, SongHasher, StatusKind};
 use vocalizer_store::files::FileBlobs;
 use vocalizer_store::sqlite::SqliteStore;
@@ -202,7 +203,7 @@ fn local(kept: &Kept) -> Result<(&Path, &Path), BoxError> {
     }
 }
 
-/// Copies the source of every song and the stems of split songs. `live` shows whether a missing blob's songs were deleted since
+/// Copies the source of every song and all stored stems. `live` shows whether a missing blob's songs were deleted since
 /// the database snapshot.
 async fn copy_blobs(
     copy: &SqliteStore,
@@ -210,17 +211,21 @@ async fn copy_blobs(
     from: &FileBlobs,
     to: &FileBlobs,
 ) -> Result<Copied, BoxError> {
-    let mut copied = Copied::default();
+    let (mut copied, mut seen) = (Copied::default(), HashSet::new());
     for status in StatusKind::ALL {
-        for hash in copy.hashes_in(status).await? {
+        for key in copy.hashes_in(status).await? {
+            let Some(hash) = copy.with_key(&key).await?.first().map(|song| *song.hash()) else { continue };
+            if !seen.insert(hash) {
+                continue;
+            }
             let mut keys = vec![BlobKey::Source(hash)];
-            if status == StatusKind::Split {
-                let formats = split_formats(copy, &hash).await?;
+            for result in copy.results(&hash).await? {
+                let (place, formats) = (result.key.unwrap_or(hash), result.formats);
                 if formats.has(Format::Mp3) {
-                    keys.extend(Stem::FOUR.map(|stem| BlobKey::Stem(hash, stem)));
+                    keys.extend(result.names().iter().map(|&stem| BlobKey::Stem(place, stem)));
                 }
                 if formats.is_lossless() {
-                    keys.extend(Stem::FOUR.map(|stem| BlobKey::Lossless(hash, stem)));
+                    keys.extend(result.names().iter().map(|&stem| BlobKey::Lossless(place, stem)));
                 }
             }
             let mut faults = Vec::new();
@@ -245,13 +250,6 @@ async fn copy_blobs(
         }
     }
     Ok(copied)
-}
-
-/// Returns the formats in which the stems of a hash are stored.
-async fn split_formats(copy: &SqliteStore, hash: &SongHash) -> Result<StemFormats, BoxError> {
-    let songs = copy.with_hash(hash).await?;
-    let split = songs.iter().find(|song| song.status().kind() == StatusKind::Split);
-    Ok(split.map(|song| song.stems().formats).unwrap_or_default())
 }
 
 /// Removes deleted songs with this hash from the copy, even if the same bytes were uploaded again.

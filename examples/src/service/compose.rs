@@ -61,7 +61,7 @@ pub async fn compose_with(config: &Config, data: &DataDir, tuning: Tuning) -> Re
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let Stores { songs, accounts, audit, coordination, attempts, installation, clock, .. } =
         adapters::stores(&config.database, clock).await?;
-    let queue = adapters::queue(config.broker.as_ref(), &config.database).await?;
+    let queue = adapters::queue(config.broker.as_ref(), &config.database, &config.models.names()).await?;
     let place =
         BlobPlace { blobs: &config.blobs, database: &config.database, adopt: config.adopt_blobs, work: &data.blobs };
     let blobs = adapters::blobs(&place, &installation, songs.as_ref()).await?;
@@ -69,6 +69,7 @@ pub async fn compose_with(config: &Config, data: &DataDir, tuning: Tuning) -> Re
     let songs = SongService::builder_with_clock(songs, blobs, Arc::clone(&queue), Arc::clone(&clock))
         .with_coordination(coordination)
         .with_attempts(Arc::clone(&attempts))
+        .with_models(config.models.clone())
         .with_probe(Arc::new(FileProbe::new(audio)))
         .with_renderer(Arc::new(AudioRenderer::new(&data.work, audio).with_at_once(config.renderings.at_once)))
         .with_results(Arc::new(TarResults::new(config.limits)))
@@ -86,6 +87,7 @@ pub async fn compose_with(config: &Config, data: &DataDir, tuning: Tuning) -> Re
             },
             retention: config.policy.retention,
             ask_again_after: config.ask_again_after,
+            model_timeout: config.model_timeout,
             ..SongSettings::default()
         })
         .build();

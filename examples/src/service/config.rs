@@ -9,13 +9,16 @@ use std::time::Duration;
 use etcetera::BaseStrategy as _;
 use ipnet::IpNet;
 use vocalizer_core::limits::Limits;
+#[cfg(any(feature = "separate", feature = "cluster"))]
+use vocalizer_core::models::InvalidModelName;
+use vocalizer_core::models::{InvalidModels, ModelName, Models};
 use vocalizer_core::secret::Secret;
 use vocalizer_core::service::{RenderingSettings, ResumableSettings};
 use vocalizer_http::settings::{AllowedHosts, Caps};
 
 use super::adapters::{check_broker, check_bucket};
 use super::addresses::{Blobs, Broker, Database};
-use super::args::{BrokerArgs, CapsArgs, RenderingArgs, ServeArgs, StorageArgs, WebhookArgs, resumable};
+use super::args::{BrokerArgs, CapsArgs, ModelsArgs, RenderingArgs, ServeArgs, StorageArgs, WebhookArgs, resumable};
 use super::error::{ConfigError, invalid, text_or_file};
 use super::policy::Policy;
 
@@ -58,6 +61,10 @@ pub struct Config {
     /// The time after which a job that no worker has started is published again; see
     /// [`SongSettings`](vocalizer_core::service::SongSettings).
     pub ask_again_after: Duration,
+    /// The models that users may choose from.
+    pub models: Models,
+    /// The time after which a song fails if no worker for its model was there.
+    pub model_timeout: Duration,
     /// Proxies whose forwarding headers are trusted.
     pub trusted_proxies: Vec<IpNet>,
     /// Accepted host names.
@@ -121,6 +128,8 @@ impl Config {
             webhooks: WebhookPolicy { allow_private: webhook_allow_private, allow_http: webhook_allow_http },
             sweep_interval: Duration::from_secs(args.advanced.sweep_interval_s),
             ask_again_after: Duration::from_secs(args.advanced.ask_again_after_s),
+            models: models(args.choice(), args.model())?,
+            model_timeout: Duration::from_secs(args.advanced.model_timeout_s),
             trusted_proxies: args.network.trusted_proxies.clone(),
             allowed_hosts: allowed_hosts(&args.network.allowed_hosts, listen, &args.network.trusted_proxies)?,
             secure_cookies: args.network.secure_cookies,
@@ -131,6 +140,29 @@ impl Config {
         })
     }
 }
+
+/// Returns the models that users may choose from. A single model without a list has the four stems of the original.
+fn models(choice: &ModelsArgs, model: Option<&str>) -> Result<Models, ConfigError> {
+    if let Some(list) = &choice.models {
+        return list.parse().map_err(|error: InvalidModels| invalid(MODELS, error.to_string()));
+    }
+    // Of a file only the name: users see it, and its folder is private.
+    let name = model.map(Path::new).and_then(Path::file_stem).and_then(|name| name.to_str());
+    let Some(name) = name.filter(|name| name.parse::<ModelName>().is_ok()) else { return Ok(Models::default()) };
+    let info = format!("{name}:drums+bass+other+vocals").parse();
+    Ok(Models::only(info.map_err(|error: InvalidModels| invalid(MODELS, error.to_string()))?))
+}
+
+/// Returns the names of a worker's models; `None` for a worker that takes the jobs of the default model.
+#[cfg(any(feature = "separate", feature = "cluster"))]
+pub(super) fn worker_models(choice: &ModelsArgs) -> Result<Option<Vec<ModelName>>, ConfigError> {
+    let Some(list) = &choice.models else { return Ok(None) };
+    // A list for servers may be given to workers too; they need only the names.
+    let names = list.split(',').map(|one| one.trim().split(':').next().unwrap_or_default().parse());
+    names.collect::<Result<_, InvalidModelName>>().map(Some).map_err(|error| invalid(MODELS, error.to_string()))
+}
+
+const MODELS: &str = "--models (MODELS)";
 
 fn count(count: u32) -> usize {
     usize::try_from(count).unwrap_or(usize::MAX)
@@ -314,6 +346,9 @@ impl fmt::Display for Config {
         write!(f, "{}", self.policy)?;
         writeln!(f, "SWEEP_INTERVAL_S={}", self.sweep_interval.as_secs())?;
         writeln!(f, "ASK_AGAIN_AFTER_S={}", self.ask_again_after.as_secs())?;
+        let models: Vec<_> = self.models.names().iter().map(ToString::to_string).collect();
+        writeln!(f, "MODELS={}", models.join(","))?;
+        writeln!(f, "MODEL_TIMEOUT_S={}", self.model_timeout.as_secs())?;
         writeln!(f, "TRUSTED_PROXIES={}", proxies.join(","))?;
         match &self.allowed_hosts {
             AllowedHosts::Any => writeln!(f, "ALLOWED_HOSTS=*")?,

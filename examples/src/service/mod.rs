@@ -14,6 +14,8 @@ mod invite;
 mod logging;
 #[cfg(feature = "separate")]
 mod model;
+#[cfg(any(feature = "separate", feature = "cluster"))]
+mod on_demand;
 mod page;
 mod policy;
 mod priority;
@@ -28,7 +30,7 @@ pub use addresses::{Blobs, Broker, Database, QueueKind};
 pub(crate) use admin::admin;
 pub use args::{
     Admin, AdminCommand, AdvancedArgs, AuditArgs, BrokerArgs, CapsArgs, InviteArgs, JobsArgs, JobsCommand, LogFormat,
-    NetworkArgs, PolicyArgs, RegistrationArg, RenderingArgs, ResumableArgs, RoomArgs, ServeArgs, SongsArgs,
+    ModelsArgs, NetworkArgs, PolicyArgs, RegistrationArg, RenderingArgs, ResumableArgs, RoomArgs, ServeArgs, SongsArgs,
     SongsCommand, StorageArgs, StorageCommand, StorageCommandArgs, UsersArgs, UsersCommand, WebhookArgs,
 };
 #[cfg(any(feature = "separate", feature = "cluster"))]
@@ -38,6 +40,8 @@ pub use config::{Config, WebhookPolicy};
 pub use data::{DataDir, DataError};
 pub use error::ConfigError;
 pub use first_user::FirstUser;
+#[cfg(any(feature = "separate", feature = "cluster"))]
+pub use on_demand::load_on_demand;
 pub use policy::Policy;
 pub(crate) use serve::serve;
 #[cfg(feature = "separate")]

@@ -1,14 +1,18 @@
 //! Loading the model for workers.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use vocalizer_core::api::Provenance;
+use vocalizer_core::part::StemFormats;
+use vocalizer_core::ports::BoxError;
 use vocalizer_model::ports::ModelSeparator;
-use vocalizer_model::{Model, SplitOptions, set_threads};
+use vocalizer_model::{ComputeOptions, Model, SplitOptions, set_threads};
 
 use super::args::ComputeArgs;
+use super::config::worker_models;
 use super::error::{ConfigError, invalid};
+use super::on_demand::load_on_demand;
 use super::workers::{Load, Loaded};
 use crate::paths::plain;
 use crate::voice::Voice;
@@ -21,6 +25,9 @@ use crate::{allocator, model};
 ///
 /// Names the stems that are missing, and what to do.
 pub(super) fn check(args: &ComputeArgs) -> Result<(), ConfigError> {
+    if args.choice.models.is_some() {
+        return Ok(());
+    }
     let Some(stems) = model::stems(&args.model) else { return Ok(()) };
     ModelSeparator::check_stems(&stems).map_err(|error| {
         let what = format!(
@@ -31,31 +38,63 @@ pub(super) fn check(args: &ComputeArgs) -> Result<(), ConfigError> {
     })
 }
 
-/// Returns a loader that fetches and loads a model by name or from a weights file.
-pub(super) fn load(args: &ComputeArgs) -> Load {
+/// Returns a loader that fetches and loads the model, or several on demand.
+pub(super) fn load(args: &ComputeArgs) -> Result<Load, ConfigError> {
     allocator::return_freed_memory();
-    let (name, accept_licence) = (args.model.clone(), args.accept_licence);
-    let (threads, compute) = (args.threads, args.options());
-    let (formats, has_24_bits) = (args.stems, args.stem_bits == "24");
-    Box::new(move |work| {
-        if let Some(threads) = threads {
-            set_threads(threads.into())?;
+    let loader = Loader {
+        compute: args.options(),
+        threads: args.threads,
+        accept_licence: args.accept_licence,
+        formats: args.stems,
+        has_24_bits: args.stem_bits == "24",
+    };
+    let most = usize::from(args.choice.models_in_memory);
+    Ok(match worker_models(&args.choice)? {
+        Some(names) => load_on_demand(&names, most, move |name, work| loader.load(name.as_str(), true, work)),
+        None => {
+            let name = args.model.clone();
+            Box::new(move |work| loader.load(&name, false, work))
         }
-        if accept_licence {
-            model::accept_licence(&name)?;
+    })
+}
+
+/// How to load models.
+struct Loader {
+    compute: ComputeOptions,
+    threads: Option<u16>,
+    accept_licence: bool,
+    formats: StemFormats,
+    has_24_bits: bool,
+}
+
+impl Loader {
+    /// Fetches and loads a model by name or from a weights file. It delivers all its stems, or the four of the original.
+    fn load(&self, name: &str, all_stems: bool, work: PathBuf) -> Result<Loaded, BoxError> {
+        if let Some(threads) = self.threads {
+            // Only before the first model.
+            if let Err(error) = set_threads(threads.into()) {
+                tracing::debug!(%error, "the number of threads is set already");
+            }
         }
-        let model = model::load(&name, &compute, Voice::choose(false))?;
+        if self.accept_licence {
+            model::accept_licence(name)?;
+        }
+        let model = model::load(name, &self.compute, Voice::choose(false))?;
         model.remarks().iter().for_each(|remark| tracing::info!("{remark}"));
         let (device, precision) = (model.device().to_owned(), model.precision().to_string());
-        let provenance = provenance(&name, &model);
-        let separator = ModelSeparator::new(Arc::new(model), SplitOptions::default(), work)?;
-        let mut separator = separator.with_formats(formats, has_24_bits);
+        let provenance = provenance(name, &model);
+        let (model, options) = (Arc::new(model), SplitOptions::default());
+        let separator = match all_stems {
+            true => ModelSeparator::with_all_stems(model, options, work)?,
+            false => ModelSeparator::new(model, options, work)?,
+        };
+        let mut separator = separator.with_formats(self.formats, self.has_24_bits);
         if let Some(provenance) = provenance {
             separator = separator.with_provenance(provenance);
         }
         let device_failure = Box::pin(separator.device_failure());
         Ok(Loaded { separator: Arc::new(separator), device, precision, device_failure })
-    })
+    }
 }
 
 /// Returns the provenance of the stems; `None` if a server would refuse it, as for a file with a very long name.

@@ -8,6 +8,8 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
+#[cfg(feature = "separate")]
+use vocalizer_core::models::Capabilities;
 use vocalizer_core::ports::BoxError;
 use vocalizer_http::settings::{AllowedHosts, Caps};
 
@@ -41,7 +43,16 @@ pub(crate) fn serve(args: &ServeArgs) -> ExitCode {
     limit_by_files(&mut config);
     warn_about_hosts(args, &config);
     #[cfg(feature = "separate")]
-    let model = (!args.no_worker).then(|| (args.compute.model.clone(), super::model::load(&args.compute)));
+    let capabilities = match super::config::worker_models(&args.compute.choice) {
+        Ok(models) => models.map_or_else(Capabilities::default, Capabilities::of),
+        Err(error) => return misused(&error),
+    };
+    #[cfg(feature = "separate")]
+    let model = match super::model::load(&args.compute) {
+        _ if args.no_worker => None,
+        Ok(load) => Some((args.compute.model.clone(), load)),
+        Err(error) => return misused(&error),
+    };
     #[cfg(not(feature = "separate"))]
     if !args.no_worker {
         tracing::warn!("this build has no worker; run `vocalizer worker` from a build with `--features separate`");
@@ -56,7 +67,7 @@ pub(crate) fn serve(args: &ServeArgs) -> ExitCode {
         #[cfg(feature = "separate")]
         let ended = match model {
             None => serving.without_worker().await,
-            Some((model, load)) => serving.with_worker(model, load, data.work.clone()).await,
+            Some((model, load)) => serving.with_worker(model, load, data.work.clone(), capabilities).await,
         };
         #[cfg(not(feature = "separate"))]
         let ended = serving.without_worker().await;
@@ -109,11 +120,18 @@ impl Serving {
     /// Runs the server and a worker until shutdown. If one fails, the other ends too, within its grace period: a server whose
     /// worker cannot start or whose device fails is useless.
     #[cfg(feature = "separate")]
-    async fn with_worker(self, model: String, load: Load, work: std::path::PathBuf) -> Result<(), BoxError> {
+    async fn with_worker(
+        self,
+        model: String,
+        load: Load,
+        work: std::path::PathBuf,
+        capabilities: Capabilities,
+    ) -> Result<(), BoxError> {
         let Self { parts, listener, stop, config } = self;
         let state = Arc::<WorkerState>::default();
         let server = parts.server.with_sweep_interval(config.sweep_interval);
         let server = server.with_readiness(state.clone()).with_metrics(state.clone());
+        let songs = parts.songs.clone();
         let worker = LocalWorkers {
             model,
             load,
@@ -121,12 +139,18 @@ impl Serving {
             at_once: 1,
             grace: config.shutdown_grace,
             queue: parts.queue,
+            capabilities: capabilities.clone(),
             backend: Arc::new(parts.songs),
             clock: parts.clock,
             state,
         };
         let end = stop.child_token();
-        let working = async { worker.run(end.clone()).await.inspect_err(|_| end.cancel()) };
+        let working = async {
+            tokio::select! {
+                worked = worker.run(end.clone()) => worked.inspect_err(|_| end.cancel()),
+                () = songs.advertise(&capabilities) => Ok(()),
+            }
+        };
         let serving = async { server.run(listener, end.clone().cancelled_owned()).await.inspect_err(|_| end.cancel()) };
         let (worked, served) = tokio::join!(working, serving);
         worked?;

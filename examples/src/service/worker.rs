@@ -14,6 +14,7 @@ use url::Url;
 use vocalizer_client::worker::{RemoteBackend, RemoteQueue, RemoteSettings};
 use vocalizer_core::causes::chain;
 use vocalizer_core::limits::Limits;
+use vocalizer_core::models::{Capabilities, ModelName};
 use vocalizer_core::ports::{BoxError, Clock, JobQueue};
 use vocalizer_core::secret::Secret;
 use vocalizer_http::server::Readiness;
@@ -38,6 +39,7 @@ struct WorkerConfig {
     ca: Option<Vec<u8>>,
     token: Option<Secret<String>>,
     broker: Option<Broker>,
+    models: Option<Vec<ModelName>>,
 }
 
 impl WorkerConfig {
@@ -67,7 +69,8 @@ impl WorkerConfig {
                         set WORKER_TOKEN_FILE, or BROKER_ADDR";
             return Err(invalid("--worker-token (WORKER_TOKEN, WORKER_TOKEN_FILE)", what));
         }
-        Ok(Self { backend, ca, token, broker })
+        let models = config::worker_models(&args.compute.choice)?;
+        Ok(Self { backend, ca, token, broker, models })
     }
 
     fn print(&self, args: &WorkerArgs) {
@@ -78,6 +81,10 @@ impl WorkerConfig {
         }
         outln!("WORKER_TOKEN={}", if self.token.is_some() { "(hidden)" } else { "(none)" });
         outln!("MODEL={}", args.compute.model);
+        if let Some(models) = &self.models {
+            outln!("MODELS={}", models.iter().map(ToString::to_string).collect::<Vec<_>>().join(","));
+            outln!("MODELS_IN_MEMORY={}", args.compute.choice.models_in_memory);
+        }
         outln!("ACCEPT_LICENCE={}", args.compute.accept_licence);
         outln!("THREADS={}", args.compute.threads.map_or("(one per core)".to_owned(), |threads| threads.to_string()));
         #[cfg(feature = "separate")]
@@ -105,7 +112,10 @@ pub(crate) fn worker(args: &WorkerArgs) -> ExitCode {
     if let Err(error) = super::model::check(&args.compute) {
         return misused(&error);
     }
-    worker_with(args, super::model::load(&args.compute))
+    match super::model::load(&args.compute) {
+        Ok(load) => worker_with(args, load),
+        Err(error) => misused(&error),
+    }
 }
 
 /// Runs a worker with the separator from `load`.
@@ -134,7 +144,7 @@ pub fn worker_with(args: &WorkerArgs, load: Load) -> ExitCode {
 }
 
 async fn run(args: &WorkerArgs, config: WorkerConfig, load: Load) -> Result<(), BoxError> {
-    let WorkerConfig { backend, ca, token, broker } = config;
+    let WorkerConfig { backend, ca, token, broker, models } = config;
     let mut settings = match token {
         Some(token) => RemoteSettings::new(backend.as_str(), token),
         None => RemoteSettings::without_token(backend.as_str()),
@@ -145,7 +155,7 @@ async fn run(args: &WorkerArgs, config: WorkerConfig, load: Load) -> Result<(), 
     let archive = Arc::new(TarResults::new(Limits::default()));
     let remote = RemoteBackend::new(&settings, archive)?;
     let queue: Arc<dyn JobQueue> = match &broker {
-        Some(broker) => adapters::broker_queue(broker)?,
+        Some(broker) => adapters::broker_queue(broker, models.as_deref().unwrap_or_default())?,
         None => Arc::new(RemoteQueue::new(&settings)?),
     };
     let listener = TcpListener::bind(&args.listen_addr).await;
@@ -167,6 +177,7 @@ async fn run(args: &WorkerArgs, config: WorkerConfig, load: Load) -> Result<(), 
         at_once: args.concurrency,
         grace: Duration::from_secs(args.shutdown_grace_s),
         queue,
+        capabilities: models.map_or_else(Capabilities::default, Capabilities::of),
         backend: Arc::new(remote),
         clock,
         state,

@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use futures_util::future::{Either, join_all, select};
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
+use vocalizer_core::models::Capabilities;
 use vocalizer_core::ports::{Backend, BoxError, Clock, JobQueue, Separator};
 use vocalizer_core::worker::{Worker, WorkerSettings};
 use vocalizer_http::server::{Metric, MoreMetrics, Readiness};
@@ -42,6 +43,8 @@ pub(super) struct LocalWorkers {
     pub(super) grace: Duration,
     /// The source of jobs.
     pub(super) queue: Arc<dyn JobQueue>,
+    /// Which jobs to take.
+    pub(super) capabilities: Capabilities,
     /// The destination of results.
     pub(super) backend: Arc<dyn Backend>,
     /// The clock.
@@ -79,6 +82,7 @@ impl LocalWorkers {
         };
         tracing::info!(model = self.model, device, precision, "model loaded; ready for songs");
         let worker = Worker::builder_with_clock(self.queue, self.backend, separator, self.clock)
+            .with_capabilities(self.capabilities)
             .with_settings(WorkerSettings { grace: self.grace, ..WorkerSettings::default() })
             .build();
         let _ = self.state.0.set(Ready { model: self.model, device, precision, worker: worker.clone() });

@@ -237,6 +237,8 @@ fn second_server_on_same_database_or_blobs_is_rejected() {
         webhooks: vocalizer::service::WebhookPolicy::default(),
         sweep_interval: std::time::Duration::from_secs(600),
         ask_again_after: std::time::Duration::from_secs(6 * 60 * 60),
+        models: vocalizer_core::models::Models::default(),
+        model_timeout: std::time::Duration::from_secs(24 * 60 * 60),
         trusted_proxies: Vec::new(),
         allowed_hosts: vocalizer_http::settings::AllowedHosts::Loopback,
         secure_cookies: false,

@@ -15,11 +15,12 @@ use vocalizer_core::part::Stem;
 use vocalizer_core::ports::{
     AudioError, Backend, BackendError, Blob, BlobError, BlobKey, BlobStore, BlobWriter, Cancelled, Charge, DeadLetter,
     Depth, DurableLeases, Expiry, GivenUp, Job, JobLine, JobQueue, JobState, Lease, LocalRead, MadeBlob, PartialUpload,
-    Pending, Progress, QueueError, Removed, RepositoryError, Separator, ShareRepository, SongCounts, SongFilter,
-    SongRepository, Space, StemSet, UploadBounds, UploadRepository, UploadTotals, Wanted, WebhookRepository,
+    Pending, Progress, QueueError, Removed, RepositoryError, ResultRepository, Separator, ShareRepository, SongCounts,
+    SongFilter, SongRepository, Space, StemSet, UploadBounds, UploadRepository, UploadTotals, Wanted,
+    WebhookRepository,
 };
 use vocalizer_core::quota::{Quota, Uploader};
-use vocalizer_core::song::{FailureReason, Song, SongHash, SongId, StatusKind, Title};
+use vocalizer_core::song::{FailureReason, Song, SongHash, SongId, StatusKind, StemsInfo, Target, Title};
 
 use super::support::stems;
 
@@ -213,6 +214,25 @@ impl SongRepository for Killing<Arc<dyn SongRepository>> {
     }
     fn webhooks(&self) -> Option<&dyn WebhookRepository> {
         self.inner.webhooks()
+    }
+}
+
+#[async_trait]
+impl ResultRepository for Killing<Arc<dyn SongRepository>> {
+    async fn with_key(&self, key: &SongHash) -> Result<Vec<Song>, RepositoryError> {
+        self.inner.with_key(key).await
+    }
+    async fn results(&self, hash: &SongHash) -> Result<Vec<StemsInfo>, RepositoryError> {
+        self.inner.results(hash).await
+    }
+    async fn newest_results(&self, limit: u32) -> Result<Vec<StemsInfo>, RepositoryError> {
+        self.inner.newest_results(limit).await
+    }
+    async fn known_keys(&self) -> Result<Vec<SongHash>, RepositoryError> {
+        self.inner.known_keys().await
+    }
+    async fn split_again(&self, id: SongId, target: &Target) -> Result<Option<Song>, RepositoryError> {
+        self.inner.split_again(id, target).await
     }
 }
 

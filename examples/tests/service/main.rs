@@ -27,6 +27,7 @@ mod killing;
 mod limiting;
 mod lists;
 mod lossless;
+mod models;
 mod ownership;
 mod paths;
 #[cfg(feature = "cluster")]

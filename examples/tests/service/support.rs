@@ -16,6 +16,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{oneshot, watch};
 use vocalizer::service::{Blobs, Config, DataDir, Database, Policy, Tuning, WebhookPolicy, compose_with};
 use vocalizer_core::limits::Limits;
+use vocalizer_core::models::Models;
 use vocalizer_core::ports::{AudioError, Blob, Progress, Separator, StemSet, Stems, ThrottleSettings};
 use vocalizer_core::secret::Secret;
 use vocalizer_core::service::{AccountService, AccountSettings, RenderingSettings, ResumableSettings, SongService};
@@ -59,6 +60,8 @@ pub(crate) struct Settings {
     pub(crate) resumable: ResumableSettings,
     /// Whether the server sweeps, and relays what could not be published at once. Most tests call the sweep themselves.
     pub(crate) background: bool,
+    pub(crate) models: Models,
+    pub(crate) model_timeout: Duration,
     pub(crate) webhooks: WebhookPolicy,
 }
 
@@ -82,6 +85,8 @@ impl Default for Settings {
             renderings: RenderingSettings::default(),
             resumable: ResumableSettings::default(),
             background: false,
+            models: Models::default(),
+            model_timeout: Duration::from_secs(24 * 60 * 60),
             webhooks: WebhookPolicy::default(),
         }
     }
@@ -132,6 +137,8 @@ impl Service {
             webhooks: settings.webhooks,
             sweep_interval: Duration::from_secs(600),
             ask_again_after: Duration::from_secs(6 * 60 * 60),
+            models: settings.models.clone(),
+            model_timeout: settings.model_timeout,
             trusted_proxies: settings.trusted_proxies.clone(),
             allowed_hosts: settings.allowed_hosts.clone(),
             secure_cookies: false,

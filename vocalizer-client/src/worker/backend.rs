@@ -181,7 +181,7 @@ impl Backend for RemoteBackend {
     async fn source(&self, job: &Job) -> Result<Option<Blob>, BackendError> {
         let url = match &job.payload {
             JobPayload::Inline(bytes) => return Ok(Some(Blob::from(bytes.clone()))),
-            JobPayload::Stored => self.client.url(&path(&job.hash, "source")).map_err(backend_error)?,
+            JobPayload::Stored => self.client.url(&path(&job.key, "source")).map_err(backend_error)?,
             JobPayload::Claim(location) => self.claim_url(location)?,
             _ => return Err(BackendError::Refused { why: "unknown kind of job".to_owned() }),
         };

@@ -7,9 +7,10 @@ use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 use vocalizer_api::backoff::jittered;
-use vocalizer_api::hash::SongHash;
+use vocalizer_api::hash::{ParseHashError, SongHash};
 use vocalizer_api::id::LeaseId;
 use vocalizer_api::{JobData, JobView, MAX_JOB_DELAY, MAX_JOB_WAIT};
+use vocalizer_core::models::{Capabilities, InvalidModelName, ModelName};
 use vocalizer_core::ports::{Depth, Failure, Job, JobPayload, JobQueue, JobState, Lease, QueueError};
 
 use super::RemoteSettings;
@@ -102,8 +103,12 @@ impl RemoteQueue {
         Self { wait: Duration::from_secs(wait.min(MAX_JOB_WAIT).as_secs()), ..self }
     }
 
-    async fn request_job(&self) -> Result<Option<JobView>, Error> {
-        let report = self.client.report("jobs/lease", Some(&json!({"wait_s": self.wait.as_secs()})))?;
+    async fn request_job(&self, models: Option<&str>) -> Result<Option<JobView>, Error> {
+        let mut fields = json!({"wait_s": self.wait.as_secs()});
+        if let Some(models) = models {
+            fields["models"] = json!(models);
+        }
+        let report = self.client.report("jobs/lease", Some(&fields))?;
         let timeout = self.wait.saturating_add(self.client.settings.timeout);
         self.client.call_unbounded::<JobData>(report.timeout(timeout)).await.map(|data| data.job)
     }
@@ -124,10 +129,16 @@ impl JobQueue for RemoteQueue {
     }
 
     async fn lease(&self) -> Result<Box<dyn Lease>, QueueError> {
+        self.lease_for(&Capabilities::default()).await
+    }
+
+    async fn lease_for(&self, capabilities: &Capabilities) -> Result<Box<dyn Lease>, QueueError> {
+        let models = capabilities.models();
+        let models = models.map(|all| all.iter().map(ModelName::as_str).collect::<Vec<_>>().join(","));
         loop {
             let start = Instant::now();
-            if let Some(job) = self.request_job().await.map_err(unavailable)? {
-                let lease = RemoteLease::new(self.client.clone(), job).map_err(unavailable)?;
+            if let Some(job) = self.request_job(models.as_deref()).await.map_err(unavailable)? {
+                let lease = RemoteLease::new(self.client.clone(), job, models.clone()).map_err(unavailable)?;
                 return Ok(Box::new(lease));
             }
             if start.elapsed() < PAUSE {
@@ -151,14 +162,20 @@ struct RemoteLease {
     job: Job,
     attempt: u32,
     visibility: Duration,
+    /// The worker's models, which each extension repeats.
+    models: Option<String>,
 }
 
 impl RemoteLease {
-    fn new(client: Client, view: JobView) -> Result<Self, Error> {
-        let JobView { lease, hash, attempt, visibility_ms, .. } = view;
-        let hash = hash.parse().map_err(|error: vocalizer_api::hash::ParseHashError| Error::malformed(200, error))?;
-        let job = Job { hash, payload: JobPayload::Stored };
-        Ok(Self { client, id: lease, job, attempt, visibility: Duration::from_millis(visibility_ms) })
+    fn new(client: Client, view: JobView, models: Option<String>) -> Result<Self, Error> {
+        let JobView { lease, hash, attempt, visibility_ms, model, result, .. } = view;
+        let parsed = |hash: String| hash.parse().map_err(|error: ParseHashError| Error::malformed(200, error));
+        let hash = parsed(hash)?;
+        let key = result.map_or(Ok(hash), parsed)?;
+        let model = model.map(|model| model.parse()).transpose();
+        let model = model.map_err(|error: InvalidModelName| Error::malformed(200, error))?;
+        let job = Job { model, key, ..Job::new(hash, JobPayload::Stored) };
+        Ok(Self { client, id: lease, job, attempt, visibility: Duration::from_millis(visibility_ms), models })
     }
 
     fn path(&self, what: &str) -> String {
@@ -212,7 +229,11 @@ impl Lease for RemoteLease {
     }
 
     async fn extend(&mut self) -> Result<(), QueueError> {
-        let report = self.client.report(&self.path("extend"), None).map_err(unavailable)?;
+        let mut path = self.path("extend");
+        if let Some(models) = &self.models {
+            path = format!("{path}?models={models}");
+        }
+        let report = self.client.report(&path, None).map_err(unavailable)?;
         // Shorter than the lease, so that there is time for another attempt before it expires.
         let timeout = self.client.settings.timeout.min(self.visibility / 4);
         let result = self.client.call_unbounded::<IgnoredAny>(report.timeout(timeout)).await;

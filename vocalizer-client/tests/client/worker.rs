@@ -134,7 +134,7 @@ fn outcome<T: std::fmt::Debug>(reply: Result<T, BackendError>) -> String {
 #[tokio::test]
 async fn statuses_map_to_backend_errors() {
     let hash = SongHash::of(b"a song");
-    let job = Job { hash, payload: JobPayload::Stored };
+    let job = Job::new(hash, JobPayload::Stored);
     let unavailable = "the backend is unavailable";
     let token = "rejected the worker token";
     // The results of begin, deliver, source and fail.
@@ -309,7 +309,7 @@ async fn connection_refused_is_unavailable() {
 
 async fn fetch(answers: Vec<String>, song: &[u8]) -> (Result<Vec<u8>, String>, usize) {
     let (address, requests) = script(answers).await;
-    let job = Job { hash: SongHash::of(song), payload: JobPayload::Stored };
+    let job = Job::new(SongHash::of(song), JobPayload::Stored);
     let mut all = Vec::new();
     let mut song = match backend(&address).source(&job).await {
         Ok(song) => song.unwrap(),
@@ -365,7 +365,7 @@ async fn source_requires_audio_and_length() {
 #[tokio::test]
 async fn inline_song_is_not_downloaded() {
     let (address, received) = server(vec![refusal(500, "no")]).await;
-    let job = Job { hash: SongHash::of(b"a song"), payload: JobPayload::Inline(Bytes::from_static(b"a song")) };
+    let job = Job::new(SongHash::of(b"a song"), JobPayload::Inline(Bytes::from_static(b"a song")));
     let mut song = backend(&address).source(&job).await.unwrap().unwrap();
     assert_eq!(song.next_chunk().await.unwrap().unwrap(), "a song");
     assert!(received.lock().unwrap().is_empty());

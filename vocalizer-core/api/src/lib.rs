@@ -14,6 +14,7 @@
 //! | [`hash`] | the hash of a song's bytes |
 //! | [`part`] | stems, parts that can be downloaded, and formats |
 //! | [`limits`] | limits on input |
+//! | [`model`] | names of models |
 //! | [`secret`] | values that must not reach a log |
 //! | [`backoff`] | pauses between attempts |
 //! | [`causes`] | an error and its causes in one line |
@@ -27,6 +28,7 @@ pub mod causes;
 pub mod hash;
 pub mod id;
 pub mod limits;
+pub mod model;
 pub mod part;
 pub mod secret;
 pub mod text;

@@ -16,8 +16,8 @@ const NAME_BYTES: usize = 31;
 
 /// One voice of a song, by the name that a separation model gives it: `vocals`, `drums`, `lead-vocals`, `kick`.
 ///
-/// A name has 1 to 31 lower-case letters, digits, `-` and `_`, and starts with a letter or a digit. Vocalizer serves the
-/// [four](Stem::FOUR) of the contract. `song` and `accompaniment` are other [parts](Part) and no stems.
+/// A name has 1 to 31 lower-case letters, digits, `-` and `_`, and starts with a letter or a digit. Original programs know
+/// the [four](Stem::FOUR) of the contract. `song` and `accompaniment` are other [parts](Part) and no stems.
 ///
 /// Stems sort in the order of [`Stem::SIX`], then by name.
 ///
@@ -50,6 +50,10 @@ impl Stem {
     pub const PIANO: Self = Self::known("piano");
     /// Everything but the vocals, from a model that separates vocals only.
     pub const INSTRUMENTAL: Self = Self::known("instrumental");
+    /// The lead voice.
+    pub const LEAD_VOCALS: Self = Self::known("lead-vocals");
+    /// Backing voices.
+    pub const BACK_VOCALS: Self = Self::known("back-vocals");
 
     /// The stems of a six-stem model, in its output order.
     pub const SIX: [Self; 6] = [Self::DRUMS, Self::BASS, Self::OTHER, Self::VOCALS, Self::GUITAR, Self::PIANO];
@@ -62,6 +66,12 @@ impl Stem {
         let (filled, _) = bytes.split_at_mut(name.len());
         filled.copy_from_slice(name.as_bytes());
         Self { bytes }
+    }
+
+    /// Returns whether it has voices and nothing else, so that the accompaniment is without it.
+    #[must_use]
+    pub fn is_vocal(self) -> bool {
+        [Self::VOCALS, Self::LEAD_VOCALS, Self::BACK_VOCALS].contains(&self)
     }
 
     /// Returns the name, as used in URLs, archives and on the command line.
@@ -124,28 +134,31 @@ impl<'de> Deserialize<'de> for Stem {
     }
 }
 
-/// A downloadable part of a song: the song itself, one of its four stems, or the accompaniment.
+/// A downloadable part of a song: the song itself, one of its stems, or the accompaniment.
 ///
-/// Other stems are excluded, so every value is something that the contract serves.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+/// Which stems a song has depends on the model that split it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Part {
     /// The song as uploaded.
     Song,
-    /// Drums.
-    Drums,
-    /// Bass.
-    Bass,
-    /// Everything except drums, bass and vocals.
-    Other,
-    /// Vocals.
-    Vocals,
+    /// A stem.
+    Stem(Stem),
     /// Everything except the vocals, for karaoke.
     Accompaniment,
 }
 
+#[expect(non_upper_case_globals, reason = "the parts of the contract are named like the variants beside them")]
 impl Part {
-    /// Every part: the song, the stems in the order of [`Stem::FOUR`], the accompaniment.
+    /// Drums.
+    pub const Drums: Self = Self::Stem(Stem::DRUMS);
+    /// Bass.
+    pub const Bass: Self = Self::Stem(Stem::BASS);
+    /// Everything that is in no other stem.
+    pub const Other: Self = Self::Stem(Stem::OTHER);
+    /// Vocals.
+    pub const Vocals: Self = Self::Stem(Stem::VOCALS);
+
+    /// The parts of the contract: the song, the stems in the order of [`Stem::FOUR`], the accompaniment.
     pub const ALL: [Self; 6] = [Self::Song, Self::Drums, Self::Bass, Self::Other, Self::Vocals, Self::Accompaniment];
 
     /// Returns the stem of this part, or `None` for the song itself and the accompaniment.
@@ -153,22 +166,16 @@ impl Part {
     pub const fn stem(self) -> Option<Stem> {
         match self {
             Self::Song | Self::Accompaniment => None,
-            Self::Drums => Some(Stem::DRUMS),
-            Self::Bass => Some(Stem::BASS),
-            Self::Other => Some(Stem::OTHER),
-            Self::Vocals => Some(Stem::VOCALS),
+            Self::Stem(stem) => Some(stem),
         }
     }
 
     /// Returns the lower-case name, as used in the URL before `.mp3`.
     #[must_use]
-    pub const fn name(self) -> &'static str {
+    pub fn name(&self) -> &str {
         match self {
             Self::Song => "song",
-            Self::Drums => "drums",
-            Self::Bass => "bass",
-            Self::Other => "other",
-            Self::Vocals => "vocals",
+            Self::Stem(stem) => stem.name(),
             Self::Accompaniment => "accompaniment",
         }
     }
@@ -184,18 +191,28 @@ impl FromStr for Part {
     type Err = UnknownPart;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Self::ALL.into_iter().find(|part| part.name() == text).ok_or_else(|| UnknownPart { name: excerpt(text) })
+        match [Self::Song, Self::Accompaniment].into_iter().find(|part| part.name() == text) {
+            Some(part) => Ok(part),
+            None => text.parse().map(Self::Stem).map_err(|InvalidStem { name }| UnknownPart { name }),
+        }
     }
 }
 
-impl TryFrom<Stem> for Part {
-    type Error = UnknownPart;
+impl From<Stem> for Part {
+    fn from(stem: Stem) -> Self {
+        Self::Stem(stem)
+    }
+}
 
-    /// # Errors
-    ///
-    /// [`UnknownPart`] for a stem outside [`Stem::FOUR`].
-    fn try_from(stem: Stem) -> Result<Self, Self::Error> {
-        stem.name().parse()
+impl Serialize for Part {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
+    }
+}
+
+impl<'de> Deserialize<'de> for Part {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
     }
 }
 
@@ -330,9 +347,9 @@ pub struct InvalidStem {
     name: String,
 }
 
-/// An unknown part name.
+/// A name that no part can have.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("unknown part {name:?}: expected one of song, drums, bass, other, vocals, accompaniment")]
+#[error("unknown part {name:?}: expected song, accompaniment or the name of a stem, such as vocals")]
 pub struct UnknownPart {
     name: String,
 }

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use vocalizer_core::api::Provenance;
 use vocalizer_core::part::{Format, Stem, StemFormats};
 use vocalizer_core::ports::{Backend, BackendError, Blob, BlobError, Job, JobPayload, StemSet, Stems, Wanted};
-use vocalizer_core::song::{FailureReason, SongHash, StatusKind, StemsInfo};
+use vocalizer_core::song::{FailureReason, SongHash, StatusKind};
 
 use crate::support::{POLLS, hash, interrupt, provenance, read};
 
@@ -35,7 +35,7 @@ pub trait BackendPlace: Send + Sync {
     async fn lossless(&self, hash: &SongHash, stem: Stem) -> Option<Bytes>;
 
     /// Returns what is known of the stems of each song with this hash.
-    async fn known(&self, hash: &SongHash) -> Vec<StemsInfo>;
+    async fn known(&self, hash: &SongHash) -> Vec<(StemFormats, Option<Provenance>)>;
 
     /// Returns the bytes of a song that can be uploaded; another one for each number.
     fn song(&self, number: u8) -> Bytes {
@@ -97,7 +97,7 @@ pub async fn begun_song_is_splitting(place: &impl BackendPlace) {
 
 pub async fn source_has_uploaded_bytes(place: &impl BackendPlace) {
     let song = Waiting::new(place).await;
-    let job = Job { hash: song.hash, payload: JobPayload::Stored };
+    let job = Job::new(song.hash, JobPayload::Stored);
     for _ in 0..2 {
         let source = song.backend.source(&job).await.unwrap().unwrap();
         assert_eq!(read(source).await.unwrap(), song.song);
@@ -159,13 +159,13 @@ pub async fn lossless_delivery_is_stored_with_its_provenance(place: &impl Backen
         assert!(place.lossless(&song.hash, stem).await == Some(flac.clone()), "{stem}");
     }
     place.upload(song.song.clone()).await;
-    assert_eq!(place.known(&song.hash).await, vec![StemsInfo { formats, provenance: Some(provenance()) }; 3]);
+    assert_eq!(place.known(&song.hash).await, vec![(formats, Some(provenance())); 3]);
 }
 
 pub async fn delivery_of_mp3_is_known_as_such(place: &impl BackendPlace) {
     let song = Waiting::new(place).await;
     song.deliver(1).await;
-    assert_eq!(place.known(&song.hash).await, [StemsInfo::MP3]);
+    assert_eq!(place.known(&song.hash).await, [(StemFormats::Mp3, None)]);
 }
 
 pub async fn invalid_provenance_is_refused(place: &impl BackendPlace) {

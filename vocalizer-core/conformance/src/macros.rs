@@ -50,6 +50,8 @@ macro_rules! queue_conformance {
             granted_lease_is_settled_by_id
             expired_granted_lease_is_lost
             dropped_grant_call_loses_no_job
+            job_of_a_further_model_waits_for_its_worker
+            granted_lease_names_the_model
             owners_take_turns
             newcomer_waits_for_one_job_of_each_owner
             higher_priority_is_first
@@ -134,6 +136,11 @@ macro_rules! songs_conformance {
             revoked_share_is_not_found
             removed_song_has_no_shares
             expired_shares_are_deleted
+            song_split_again_keeps_its_stems_until_the_new_ones_are_stored
+            song_with_stored_results_changes_to_them_without_a_job
+            equal_requests_for_a_further_model_share_one_job
+            removing_last_song_removes_all_results
+            failed_further_model_leaves_the_stems
             created_upload_is_found_unchanged
             upload_advances_only_from_its_offset
             finished_upload_does_not_count

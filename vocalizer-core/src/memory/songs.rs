@@ -10,13 +10,13 @@ use vocalizer_api::WebhookEvent;
 
 use super::webhook_state::Webhooks;
 use crate::account::{SessionDigest, ShareId, ShareLink, UserId};
-use crate::dedupe::{Advance, UploadPlan, on_upload};
+use crate::dedupe::{self, Advance, UploadPlan};
 use crate::ports::{
-    Cancelled, Charge, Cursor, Expiry, JobLine, PartialUpload, Pending, Removed, RepositoryError, ShareRepository,
-    SongCounts, SongFilter, SongRepository, WebhookRepository,
+    Cancelled, Charge, Cursor, Expiry, JobLine, PartialUpload, Pending, Removed, RepositoryError, ResultRepository,
+    ShareRepository, SongCounts, SongFilter, SongRepository, WebhookRepository,
 };
 use crate::quota::{Quota, Uploader, Usage};
-use crate::song::{IllegalTransition, Song, SongHash, SongId, StatusKind, Title};
+use crate::song::{IllegalTransition, Song, SongHash, SongId, StatusKind, StemsInfo, Target, Title};
 
 /// A [`SongRepository`] in memory.
 #[derive(Debug, Default)]
@@ -25,6 +25,8 @@ pub struct MemorySongs(Mutex<State>);
 #[derive(Debug, Default)]
 pub(super) struct State {
     songs: Vec<Song>,
+    /// The results with the hash that each belongs to, oldest first.
+    results: Vec<(SongHash, StemsInfo)>,
     shares: Vec<ShareLink>,
     pub(super) uploads: Vec<PartialUpload>,
     outbox: Vec<Pending>,
@@ -48,15 +50,16 @@ struct Extra {
 }
 
 impl State {
-    /// Plans the processing of a waiting song and adds its hash to the outbox if needed.
+    /// Plans the processing of a waiting song and adds its key to the outbox if needed.
     fn plan(&mut self, song: &mut Song) -> Result<(), RepositoryError> {
-        let others = || self.songs.iter().filter(|other| other.hash() == song.hash() && other.id() != song.id());
-        let (plan, others) = (on_upload(others().map(Song::status)), others().collect::<Vec<_>>());
-        plan.apply(song, others).map_err(corrupt)?;
+        let others = self.songs.iter().filter(|other| other.hash() == song.hash() && other.id() != song.id());
+        let key = song.target().key;
+        let results = self.results.iter().find(|(_, result)| result.key == Some(key)).map(|(_, result)| result.clone());
+        let plan = dedupe::settle(song, &others.collect::<Vec<_>>(), results).map_err(corrupt)?;
         if plan == UploadPlan::Enqueue {
             // A new number: the old entry may be about to be removed, published for deleted songs.
-            self.outbox.retain(|entry| entry.hash != *song.hash());
-            self.enqueue(song.hash());
+            self.outbox.retain(|entry| entry.hash != key);
+            self.enqueue(&key);
         }
         Ok(())
     }
@@ -185,17 +188,18 @@ impl SongRepository for MemorySongs {
             song.cancel().map_err(|_| RepositoryError::Conflict)?;
             state.songs[index] = song.clone();
         }
-        let mut same_bytes = state.songs.iter().filter(|other| other.hash() == song.hash());
-        let is_wanted_by_others = same_bytes.any(|other| other.status().is_waiting());
+        let key = song.target().key;
+        let mut same_work = state.songs.iter().filter(|other| other.target().key == key);
+        let is_wanted_by_others = same_work.any(|other| other.status().is_waiting());
         if !is_wanted_by_others {
-            state.outbox.retain(|entry| entry.hash != *song.hash());
+            state.outbox.retain(|entry| entry.hash != key);
         }
         Ok(Some(Cancelled { song, is_wanted_by_others }))
     }
 
-    async fn lines(&self, hash: &SongHash) -> Result<Vec<JobLine>, RepositoryError> {
+    async fn lines(&self, key: &SongHash) -> Result<Vec<JobLine>, RepositoryError> {
         let state = self.state();
-        let waits = |song: &&Song| song.hash() == hash && song.status().kind() == StatusKind::Uploaded;
+        let waits = |song: &&Song| song.target().key == *key && song.status().kind() == StatusKind::Uploaded;
         let mut waiting: Vec<_> = state.songs.iter().filter(waits).collect();
         waiting.sort_by_key(|song| song.uploaded_at());
         let mut lines = Vec::new();
@@ -217,11 +221,15 @@ impl SongRepository for MemorySongs {
 
     async fn advance(&self, hash: &SongHash, advance: &Advance) -> Result<Vec<Song>, RepositoryError> {
         let mut state = self.state();
-        let mut changed = Vec::new();
-        for song in state.songs.iter_mut().filter(|song| song.hash() == hash) {
+        let mut changed: Vec<Song> = Vec::new();
+        for song in state.songs.iter_mut().filter(|song| song.target().key == *hash) {
             if advance.apply(song).map_err(corrupt)? {
                 changed.push(song.clone());
             }
+        }
+        if let (Advance::Finish(_), Some(song)) = (advance, changed.first()) {
+            state.results.retain(|(_, result)| result.key != Some(*hash));
+            state.results.push((*song.hash(), song.stems().clone()));
         }
         if matches!(advance, Advance::Finish(_) | Advance::Fail(_)) {
             state.outbox.retain(|entry| entry.hash != *hash);
@@ -271,7 +279,7 @@ impl SongRepository for MemorySongs {
     async fn hashes_in(&self, status: StatusKind) -> Result<Vec<SongHash>, RepositoryError> {
         let state = self.state();
         let mut hashes: Vec<_> =
-            state.songs.iter().filter(|song| song.status().kind() == status).map(|song| *song.hash()).collect();
+            state.songs.iter().filter(|song| song.status().kind() == status).map(|song| song.target().key).collect();
         hashes.sort_unstable();
         hashes.dedup();
         Ok(hashes)
@@ -286,7 +294,10 @@ impl SongRepository for MemorySongs {
         state.shares.retain(|link| link.song != id);
         let others = state.songs.iter().filter(|other| other.hash() == song.hash()).count();
         if others == 0 {
-            state.outbox.retain(|entry| entry.hash != *song.hash());
+            state.results.retain(|(hash, _)| hash != song.hash());
+        }
+        if state.songs.iter().all(|other| other.target().key != song.target().key) {
+            state.outbox.retain(|entry| entry.hash != song.target().key);
         }
         Ok(Some(Removed { song, others_with_hash: others as u64 }))
     }
@@ -333,6 +344,44 @@ impl SongRepository for MemorySongs {
 
     fn webhooks(&self) -> Option<&dyn WebhookRepository> {
         Some(self)
+    }
+}
+
+#[async_trait]
+impl ResultRepository for MemorySongs {
+    async fn with_key(&self, key: &SongHash) -> Result<Vec<Song>, RepositoryError> {
+        Ok(self.state().songs.iter().filter(|song| song.target().key == *key).cloned().collect())
+    }
+
+    async fn results(&self, hash: &SongHash) -> Result<Vec<StemsInfo>, RepositoryError> {
+        let state = self.state();
+        Ok(state.results.iter().filter(|(of, _)| of == hash).map(|(_, result)| result.clone()).collect())
+    }
+
+    async fn newest_results(&self, limit: u32) -> Result<Vec<StemsInfo>, RepositoryError> {
+        let state = self.state();
+        Ok(state.results.iter().rev().take(limit as usize).map(|(_, result)| result.clone()).collect())
+    }
+
+    async fn known_keys(&self) -> Result<Vec<SongHash>, RepositoryError> {
+        let state = self.state();
+        let songs = state.songs.iter().flat_map(|song| [*song.hash(), song.target().key]);
+        Ok(songs.chain(state.results.iter().filter_map(|(_, result)| result.key)).collect())
+    }
+
+    async fn split_again(&self, id: SongId, target: &Target) -> Result<Option<Song>, RepositoryError> {
+        let mut state = self.state();
+        let Some(index) = state.index(id) else { return Ok(None) };
+        let before = state.songs[index].clone();
+        let mut song = before.clone();
+        song.split_again(target.clone()).map_err(|_| RepositoryError::Conflict)?;
+        state.plan(&mut song)?;
+        state.songs[index] = song.clone();
+        if state.songs.iter().all(|other| other.target().key != before.target().key) {
+            state.outbox.retain(|entry| entry.hash != before.target().key);
+        }
+        state.webhooks.changed(&song);
+        Ok(Some(song))
     }
 }
 

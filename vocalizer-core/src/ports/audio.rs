@@ -10,6 +10,7 @@ use thiserror::Error;
 use vocalizer_api::Provenance;
 
 use super::{Blob, BlobError, BoxError, LocalRead, Peaks};
+use crate::models::ModelName;
 use crate::part::{Format, Part, Stem, StemFormats};
 
 /// The four stems of a song, each a complete MP3 file.
@@ -39,13 +40,13 @@ pub struct Stems {
 impl Stems {
     /// Returns the stem for a part; `None` for a part that is not a stem.
     #[must_use]
-    pub const fn get(&self, part: Part) -> Option<&Bytes> {
+    pub fn get(&self, part: Part) -> Option<&Bytes> {
         match part {
-            Part::Song | Part::Accompaniment => None,
             Part::Drums => Some(&self.drums),
             Part::Bass => Some(&self.bass),
             Part::Other => Some(&self.other),
             Part::Vocals => Some(&self.vocals),
+            _ => None,
         }
     }
 }
@@ -111,14 +112,19 @@ impl Progress for () {
 /// ```
 #[async_trait]
 pub trait StemSet: Send + Sync {
-    /// Opens one of [`Stem::FOUR`]: a complete MP3 file.
+    /// Returns the names of the stems. Default: [`Stem::FOUR`].
+    fn stems(&self) -> Vec<Stem> {
+        Stem::FOUR.to_vec()
+    }
+
+    /// Opens one of the [stems](Self::stems): a complete MP3 file.
     ///
     /// # Errors
     ///
     /// [`BlobError::Unavailable`].
     async fn open(&self, stem: Stem) -> Result<Blob, BlobError>;
 
-    /// Opens one of [`Stem::FOUR`] as a complete file of one of its [formats](Self::formats).
+    /// Opens one of the [stems](Self::stems) as a complete file of one of its [formats](Self::formats).
     ///
     /// # Errors
     ///
@@ -149,7 +155,7 @@ pub trait StemSet: Send + Sync {
 #[async_trait]
 impl StemSet for Stems {
     async fn open(&self, stem: Stem) -> Result<Blob, BlobError> {
-        let bytes = Part::try_from(stem).ok().and_then(|part| self.get(part)).cloned();
+        let bytes = self.get(Part::Stem(stem)).cloned();
         bytes.map(Blob::from).ok_or_else(|| BlobError::Unavailable(format!("missing stem: {stem}").into()))
     }
 }
@@ -192,6 +198,21 @@ pub trait Separator: Send + Sync {
     ///
     /// Any [`AudioError`]; [`AudioError::is_permanent`] tells whether a retry can help.
     async fn separate(&self, song: Blob, progress: Arc<dyn Progress>) -> Result<Box<dyn StemSet>, AudioError>;
+
+    /// Like [`Self::separate`], with the model of the job; `None` for the default. The default is for a separator with one
+    /// model and ignores it.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Self::separate`]; [`AudioError::Failed`] for a model that cannot be loaded.
+    async fn separate_with(
+        &self,
+        _model: Option<ModelName>,
+        song: Blob,
+        progress: Arc<dyn Progress>,
+    ) -> Result<Box<dyn StemSet>, AudioError> {
+        self.separate(song, progress).await
+    }
 }
 
 /// Validates audio files before any expensive work starts.

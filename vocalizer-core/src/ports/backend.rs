@@ -9,7 +9,7 @@ use crate::song::{FailureReason, SongHash};
 
 /// The calls from a worker to the backend, in the same process or over HTTP.
 ///
-/// Every call concerns a hash and is idempotent. A worker makes the calls in the order in which they appear here.
+/// Every call concerns the [key](Job::key) of a job and is idempotent. A worker makes the calls in the order in which they appear here.
 ///
 /// ```
 /// # #[cfg(not(feature = "memory"))] fn main() {}
@@ -27,7 +27,7 @@ use crate::song::{FailureReason, SongHash};
 /// // `service` is a backend; its workers make these calls.
 /// let hash: SongHash = song.hash.parse()?;
 /// assert_eq!(service.begin(&hash).await?, Wanted::Yes);
-/// let file = service.source(&Job { hash, payload: JobPayload::Stored }).await?;
+/// let file = service.source(&Job::new(hash, JobPayload::Stored)).await?;
 /// # let stems = Stems { drums: "d".into(), bass: "b".into(), other: "o".into(), vocals: "v".into() };
 /// service.progress(&hash, 50).await?;
 /// service.deliver(&hash, &stems).await?;

@@ -5,16 +5,41 @@ use std::fmt;
 use bytes::Bytes;
 
 use crate::account::UserId;
+use crate::models::{Capabilities, ModelName};
 use crate::secret::Secret;
 use crate::song::SongHash;
 
 /// A song to be split.
 #[derive(Debug, Clone)]
 pub struct Job {
-    /// The hash of the song's bytes. It identifies the job and addresses its result.
+    /// The hash of the song's bytes.
     pub hash: SongHash,
     /// The song's bytes, or where to get them.
     pub payload: JobPayload,
+    /// The model to split with; `None` for the worker's default.
+    pub model: Option<ModelName>,
+    /// Identifies the job and addresses its result: the hash, or the [key](crate::models::result_key) of a further model.
+    pub key: SongHash,
+}
+
+impl Job {
+    /// Returns a job for the default model.
+    #[must_use]
+    pub const fn new(hash: SongHash, payload: JobPayload) -> Self {
+        Self { hash, payload, model: None, key: hash }
+    }
+
+    /// Sets the model and the key of the result.
+    #[must_use]
+    pub fn with_model(self, model: ModelName, key: SongHash) -> Self {
+        Self { model: Some(model), key, ..self }
+    }
+
+    /// Returns whether a worker with these capabilities takes the job.
+    #[must_use]
+    pub fn fits(&self, capabilities: &Capabilities) -> bool {
+        capabilities.take(self.model, self.key == self.hash)
+    }
 }
 
 /// The line in which a job waits: jobs of one owner and priority, in the order in which they became ready.

@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use vocalizer_api::id::LeaseId;
 
 use super::{Job, QueueError};
+use crate::models::{Capabilities, ModelName};
 use crate::song::{FailureReason, SongHash};
 
 /// What happens to a job that was not completed.
@@ -91,6 +92,10 @@ pub struct LeasedJob {
     pub lease: LeaseId,
     /// The hash of the song.
     pub hash: SongHash,
+    /// The model to split with; see [`Job::model`].
+    pub model: Option<ModelName>,
+    /// The key of the result; see [`Job::key`].
+    pub key: SongHash,
     /// The number of this attempt, from 1.
     pub attempt: u32,
     /// How long the lease is valid from now, and from each extension.
@@ -125,6 +130,16 @@ pub trait DurableLeases: Send + Sync {
     ///
     /// [`QueueError::Unavailable`].
     async fn grant(&self) -> Result<LeasedJob, QueueError>;
+
+    /// Like [`Self::grant`], for a job that a worker with these capabilities takes. The default is for a queue of one
+    /// model and ignores them.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Self::grant`].
+    async fn grant_for(&self, _capabilities: &Capabilities) -> Result<LeasedJob, QueueError> {
+        self.grant().await
+    }
 
     /// Extends a lease by its full duration from now and counts the attempt. Idempotent.
     ///

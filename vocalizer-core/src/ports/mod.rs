@@ -24,6 +24,7 @@ mod queue;
 mod results;
 mod shares;
 mod songs;
+mod stored_results;
 mod uploads;
 mod webhooks;
 
@@ -47,6 +48,7 @@ pub use queue::{DeadLetter, Depth, GivenUp, JobQueue, JobState};
 pub use results::{Received, ResultError, ResultReader, ResultWriter, StemFile};
 pub use shares::ShareRepository;
 pub use songs::{Cancelled, Charge, Cursor, Expiry, Pending, Removed, SongCounts, SongFilter, SongRepository};
+pub use stored_results::ResultRepository;
 pub use uploads::{PartialUpload, UploadBounds, UploadRepository, UploadTotals};
 pub use vocalizer_api::Wanted;
 pub use vocalizer_api::id::{LeaseId, ParseLeaseIdError};

@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use time::OffsetDateTime;
 
 use super::{DurableLeases, Job, JobLine, Lease, QueueError};
+use crate::models::{Capabilities, ModelName};
 use crate::song::{FailureReason, SongHash};
 
 /// Delivers jobs from the backend to any number of workers, at least once.
@@ -46,7 +47,7 @@ use crate::song::{FailureReason, SongHash};
 /// #     async fn depth(&self) -> Result<Depth, QueueError> { Ok(Depth::default()) }
 /// }
 /// # let (queue, hash) = (Queue::default(), SongHash::of(b"the song"));
-/// # queue.publish(Job { hash, payload: JobPayload::Stored }).await?;
+/// # queue.publish(Job::new(hash, JobPayload::Stored)).await?;
 /// # assert_eq!(queue.lease().await?.job().hash, hash);
 /// # Ok(())
 /// # }
@@ -80,30 +81,30 @@ pub trait JobQueue: Send + Sync {
         self.publish(job).await
     }
 
-    /// Moves the waiting job for a hash to the end of another line if it is delivered earlier there: songs with the same
-    /// hash share a job, and it belongs to the owner who comes first. Does nothing if no job waits, if it is delayed, or
+    /// Moves the waiting job with a key to the end of another line if it is delivered earlier there: songs with the same
+    /// key share a job, and it belongs to the owner who comes first. Does nothing if no job waits, if it is delayed, or
     /// by default.
     ///
     /// # Errors
     ///
     /// [`QueueError::Unavailable`].
-    async fn move_ahead(&self, hash: &SongHash, line: JobLine) -> Result<(), QueueError> {
-        let _ = (hash, line);
+    async fn move_ahead(&self, key: &SongHash, line: JobLine) -> Result<(), QueueError> {
+        let _ = (key, line);
         Ok(())
     }
 
-    /// Removes the waiting jobs for a hash. A leased job stays: its worker learns from the backend that the result is not
+    /// Removes the waiting jobs with a key. A leased job stays: its worker learns from the backend that the result is not
     /// wanted. Does nothing by default: the worker that gets the job learns it then.
     ///
     /// # Errors
     ///
     /// [`QueueError::Unavailable`].
-    async fn withdraw(&self, hash: &SongHash) -> Result<(), QueueError> {
-        let _ = hash;
+    async fn withdraw(&self, key: &SongHash) -> Result<(), QueueError> {
+        let _ = key;
         Ok(())
     }
 
-    /// Waits for a job and leases it: no other worker gets it while the lease is valid.
+    /// Waits for a job of the default model and leases it: no other worker gets it while the lease is valid.
     ///
     /// Cancel-safe: a job taken by a dropped call returns to the queue.
     ///
@@ -112,12 +113,31 @@ pub trait JobQueue: Send + Sync {
     /// [`QueueError::Unavailable`].
     async fn lease(&self) -> Result<Box<dyn Lease>, QueueError>;
 
+    /// Like [`Self::lease`], for a job that a worker with these capabilities takes: other jobs stay for other workers. The
+    /// default is for a queue of one model and ignores them.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Self::lease`].
+    async fn lease_for(&self, _capabilities: &Capabilities) -> Result<Box<dyn Lease>, QueueError> {
+        self.lease().await
+    }
+
+    /// Returns whether a worker for a model waits for jobs now; `None` if the queue does not know its workers.
+    ///
+    /// # Errors
+    ///
+    /// [`QueueError::Unavailable`].
+    async fn has_worker(&self, _model: &ModelName) -> Result<Option<bool>, QueueError> {
+        Ok(None)
+    }
+
     /// Returns the leases that outlive this process; `None` if leases end with the process or its connection.
     fn durable_leases(&self) -> Option<&dyn DurableLeases> {
         None
     }
 
-    /// Returns the state of the job for a hash.
+    /// Returns the state of the job with a key, which is the hash for the default model.
     ///
     /// # Errors
     ///
@@ -191,7 +211,7 @@ pub struct Depth {
 /// A job that is not retried any more.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeadLetter {
-    /// The hash of the song.
+    /// The key of the job: the hash of the song for the default model.
     pub hash: SongHash,
     /// Why it was given up.
     pub reason: FailureReason,

@@ -1,4 +1,4 @@
-//! Result archives: the tar in which a worker uploads four stems.
+//! Result archives: the tar in which a worker uploads the stems.
 
 use async_trait::async_trait;
 use thiserror::Error;
@@ -10,7 +10,7 @@ use crate::part::{Format, Stem};
 /// A received result that is not committed yet.
 #[derive(Default)]
 pub struct Received {
-    /// The files of the stems: all of [`Stem::FOUR`] in each of its formats.
+    /// The files of the stems: each stem in each of the formats.
     pub files: Vec<StemFile>,
     /// What made them, if the worker said it.
     pub provenance: Option<Provenance>,
@@ -44,7 +44,7 @@ pub struct StemFile {
 pub trait ResultReader: Send + Sync {
     /// Reads an archive as a stream and writes each stem to a writer of `blobs`, in constant memory.
     ///
-    /// Returns all of [`Stem::FOUR`] as MP3, as FLAC or as both, each once, or an error. Nothing is visible in the store
+    /// Returns at least one stem, all as MP3, as FLAC or as both, each once, or an error. The caller checks which stems. Nothing is visible in the store
     /// before the caller commits it.
     ///
     /// # Errors
@@ -80,7 +80,7 @@ pub trait ResultReader: Send + Sync {
 /// ```
 #[async_trait]
 pub trait ResultWriter: Send + Sync {
-    /// Returns an archive of all of [`Stem::FOUR`] in the formats of the set, and of its provenance, generated while it is
+    /// Returns an archive of all stems in the formats of the set, and of its provenance, generated while it is
     /// read, in constant memory. The same stems give the same bytes.
     ///
     /// # Errors
@@ -101,10 +101,8 @@ pub enum ResultError {
         /// The limit in bytes.
         max_bytes: u64,
     },
-    /// The archive does not contain exactly the four stems.
-    #[error(
-        "the result is not a tar with exactly bass, drums, other and vocals, all as .mp3, all as .flac or all as both: {what}"
-    )]
+    /// The archive is not one of stems.
+    #[error("the result is not a tar with stems, all as .mp3, all as .flac or all as both: {what}")]
     Malformed {
         /// What is wrong.
         what: String,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use time::OffsetDateTime;
 
-use super::{JobLine, RepositoryError, ShareRepository, Space, UploadRepository, WebhookRepository};
+use super::{JobLine, RepositoryError, ResultRepository, ShareRepository, Space, UploadRepository, WebhookRepository};
 use crate::account::{UserId, Viewer};
 use crate::dedupe::Advance;
 use crate::quota::{Quota, QuotaChange, Uploader, Weight};
@@ -129,7 +129,7 @@ pub struct Expiry {
 pub struct Pending {
     /// The number of this entry; never reused.
     pub number: i64,
-    /// The hash of the song to split.
+    /// The [key](crate::song::Target::key) of the songs to split: their hash for the default model.
     pub hash: SongHash,
 }
 
@@ -167,11 +167,11 @@ pub type SongCounts = [u64; StatusKind::ALL.len()];
 /// # }
 /// ```
 #[async_trait]
-pub trait SongRepository: ShareRepository + UploadRepository {
+pub trait SongRepository: ShareRepository + ResultRepository + UploadRepository {
     /// Stores a new song whose bytes are durably stored, and plans its processing.
     ///
-    /// In one step: [`on_upload`](crate::dedupe::on_upload) decides by the songs with the same hash, the song goes
-    /// through [`UploadPlan::apply`](crate::dedupe::UploadPlan::apply) and is stored. If the plan is to
+    /// In one step: [`settle`](crate::dedupe::settle) decides by the songs with the same hash and the results of its key,
+    /// and the song is stored. If the plan is to
     /// enqueue, its hash gets a new entry in the outbox, replacing an existing one: the old entry may be about to be
     /// removed for a job that a worker already dropped. Returns the song as stored, durable on return. Admitting the
     /// same song again succeeds without effect and returns its current state.
@@ -242,7 +242,7 @@ pub trait SongRepository: ShareRepository + UploadRepository {
     async fn retry(&self, id: SongId) -> Result<Option<Song>, RepositoryError>;
 
     /// Cancels the splitting of a song: [`Transition::Cancel`](crate::song::Transition::Cancel). If no other song with its
-    /// hash is `UPLOADED` or `SPLITTING`, the outbox entry of this hash is removed in the same step. `None` if there is no
+    /// [key](crate::song::Target::key) is `UPLOADED` or `SPLITTING`, the outbox entry of this key is removed in the same step. `None` if there is no
     /// such song. A repeat changes nothing and succeeds.
     ///
     /// # Errors
@@ -250,12 +250,12 @@ pub trait SongRepository: ShareRepository + UploadRepository {
     /// [`RepositoryError::Conflict`] if it is not `UPLOADED`, `SPLITTING` or cancelled.
     async fn cancel(&self, id: SongId) -> Result<Option<Cancelled>, RepositoryError>;
 
-    /// Returns the lines of the `UPLOADED` songs with a hash, each once: the highest priority first, then the oldest song.
+    /// Returns the lines of the `UPLOADED` songs with a [key](crate::song::Target::key), each once: the highest priority first, then the oldest song.
     ///
     /// # Errors
     ///
     /// Those of every method.
-    async fn lines(&self, hash: &SongHash) -> Result<Vec<JobLine>, RepositoryError>;
+    async fn lines(&self, key: &SongHash) -> Result<Vec<JobLine>, RepositoryError>;
 
     /// Sets the priority of a user's jobs that are published from now on. 0 is the default.
     ///
@@ -264,10 +264,11 @@ pub trait SongRepository: ShareRepository + UploadRepository {
     /// [`RepositoryError::Conflict`] if there is no such user.
     async fn set_priority(&self, user: UserId, priority: i32) -> Result<(), RepositoryError>;
 
-    /// Applies [`Advance::apply`] to every song with a hash and returns the changed songs. A repeat changes
-    /// nothing and returns none.
+    /// Applies [`Advance::apply`] to every song with a [key](crate::song::Target::key), which is the hash for the default
+    /// model, and returns the changed songs. A repeat changes nothing and returns none.
     ///
-    /// [`Advance::Finish`] also stores what is known of the stems. It and [`Advance::Fail`] remove the outbox entry of
+    /// [`Advance::Finish`] also stores what is known of the stems, with the songs and among the
+    /// [results](ResultRepository). It and [`Advance::Fail`] remove the outbox entry of
     /// this hash.
     ///
     /// # Errors
@@ -303,7 +304,7 @@ pub trait SongRepository: ShareRepository + UploadRepository {
     /// Those of every method.
     async fn with_hash(&self, hash: &SongHash) -> Result<Vec<Song>, RepositoryError>;
 
-    /// Returns the hashes that have songs in a status, each once, in no guaranteed order.
+    /// Returns the [keys](crate::song::Target::key) that have songs in a status, each once, in no guaranteed order.
     ///
     /// # Errors
     ///
@@ -313,7 +314,7 @@ pub trait SongRepository: ShareRepository + UploadRepository {
     /// Removes a song and returns how many others share its bytes.
     ///
     /// Its [share links](ShareRepository) are removed with it. Removing the last song of a hash also removes its outbox
-    /// entry. On return the song is durably removed. A repeat
+    /// entries and its [results](ResultRepository). On return the song is durably removed. A repeat
     /// returns `None`, so only one of two callers deletes blobs. A song with the same hash may be admitted right after
     /// the count: a caller that deletes blobs must block uploads of that hash until they are deleted.
     ///

@@ -6,19 +6,20 @@ use std::sync::Arc;
 use bytes::Bytes;
 use time::OffsetDateTime;
 
+use super::keys::keys_of;
 use super::storage::Storage;
 use super::{AccountService, ServiceError, SongSettings};
 use crate::account::{UserId, Username};
 use crate::causes::chain;
 use crate::dedupe::{BlobFate, on_delete};
-use crate::part::{Format, Stem};
+use crate::part::Format;
 use crate::ports::{
     Action, Administration, AudioProbe, AuditEntry, AuditLog, AuditSearch, BlobError, BlobKey, BlobStore, Coordination,
     SongCounts, SongRecord, SongRepository, SongSearch, Space, UserRecord,
 };
 use crate::quota::QuotaChange;
 use crate::secret::Secret;
-use crate::song::{Song, SongHash, SongHasher, SongId, StatusKind};
+use crate::song::{Song, SongHash, SongHasher, SongId, StatusKind, StemsInfo};
 
 /// The stores that an operator works on. Servers may use them meanwhile.
 #[derive(Clone)]
@@ -225,23 +226,29 @@ impl AdminService {
     /// [`ServiceError::NotFound`], and those of every method.
     pub async fn delete_song(&self, id: SongId) -> Result<Files, ServiceError> {
         let AdminStores { songs, coordination, administration, has_locks, .. } = &self.stores;
-        let hash = *songs.find(id).await?.ok_or(ServiceError::NO_SONG)?.hash();
+        let song = songs.find(id).await?.ok_or(ServiceError::NO_SONG)?;
+        let hash = *song.hash();
         // Without the servers' locks, the lock of this process does no harm.
         let _lock = coordination.lock(&hash).await?;
+        let keys = keys_of(songs.as_ref(), &song).await?;
         let removed = songs.remove(id).await?.ok_or(ServiceError::NO_SONG)?;
         let owner = removed.song.uploader().map_or("no user".to_owned(), |owner| format!("user {owner}"));
         self.audit(Action::SongDeleted, Some(id.to_string()), Some(format!("{hash} of {owner}"))).await?;
         match on_delete(removed.others_with_hash) {
             BlobFate::Keep => Ok(Files::Shared),
             BlobFate::Delete if *has_locks => {
-                coordination.record_deletion(&hash, self.now()).await?;
-                if coordination.renew(&hash).await? {
-                    self.blobs()?.delete_all(&hash).await?;
+                for key in &keys {
+                    coordination.record_deletion(key, self.now()).await?;
+                    if coordination.renew(&hash).await? {
+                        self.blobs()?.delete_all(key).await?;
+                    }
                 }
                 Ok(Files::Deleted)
             }
             BlobFate::Delete => {
-                administration.request_erasure(&hash, self.now()).await?;
+                for key in &keys {
+                    administration.request_erasure(key, self.now()).await?;
+                }
                 Ok(Files::Left)
             }
         }
@@ -260,7 +267,7 @@ impl AdminService {
         let song = match song.status().kind() {
             StatusKind::Failed => songs.retry(id).await?.ok_or(ServiceError::NO_SONG)?,
             StatusKind::Uploaded => {
-                songs.request(song.hash()).await?;
+                songs.request(&song.target().key).await?;
                 song
             }
             StatusKind::Splitting => {
@@ -334,9 +341,9 @@ impl AdminService {
         for hash in self.hashes().await? {
             report.hashes += 1;
             add(&mut report.sources, blobs.size_bytes(&BlobKey::Source(hash)).await?);
-            for stem in Stem::FOUR {
-                add(&mut report.mp3, blobs.size_bytes(&BlobKey::Stem(hash, stem)).await?);
-                add(&mut report.flac, blobs.size_bytes(&BlobKey::Lossless(hash, stem)).await?);
+            for key in stems_of(&self.stores.songs.results(&hash).await?) {
+                let kind = if matches!(key, BlobKey::Stem(..)) { &mut report.mp3 } else { &mut report.flac };
+                add(kind, blobs.size_bytes(&key).await?);
             }
         }
         for made in blobs.made().await? {
@@ -457,7 +464,9 @@ impl AdminService {
     async fn hashes(&self) -> Result<BTreeSet<SongHash>, ServiceError> {
         let mut hashes = BTreeSet::new();
         for status in StatusKind::ALL {
-            hashes.extend(self.stores.songs.hashes_in(status).await?);
+            for key in self.stores.songs.hashes_in(status).await? {
+                hashes.extend(self.stores.songs.with_key(&key).await?.first().map(|song| *song.hash()));
+            }
         }
         Ok(hashes)
     }
@@ -466,17 +475,23 @@ impl AdminService {
     async fn expected(&self, hash: &SongHash) -> Result<Vec<BlobKey>, ServiceError> {
         let songs = self.stores.songs.with_hash(hash).await?;
         let mut keys: Vec<_> = songs.first().map(|_| BlobKey::Source(*hash)).into_iter().collect();
-        if let Some(split) = songs.iter().find(|song| song.status().kind() == StatusKind::Split) {
-            let formats = split.stems().formats;
-            if formats.has(Format::Mp3) {
-                keys.extend(Stem::FOUR.map(|stem| BlobKey::Stem(*hash, stem)));
-            }
-            if formats.is_lossless() {
-                keys.extend(Stem::FOUR.map(|stem| BlobKey::Lossless(*hash, stem)));
-            }
-        }
+        keys.extend(stems_of(&self.stores.songs.results(hash).await?));
         Ok(keys)
     }
+}
+
+/// Returns the keys of the stems of results.
+fn stems_of(results: &[StemsInfo]) -> Vec<BlobKey> {
+    let mut keys = Vec::new();
+    for (result, key) in results.iter().filter_map(|result| Some((result, result.key?))) {
+        if result.formats.has(Format::Mp3) {
+            keys.extend(result.names().iter().map(|&stem| BlobKey::Stem(key, stem)));
+        }
+        if result.formats.is_lossless() {
+            keys.extend(result.names().iter().map(|&stem| BlobKey::Lossless(key, stem)));
+        }
+    }
+    keys
 }
 
 /// Reads a file and returns what is wrong with it, if anything.

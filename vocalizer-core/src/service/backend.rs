@@ -16,14 +16,14 @@ use crate::ports::{
 use crate::song::{FailureReason, Song, SongHash, StatusKind, StemsInfo};
 
 impl SongService {
-    /// Returns whether the stems of a hash are wanted.
+    /// Returns whether the stems of a [key](crate::ports::Job::key) are wanted.
     ///
     /// # Errors
     ///
     /// [`ServiceError::NotFound`] for an unknown hash, [`ServiceError::Gone`] for one whose last song was deleted
     /// recently or whose songs are all cancelled; [`ServiceError::Unavailable`] or [`ServiceError::Internal`].
     pub async fn wanted(&self, hash: &SongHash) -> Result<Wanted, ServiceError> {
-        let songs = self.ports().songs.with_hash(hash).await?;
+        let songs = self.ports().songs.with_key(hash).await?;
         match wanted(&songs) {
             // Cancelled, or deleted recently.
             Wanted::Gone if !songs.is_empty() || self.ports().coordination.was_deleted(hash).await? => {
@@ -39,9 +39,15 @@ impl SongService {
     /// # Errors
     ///
     /// The errors of [`Self::wanted`], and [`ServiceError::NotFound`] if the bytes were deleted meanwhile.
-    pub async fn uploaded(&self, hash: &SongHash, range: Option<Range<u64>>) -> Result<Blob, ServiceError> {
-        self.wanted(hash).await?;
-        self.ports().blobs.open(&BlobKey::Source(*hash), range).await?.ok_or(ServiceError::NO_SONG)
+    pub async fn uploaded(&self, key: &SongHash, range: Option<Range<u64>>) -> Result<Blob, ServiceError> {
+        self.wanted(key).await?;
+        let hash = self.hash_of(key).await?;
+        self.ports().blobs.open(&BlobKey::Source(hash), range).await?.ok_or(ServiceError::NO_SONG)
+    }
+
+    /// Returns the hash of the songs with a key; the key itself if there are none.
+    async fn hash_of(&self, key: &SongHash) -> Result<SongHash, ServiceError> {
+        Ok(self.ports().songs.with_key(key).await?.first().map_or(*key, |song| *song.hash()))
     }
 
     /// Reads an archive with the stems of a hash and makes every song with the hash `SPLIT`. Repeating it changes
@@ -49,8 +55,8 @@ impl SongService {
     ///
     /// # Errors
     ///
-    /// The errors of [`Self::wanted`], before the archive is read; [`ServiceError::Invalid`] for anything but four MP3
-    /// files, four undamaged FLAC files of the same length and rate, or both; [`ServiceError::TooLarge`], [`ServiceError::Full`].
+    /// The errors of [`Self::wanted`], before the archive is read; [`ServiceError::Invalid`] for anything but the stems of
+    /// the model as MP3 files, undamaged FLAC files of the same length and rate, or both; [`ServiceError::TooLarge`], [`ServiceError::Full`].
     pub async fn accept(&self, hash: &SongHash, archive: BlobStream) -> Result<Wanted, ServiceError> {
         self.wanted(hash).await?;
         let ports = self.ports();
@@ -61,7 +67,7 @@ impl SongService {
     async fn receive(&self, stems: &dyn StemSet) -> Result<Received, ServiceError> {
         let mut received = Received { provenance: stems.provenance().cloned(), ..Received::default() };
         for &format in stems.formats().formats() {
-            for stem in Stem::FOUR {
+            for stem in stems.stems() {
                 let mut blob = stems.open_as(stem, format).await?;
                 let mut writer = self.ports().blobs.begin().await?;
                 while let Some(chunk) = blob.next_chunk().await? {
@@ -73,7 +79,14 @@ impl SongService {
         Ok(received)
     }
 
-    /// Fails all songs of a hash that cannot be split.
+    /// Records that a worker has the model of these songs: while it is busy, it asks for no job.
+    async fn split_by_worker(&self, songs: &[Song]) {
+        if let Some(song) = songs.first() {
+            self.model_seen(&self.model_of_song(song)).await;
+        }
+    }
+
+    /// Fails all songs of a key that cannot be split.
     pub(super) async fn give_up(&self, hash: &SongHash, reason: &FailureReason) -> Result<(), ServiceError> {
         let failed = self.ports().songs.advance(hash, &Advance::Fail(reason.clone())).await?;
         tracing::warn!(%hash, songs = failed.len(), %reason, "song failed");
@@ -82,8 +95,10 @@ impl SongService {
 
     /// Stores the stems and marks their songs as split, unless that is done already or the songs were deleted.
     async fn keep(&self, hash: &SongHash, mut received: Received) -> Result<Wanted, ServiceError> {
+        let delivered = received.files.iter().map(|file| file.stem).collect();
+        let names = self.check_names(hash, delivered).await?;
         let formats = self.check_result(&mut received).await?;
-        let _lock = self.ports().coordination.lock(hash).await?;
+        let _lock = self.ports().coordination.lock(&self.hash_of(hash).await?).await?;
         if self.wanted(hash).await? == Wanted::Done {
             return Ok(Wanted::Done);
         }
@@ -93,11 +108,33 @@ impl SongService {
             let key = if is_lossless { BlobKey::Lossless(*hash, stem) } else { BlobKey::Stem(*hash, stem) };
             writer.commit(&key).await?;
         }
-        let stems = StemsInfo { formats, provenance };
+        let stems = StemsInfo { formats, provenance, names, ..StemsInfo::MP3 };
         let changed = self.ports().songs.advance(hash, &Advance::Finish(stems)).await?;
         tracing::info!(%hash, songs = changed.len(), "song split");
         self.clear_progress(hash).await?;
         Ok(Wanted::Yes)
+    }
+
+    /// Checks that the model has exactly these stems, and returns their names unless they are [`Stem::FOUR`]. Original
+    /// workers deliver these four whatever the default model is.
+    async fn check_names(&self, key: &SongHash, mut names: Vec<Stem>) -> Result<Option<Vec<Stem>>, ServiceError> {
+        names.sort_unstable();
+        names.dedup();
+        let songs = self.ports().songs.with_key(key).await?;
+        let due = match songs.first() {
+            Some(song) => self.models().find(self.model_of_song(song).as_str()).map(|model| model.stems.clone()),
+            None => None,
+        };
+        let is_first = songs.first().is_none_or(|song| song.hash() == key);
+        if names == Stem::FOUR && is_first {
+            return Ok(None);
+        }
+        if let Some(due) = due.filter(|due| *due != names) {
+            let listed = |stems: &[Stem]| stems.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+            let what = format!("the result has {}; the model has {}", listed(&names), listed(&due));
+            return Err(ServiceError::invalid("result", what));
+        }
+        Ok((names != Stem::FOUR).then_some(names))
     }
 
     /// Checks that the stems are playable and that lossless ones are undamaged and fit each other. Returns their formats.
@@ -169,11 +206,12 @@ fn wanted(songs: &[Song]) -> Wanted {
 #[async_trait]
 impl Backend for SongService {
     async fn begin(&self, hash: &SongHash) -> Result<Wanted, BackendError> {
-        let songs = self.ports().songs.with_hash(hash).await.map_err(ServiceError::from)?;
+        let songs = self.ports().songs.with_key(hash).await.map_err(ServiceError::from)?;
         let wanted = wanted(&songs);
         if wanted == Wanted::Yes {
             self.ports().songs.advance(hash, &Advance::Begin).await.map_err(ServiceError::from)?;
             self.record_progress(hash, 0).await.map_err(ServiceError::from)?;
+            self.split_by_worker(&songs).await;
         }
         Ok(wanted)
     }
@@ -188,10 +226,11 @@ impl Backend for SongService {
     }
 
     async fn progress(&self, hash: &SongHash, percent: u8) -> Result<Wanted, BackendError> {
-        let songs = self.ports().songs.with_hash(hash).await.map_err(ServiceError::from)?;
+        let songs = self.ports().songs.with_key(hash).await.map_err(ServiceError::from)?;
         let wanted = wanted(&songs);
         if wanted == Wanted::Yes {
             self.record_progress(hash, percent).await.map_err(ServiceError::from)?;
+            self.split_by_worker(&songs).await;
         }
         Ok(wanted)
     }

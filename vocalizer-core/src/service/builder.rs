@@ -8,6 +8,7 @@ use super::songs::SongPorts;
 use super::{AccountService, AccountSettings, LocalCoordination, SongService, SongSettings, Throttle};
 #[cfg(feature = "system-clock")]
 use crate::SystemClock;
+use crate::models::Models;
 use crate::ports::{
     AccountRepository, Attempts, AudioProbe, AuditLog, BlobStore, Clock, Coordination, JobQueue, PasswordHasher,
     Renderer, ResultReader, SongRepository, WebhookSender,
@@ -38,6 +39,7 @@ use crate::ports::{
 pub struct SongServiceBuilder {
     ports: SongPorts,
     settings: SongSettings,
+    models: Models,
 }
 
 impl SongService {
@@ -106,7 +108,7 @@ impl SongService {
             webhooks: None,
             clock,
         };
-        SongServiceBuilder { ports, settings: SongSettings::default() }
+        SongServiceBuilder { ports, settings: SongSettings::default(), models: Models::default() }
     }
 }
 
@@ -138,6 +140,12 @@ impl SongServiceBuilder {
     /// Reads the results of remote workers with this.
     pub fn with_results(mut self, results: Arc<dyn ResultReader>) -> Self {
         self.ports.results = results;
+        self
+    }
+
+    /// Sets the models that clients may choose from.
+    pub fn with_models(mut self, models: Models) -> Self {
+        self.models = models;
         self
     }
 
@@ -180,7 +188,7 @@ impl SongServiceBuilder {
     /// Builds the service.
     #[must_use]
     pub fn build(self) -> SongService {
-        SongService::new(self.ports, self.settings)
+        SongService::new(self.ports, self.settings, self.models)
     }
 }
 

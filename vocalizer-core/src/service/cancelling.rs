@@ -11,7 +11,7 @@ use crate::song::{SongHash, SongId};
 impl SongService {
     /// Cancels the splitting of a song that waits or is being split. It becomes `FAILED` and can be retried.
     ///
-    /// If no other song with its hash waits for the stems, its job leaves the queue. A worker that has the job learns it
+    /// If no other song with its hash waits for the stems of its model, its job leaves the queue. A worker that has the job learns it
     /// from its next progress report and stops; a result that arrives later is dropped. A result that was accepted first
     /// wins. A repeat changes nothing and succeeds.
     ///
@@ -55,19 +55,28 @@ impl SongService {
         })?;
         let Cancelled { song, is_wanted_by_others } = cancelled.ok_or(ServiceError::NO_SONG)?;
         tracing::info!(song = %id, %hash, is_wanted_by_others, "splitting cancelled");
+        let key = song.target().key;
         if is_wanted_by_others {
-            self.changes().announce(&hash);
+            self.changes().announce(&key);
         } else {
-            self.withdraw(&hash).await;
-            self.clear_progress(&hash).await?;
+            self.withdraw(&key).await;
+            self.clear_progress(&key).await?;
         }
         self.view(&song).await
     }
 
-    /// Removes the waiting job of a hash whose stems are not wanted. If this fails, the worker that gets the job drops it.
-    pub(super) async fn withdraw(&self, hash: &SongHash) {
-        if let Err(error) = self.ports().queue.withdraw(hash).await {
-            tracing::warn!(%hash, error = chain(&error), "removing a job from the queue failed; its worker will drop it");
+    /// Removes the waiting job with a key if no song waits for its stems. The hash must be locked.
+    pub(super) async fn withdraw_unless_wanted(&self, key: &SongHash) -> Result<(), ServiceError> {
+        if !self.ports().songs.with_key(key).await?.iter().any(|song| song.status().is_waiting()) {
+            self.withdraw(key).await;
+        }
+        Ok(())
+    }
+
+    /// Removes the waiting job with a key whose stems are not wanted. If this fails, the worker that gets the job drops it.
+    pub(super) async fn withdraw(&self, key: &SongHash) {
+        if let Err(error) = self.ports().queue.withdraw(key).await {
+            tracing::warn!(%key, error = chain(&error), "removing a job from the queue failed; its worker will drop it");
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Downloads: parts, mixes and peaks of a song.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -11,7 +12,7 @@ use super::songs::SongService;
 use crate::account::{Client, Viewer};
 use crate::part::{Format, Part, Stem};
 use crate::ports::{Blob, BlobKey, BlobWriter, Peaks};
-use crate::song::{Song, SongId, Status, Title};
+use crate::song::{Song, SongHash, SongId, Status, Title};
 
 /// A part as an existing file with its size. Its bytes are not read yet. A cached rendition is not evicted while this
 /// value or a blob opened from it exists.
@@ -63,7 +64,7 @@ pub struct PartInfo {
     pub file: Option<PartFile>,
 }
 
-/// The gain of each of [`Stem::FOUR`] in a mix.
+/// The gain of each stem in a mix.
 ///
 /// ```
 /// use vocalizer_core::part::Stem;
@@ -73,22 +74,25 @@ pub struct PartInfo {
 /// assert!(karaoke.is_some());
 /// assert_eq!(Levels::PLAIN.with(Stem::VOCALS, 2.5), None);
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Levels([f32; Stem::FOUR.len()]);
+#[derive(Debug, Clone, PartialEq)]
+pub struct Levels(BTreeMap<Stem, f32>);
 
 impl Levels {
     /// The highest gain: twice as loud as the stem, or +6 dB.
     pub const MOST: f32 = 2.0;
 
     /// Every stem unchanged.
-    pub const PLAIN: Self = Self([1.0; Stem::FOUR.len()]);
+    pub const PLAIN: Self = Self(BTreeMap::new());
 
-    /// Sets one stem's gain; `None` for a gain outside 0 to [`Self::MOST`] or a stem outside [`Stem::FOUR`].
+    /// Sets one stem's gain; `None` for a gain outside 0 to [`Self::MOST`].
     #[must_use]
     pub fn with(mut self, stem: Stem, gain: f32) -> Option<Self> {
-        let place = Stem::FOUR.iter().position(|&four| four == stem)?;
-        *self.0.get_mut(place)? = Some(gain).filter(|gain| (0.0..=Self::MOST).contains(gain))?;
+        self.0.insert(stem, Some(gain).filter(|gain| (0.0..=Self::MOST).contains(gain))?);
         Some(self)
+    }
+
+    fn gain(&self, stem: Stem) -> f32 {
+        self.0.get(&stem).copied().unwrap_or(1.0)
     }
 }
 
@@ -155,8 +159,8 @@ impl SongService {
         }
         let _pin = match key {
             BlobKey::Rendition(..) => {
-                let sources = sources(&song, part);
-                let work = move |service: Self| async move { service.render(key, sources, format).await };
+                let (hash, sources) = (*song.hash(), sources(&song, part));
+                let work = move |service: Self| async move { service.render(hash, key, sources, format).await };
                 Some(self.make(client.share(), key, work).await?)
             }
             _ => None,
@@ -269,12 +273,12 @@ impl SongService {
     /// The errors of [`Self::part`].
     pub async fn peaks(&self, client: Client, id: SongId, part: Part) -> Result<Peaks, ServiceError> {
         let song = self.with_part(client.viewer, id, part).await?;
-        let key = BlobKey::Peaks(*song.hash(), part);
+        let key = BlobKey::Peaks(place(&song, part), part);
         if let Some(peaks) = self.kept_peaks(&key).await? {
             return Ok(peaks);
         }
-        let sources = sources(&song, part);
-        let work = move |service: Self| async move { service.draw(key, sources).await };
+        let (hash, sources) = (*song.hash(), sources(&song, part));
+        let work = move |service: Self| async move { service.draw(hash, key, sources).await };
         let _pin = self.make(client.share(), key, work).await?;
         match self.kept_peaks(&key).await? {
             Some(peaks) => Ok(peaks),
@@ -283,7 +287,7 @@ impl SongService {
     }
 
     /// Computes and stores peaks.
-    async fn draw(&self, key: BlobKey, sources: Vec<BlobKey>) -> Result<(), ServiceError> {
+    async fn draw(&self, hash: SongHash, key: BlobKey, sources: Vec<BlobKey>) -> Result<(), ServiceError> {
         if self.kept_peaks(&key).await?.is_some() {
             return Ok(());
         }
@@ -292,7 +296,7 @@ impl SongService {
         let size_bytes = bytes.len() as u64;
         let mut writer = self.ports().blobs.begin().await?;
         writer.write(bytes.into()).await?;
-        self.keep_made(writer, &key, size_bytes).await
+        self.keep_made(&hash, writer, &key, size_bytes).await
     }
 
     /// Returns the peaks of a part if they are cached.
@@ -302,7 +306,7 @@ impl SongService {
     /// The errors of [`Self::part`] except [`ServiceError::Busy`] and [`ServiceError::Full`].
     pub async fn known_peaks(&self, viewer: Viewer, id: SongId, part: Part) -> Result<Option<Peaks>, ServiceError> {
         let song = self.with_part(viewer, id, part).await?;
-        self.kept_peaks(&BlobKey::Peaks(*song.hash(), part)).await
+        self.kept_peaks(&BlobKey::Peaks(place(&song, part), part)).await
     }
 
     /// Returns the cached peaks, if they can be read.
@@ -371,8 +375,11 @@ impl SongService {
         let held = self.hold_mix(client.share())?;
         let mix = async {
             let mut tracks = Vec::new();
-            for (stem, gain) in Stem::FOUR.into_iter().zip(levels.0).filter(|&(_, gain)| gain > 0.0) {
-                let key = stored(&song, stem);
+            for &stem in song.stems().names() {
+                let (key, gain) = (stored(&song, stem), levels.gain(stem));
+                if gain == 0.0 {
+                    continue;
+                }
                 tracks.push((self.ports().blobs.open(&key, None).await?.ok_or(ServiceError::NO_SONG)?, gain));
             }
             Ok::<_, ServiceError>(self.ports().renderer.mix(tracks, format).await?)
@@ -394,9 +401,14 @@ impl SongService {
 
     /// Returns a song that can be mixed at these levels.
     async fn mixable(&self, viewer: Viewer, id: SongId, levels: &Levels) -> Result<Song, ServiceError> {
-        // Any stem will do: a song has all of them or none.
-        let song = self.with_part(viewer, id, Part::Vocals).await?;
-        if levels.0.iter().all(|&gain| gain == 0.0) {
+        let song = self.split(viewer, id).await?;
+        let names = song.stems().names();
+        // Clients that know four stems send the gains of all of them.
+        if let Some((stem, _)) = levels.0.iter().find(|&(stem, &gain)| gain != 1.0 && !names.contains(stem)) {
+            let has = names.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+            return Err(ServiceError::invalid("mix", format!("the song has no stem {stem}; it has {has}")));
+        }
+        if names.iter().all(|&stem| levels.gain(stem) == 0.0) {
             return Err(ServiceError::invalid("vocals", "every stem is muted; set at least one level above 0"));
         }
         Ok(song)
@@ -405,12 +417,39 @@ impl SongService {
     /// Returns a song whose part is available.
     async fn with_part(&self, viewer: Viewer, id: SongId, part: Part) -> Result<Song, ServiceError> {
         let song = self.visible(viewer, id).await?;
+        if song.parts().contains(&part) {
+            return Ok(song);
+        }
+        let due = self.models().find(self.model_of_song(&song).as_str()).map(|model| model.stems.clone());
+        let is_due = |stem| song.target().wants(stem) && due.as_ref().is_none_or(|due| due.contains(&stem));
+        if !part.stem().is_none_or(is_due) || song.status() == &Status::Split {
+            return Err(ServiceError::NotFound { what: "part" });
+        }
+        Err(self.not_split(&song))
+    }
+
+    /// Returns a song that has stems.
+    async fn split(&self, viewer: Viewer, id: SongId) -> Result<Song, ServiceError> {
+        let song = self.visible(viewer, id).await?;
+        if song.stems().key.is_some() { Ok(song) } else { Err(self.not_split(&song)) }
+    }
+
+    /// Returns the stems that a song offers, and its title.
+    ///
+    /// # Errors
+    ///
+    /// The errors of [`Self::part_info`].
+    pub async fn stems(&self, viewer: Viewer, id: SongId) -> Result<(Title, Vec<Stem>), ServiceError> {
+        let song = self.split(viewer, id).await?;
+        Ok((song.title().clone(), song.parts().into_iter().filter_map(Part::stem).collect()))
+    }
+
+    /// Returns why a song has no stems.
+    fn not_split(&self, song: &Song) -> ServiceError {
         match song.status() {
-            _ if part == Part::Song => Ok(song),
-            Status::Split => Ok(song),
-            Status::Failed { reason } => Err(ServiceError::NotSplit { reason: reason.to_string() }),
-            Status::Uploading | Status::Uploaded | Status::Splitting => {
-                Err(ServiceError::NotReady { retry_after: self.settings().retry_after })
+            Status::Failed { reason } => ServiceError::NotSplit { reason: reason.to_string() },
+            Status::Uploading | Status::Uploaded | Status::Splitting | Status::Split => {
+                ServiceError::NotReady { retry_after: self.settings().retry_after }
             }
         }
     }
@@ -444,7 +483,13 @@ impl SongService {
     }
 
     /// Renders and stores a rendition.
-    async fn render(&self, key: BlobKey, sources: Vec<BlobKey>, format: Format) -> Result<(), ServiceError> {
+    async fn render(
+        &self,
+        hash: SongHash,
+        key: BlobKey,
+        sources: Vec<BlobKey>,
+        format: Format,
+    ) -> Result<(), ServiceError> {
         let blobs = &self.ports().blobs;
         // Another client may have rendered it since the lookup.
         if blobs.size_bytes(&key).await?.is_some() {
@@ -456,7 +501,7 @@ impl SongService {
         while let Some(chunk) = rendered.next_chunk().await? {
             writer.write(chunk).await?;
         }
-        self.keep_made(writer, &key, size_bytes).await
+        self.keep_made(&hash, writer, &key, size_bytes).await
     }
 
     async fn open_all(&self, keys: Vec<BlobKey>) -> Result<Vec<Blob>, ServiceError> {
@@ -469,9 +514,15 @@ impl SongService {
 
     /// Stores a rendition or peaks, unless the last song was deleted meanwhile: then nothing may be stored under its
     /// hash.
-    async fn keep_made(&self, writer: Box<dyn BlobWriter>, key: &BlobKey, size_bytes: u64) -> Result<(), ServiceError> {
-        let _lock = self.ports().coordination.lock(key.hash()).await?;
-        if self.ports().songs.with_hash(key.hash()).await?.is_empty() {
+    async fn keep_made(
+        &self,
+        hash: &SongHash,
+        writer: Box<dyn BlobWriter>,
+        key: &BlobKey,
+        size_bytes: u64,
+    ) -> Result<(), ServiceError> {
+        let _lock = self.ports().coordination.lock(hash).await?;
+        if self.ports().songs.with_hash(hash).await?.is_empty() {
             return Err(ServiceError::NO_SONG);
         }
         // Counted before the commit: if this future is dropped in between, the file must not go uncounted.
@@ -495,31 +546,33 @@ fn with_guard(blob: Blob, guard: impl Send + 'static) -> Blob {
     Blob::new(size_bytes, tag, guarded)
 }
 
+/// Returns what the blobs of a part are stored under: the key of the results, or the hash for the song itself.
+fn place(song: &Song, part: Part) -> SongHash {
+    song.stems().key.filter(|_| part != Part::Song).unwrap_or(*song.hash())
+}
+
 /// Returns the key that a part is stored under. Only renditions can be rebuilt.
 fn key(song: &Song, part: Part, format: Format) -> BlobKey {
-    let (hash, formats) = (*song.hash(), song.stems().formats);
-    match (part, part.stem(), format) {
-        (Part::Song, _, Format::Mp3) => BlobKey::Source(hash),
-        (_, Some(stem), Format::Mp3) if formats.has(format) => BlobKey::Stem(hash, stem),
-        (_, Some(stem), Format::Flac) if formats.has(format) => BlobKey::Lossless(hash, stem),
-        _ => BlobKey::Rendition(hash, part, format),
+    let (place, formats) = (place(song, part), song.stems().formats);
+    match (part, format) {
+        (Part::Song, Format::Mp3) => BlobKey::Source(place),
+        (Part::Stem(stem), Format::Mp3) if formats.has(format) => BlobKey::Stem(place, stem),
+        (Part::Stem(stem), Format::Flac) if formats.has(format) => BlobKey::Lossless(place, stem),
+        _ => BlobKey::Rendition(place, part, format),
     }
 }
 
 /// Returns the key of a stem in the best format in which it is stored.
 fn stored(song: &Song, stem: Stem) -> BlobKey {
-    if song.stems().formats.is_lossless() {
-        BlobKey::Lossless(*song.hash(), stem)
-    } else {
-        BlobKey::Stem(*song.hash(), stem)
-    }
+    let place = place(song, Part::Stem(stem));
+    if song.stems().formats.is_lossless() { BlobKey::Lossless(place, stem) } else { BlobKey::Stem(place, stem) }
 }
 
 /// Returns the keys of the blobs whose sum is the part.
 fn sources(song: &Song, part: Part) -> Vec<BlobKey> {
-    match part.stem() {
-        Some(stem) => vec![stored(song, stem)],
-        None if part == Part::Song => vec![BlobKey::Source(*song.hash())],
-        None => Stem::FOUR.into_iter().filter(|&stem| stem != Stem::VOCALS).map(|stem| stored(song, stem)).collect(),
+    match part {
+        Part::Song => vec![BlobKey::Source(*song.hash())],
+        Part::Stem(stem) => vec![stored(song, stem)],
+        Part::Accompaniment => song.stems().accompaniment().into_iter().map(|stem| stored(song, stem)).collect(),
     }
 }

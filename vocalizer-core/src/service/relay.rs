@@ -13,7 +13,7 @@ use super::songs::SongService;
 use crate::causes::chain;
 use crate::ports::{BlobError, BlobKey, Job, JobPayload, Pending, QueueError};
 use crate::secret::Secret;
-use crate::song::{SongHash, SongHasher};
+use crate::song::{Song, SongHash, SongHasher};
 
 /// Jobs published concurrently. If payloads are inline, this many songs are in memory.
 const CONCURRENCY: usize = 4;
@@ -91,8 +91,8 @@ impl SongService {
     /// Publishes at once if the queue is local. Otherwise leaves it to the task that waits for [`Self::outbox_changed`]: a
     /// broker may be slow, and an upload must not wait for it.
     ///
-    /// If a local queue has the job of another owner for the same hash, it moves into the earlier line.
-    pub(super) async fn relay_soon(&self, hash: &SongHash) {
+    /// If a local queue has the job of another owner with the same key, it moves into the earlier line.
+    pub(super) async fn relay_soon(&self, key: &SongHash) {
         self.changes().announce_entry();
         if self.ports().queue.max_inline_bytes().is_some() {
             return;
@@ -101,18 +101,18 @@ impl SongService {
             // The outbox entry is durable; the next round retries.
             tracing::warn!(error = chain(&error), "publishing to the queue failed; retrying");
         }
-        if let Err(error) = self.share_turns(hash).await {
+        if let Err(error) = self.share_turns(key).await {
             // The job stays in its line.
             tracing::warn!(error = chain(&error), "moving a job ahead in the queue failed");
         }
     }
 
     /// Moves a job that several owners share into the line in which it is delivered first.
-    async fn share_turns(&self, hash: &SongHash) -> Result<(), ServiceError> {
-        let lines = self.ports().songs.lines(hash).await?;
+    async fn share_turns(&self, key: &SongHash) -> Result<(), ServiceError> {
+        let lines = self.ports().songs.lines(key).await?;
         if lines.len() > 1 {
             for line in lines {
-                self.ports().queue.move_ahead(hash, line).await?;
+                self.ports().queue.move_ahead(key, line).await?;
             }
         }
         Ok(())
@@ -168,9 +168,15 @@ impl SongService {
     }
 
     /// Publishes one job with the payload that the queue needs.
-    async fn publish(&self, hash: &SongHash) -> Result<(), Unpublished> {
+    async fn publish(&self, key: &SongHash) -> Result<(), Unpublished> {
         let queue = &self.ports().queue;
-        let claim = || JobPayload::Claim(Secret::new(format!("/songs/{hash}/source")));
+        let claim = || JobPayload::Claim(Secret::new(format!("/songs/{key}/source")));
+        let songs = self.ports().songs.with_key(key).await?;
+        let hash = songs.first().map_or(key, Song::hash);
+        let job = |payload| match songs.first() {
+            Some(song) => Job::new(*hash, payload).with_model(self.model_of_song(song), *key),
+            None => Job::new(*key, payload),
+        };
         let payload = match queue.max_inline_bytes() {
             None => JobPayload::Stored,
             Some(max_bytes) => {
@@ -191,14 +197,14 @@ impl SongService {
                 }
             }
         };
-        let line = self.ports().songs.lines(hash).await?.first().copied().unwrap_or_default();
+        let line = self.ports().songs.lines(key).await?.first().copied().unwrap_or_default();
         // The timeout after which the job counts as lost starts here. Recorded before publishing: a worker may finish
         // before the queue confirms, and a later record would overwrite its reports.
-        self.record_progress(hash, 0).await?;
-        let published = queue.publish_in(Job { hash: *hash, payload }, line).await;
+        self.record_progress(key, 0).await?;
+        let published = queue.publish_in(job(payload), line).await;
         match published {
             // The broker's limit is lower than expected.
-            Err(QueueError::TooLarge { .. }) => queue.publish_in(Job { hash: *hash, payload: claim() }, line).await,
+            Err(QueueError::TooLarge { .. }) => queue.publish_in(job(claim()), line).await,
             published => published,
         }
         .map_err(|error| Unpublished::Queue(error.into()))

@@ -10,7 +10,8 @@ use vocalizer_api::id::LeaseId;
 
 use super::ServiceError;
 use crate::causes::chain;
-use crate::ports::{Clock, Failure, JobQueue, Lease, LeasedJob, QueueError};
+use crate::models::Capabilities;
+use crate::ports::{Clock, Failure, Job, JobQueue, Lease, LeasedJob, QueueError};
 
 /// How long returning jobs to the queue may take at shutdown.
 const CLOSING: Duration = Duration::from_secs(5);
@@ -57,20 +58,34 @@ impl RemoteLeases {
         self.leases.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits up to `wait` for a job. Cancel-safe: a dropped call returns its job to the queue.
+    /// Waits up to `wait` for a job of the default model. Cancel-safe: a dropped call returns its job to the queue.
     ///
     /// # Errors
     ///
     /// [`ServiceError::Unavailable`].
     pub async fn lease(&self, wait: Duration) -> Result<Option<LeasedJob>, ServiceError> {
+        self.lease_for(&Capabilities::default(), wait).await
+    }
+
+    /// Like [`Self::lease`], for a worker with these capabilities.
+    ///
+    /// # Errors
+    ///
+    /// [`ServiceError::Unavailable`].
+    pub async fn lease_for(
+        &self,
+        capabilities: &Capabilities,
+        wait: Duration,
+    ) -> Result<Option<LeasedJob>, ServiceError> {
         if let Some(leases) = self.queue.durable_leases() {
-            return Ok(self.clock.within(wait, leases.grant()).await.transpose()?);
+            return Ok(self.clock.within(wait, leases.grant_for(capabilities)).await.transpose()?);
         }
         self.tidy().await;
-        let Some(leased) = self.clock.within(wait, self.queue.lease()).await else { return Ok(None) };
+        let Some(leased) = self.clock.within(wait, self.queue.lease_for(capabilities)).await else { return Ok(None) };
         let leased = leased?;
-        let (id, hash, visibility) = (LeaseId::random(), leased.job().hash, leased.visibility());
-        let job = LeasedJob { lease: id, hash, attempt: leased.attempt(), visibility };
+        let (id, visibility, attempt) = (LeaseId::random(), leased.visibility(), leased.attempt());
+        let &Job { hash, model, key, .. } = leased.job();
+        let job = LeasedJob { lease: id, hash, model, key, attempt, visibility };
         // Returned before the lease expires, since an expiry would count as an attempt.
         let until = self.clock.elapsed().saturating_add(visibility / 2);
         self.leases().push(KeptLease { id, lease: Arc::new(AsyncMutex::new(Some(leased))), until, arrived: false });

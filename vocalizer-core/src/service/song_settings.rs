@@ -27,6 +27,8 @@ pub struct SongSettings {
     /// Without a worker for this long, a job is requested again, if the queue cannot tell, even if the queue is not
     /// empty: brokers may lose messages. Default: 6 hours. At worst, a song that still waits is split twice.
     pub ask_again_after: Duration,
+    /// A song fails if no worker for its model was there for this long. Default: one day.
+    pub model_timeout: Duration,
     /// Uploads are rejected while the disk of the blobs or of the database has less free space than this. Default
     /// (`None`): 1 GiB, or 5 % of the disk if that is less.
     pub min_free_bytes: Option<u64>,
@@ -108,6 +110,7 @@ impl Default for SongSettings {
             silent_after: Duration::from_secs(10 * 60),
             lost_after: Duration::from_secs(60 * 60),
             ask_again_after: Duration::from_secs(6 * 60 * 60),
+            model_timeout: Duration::from_secs(24 * 60 * 60),
             min_free_bytes: None,
             keep_orphans: Duration::from_secs(24 * 60 * 60),
             renderings: RenderingSettings::default(),

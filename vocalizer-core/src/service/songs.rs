@@ -8,6 +8,7 @@ use super::ServiceError;
 use super::background_state::BackgroundState;
 use super::change_notifier::{ChangeNotifier, Changed};
 use super::interrupts::Interrupts;
+use super::keys::keys_of;
 use super::known_shares::KnownShares;
 use super::relay_state::RelayState;
 use super::renderings::Renderings;
@@ -17,6 +18,7 @@ use crate::account::Viewer;
 use crate::api::SongView;
 use crate::causes::chain;
 use crate::dedupe::{BlobFate, on_delete};
+use crate::models::Models;
 use crate::ports::{
     Attempts, AudioProbe, BlobStore, Clock, Coordination, Cursor, JobQueue, JobState, ProgressReport, Renderer,
     RepositoryError, ResultReader, SongFilter, SongRepository, Space, WebhookSender,
@@ -88,6 +90,7 @@ pub struct SongService {
 struct Inner {
     ports: SongPorts,
     settings: SongSettings,
+    models: Models,
     relaying: RelayState,
     renderings: Renderings,
     changes: ChangeNotifier,
@@ -121,13 +124,23 @@ pub struct SongPage {
 }
 
 impl SongService {
-    pub(super) fn new(ports: SongPorts, settings: SongSettings) -> Self {
+    pub(super) fn new(ports: SongPorts, settings: SongSettings, models: Models) -> Self {
         let renderings = Renderings::new(&settings.renderings, &ports.clock);
         let (relaying, changes) = (RelayState::default(), ChangeNotifier::new());
         let (background, known_shares) = (BackgroundState::default(), KnownShares::default());
         let (interrupts, attempts) = (Interrupts::default(), AttemptCounter::default());
-        let inner =
-            Inner { ports, settings, relaying, renderings, changes, background, known_shares, interrupts, attempts };
+        let inner = Inner {
+            ports,
+            settings,
+            models,
+            relaying,
+            renderings,
+            changes,
+            background,
+            known_shares,
+            interrupts,
+            attempts,
+        };
         Self { inner: Arc::new(inner) }
     }
 
@@ -149,6 +162,10 @@ impl SongService {
 
     pub(super) fn known_shares(&self) -> &KnownShares {
         &self.inner.known_shares
+    }
+
+    pub(super) fn models(&self) -> &Models {
+        &self.inner.models
     }
 
     pub(super) fn interrupts(&self) -> &Interrupts {
@@ -266,7 +283,7 @@ impl SongService {
             next = songs.last().map(Cursor::of);
         }
         let waits = |song: &&Song| song.status().kind() == StatusKind::Uploaded;
-        let waiting: Vec<_> = songs.iter().filter(waits).take(MOST_POSITIONS).map(|song| *song.hash()).collect();
+        let waiting: Vec<_> = songs.iter().filter(waits).take(MOST_POSITIONS).map(|song| song.target().key).collect();
         let mut positions = self.positions(&waiting).await.into_iter();
         let mut views = Vec::with_capacity(songs.len());
         for song in &songs {
@@ -278,7 +295,7 @@ impl SongService {
                 }
                 false => self.view(song).await?,
             };
-            views.push(if details { with_details(view, song) } else { view });
+            views.push(if details { with_details(view, song, Some(&self.model_of_song(song))) } else { view });
         }
         Ok(SongPage { songs: views, next })
     }
@@ -355,7 +372,7 @@ impl SongService {
     /// As [`Self::song`].
     pub async fn watch(&self, viewer: Viewer, id: SongId) -> Result<(Changed, SongView), ServiceError> {
         let song = self.visible(viewer, id).await?;
-        let changed = self.changes().listen(song.hash());
+        let changed = self.changes().listen(&song.target().key);
         // Read again: the song may have changed before the listener was registered.
         Ok((changed, self.song(viewer, id).await?))
     }
@@ -412,7 +429,17 @@ impl SongService {
     /// As [`Self::song`].
     pub async fn song_in_detail(&self, viewer: Viewer, id: SongId) -> Result<SongView, ServiceError> {
         let song = self.visible(viewer, id).await?;
-        Ok(with_details(self.view(&song).await?, &song))
+        self.in_detail(&song).await
+    }
+
+    /// Returns a song with details, as the API has it.
+    async fn in_detail(&self, song: &Song) -> Result<SongView, ServiceError> {
+        let model = self.model_of_song(song);
+        let mut view = with_details(self.view(song).await?, song, Some(&model));
+        if song.status().kind() == StatusKind::Uploaded && !self.has_worker(&model).await {
+            view.waiting_for = Some(format!("no worker for {model} was there within the last minutes"));
+        }
+        Ok(view)
     }
 
     /// Changes a song's title.
@@ -447,7 +474,7 @@ impl SongService {
         let title = Title::parse(title, self.settings().limits.max_title_chars)
             .map_err(|error| ServiceError::invalid("title", error))?;
         let song = self.ports().songs.rename(id, &title).await?.ok_or(ServiceError::NO_SONG)?;
-        self.changes().announce(song.hash());
+        self.changes().announce(&song.target().key);
         self.view(&song).await
     }
 
@@ -491,8 +518,8 @@ impl SongService {
         })?;
         drop(lock);
         let song = song.ok_or(ServiceError::NO_SONG)?;
-        self.relay_soon(song.hash()).await;
-        self.changes().announce(song.hash());
+        self.relay_soon(&song.target().key).await;
+        self.changes().announce(&song.target().key);
         self.view(&song).await
     }
 
@@ -531,32 +558,45 @@ impl SongService {
 
     /// Removes a song whose hash is locked. Returns whether it existed.
     pub(super) async fn remove_locked(&self, id: SongId) -> Result<bool, ServiceError> {
-        let Some(removed) = self.ports().songs.remove(id).await? else { return Ok(false) };
-        let hash = *removed.song.hash();
+        let songs = &self.ports().songs;
+        let Some(song) = songs.find(id).await? else { return Ok(false) };
+        let hash = *song.hash();
+        let keys = keys_of(songs.as_ref(), &song).await?;
+        let Some(removed) = songs.remove(id).await? else { return Ok(false) };
         tracing::info!(song = %id, %hash, others = removed.others_with_hash, "song deleted");
         match on_delete(removed.others_with_hash) {
-            BlobFate::Keep => self.changes().announce(&hash),
+            BlobFate::Keep => {
+                self.withdraw_unless_wanted(&removed.song.target().key).await?;
+                self.changes().announce(&removed.song.target().key);
+            }
             BlobFate::Delete => {
-                // The song is deleted anyway. A late worker gets "not found" instead of "gone".
-                if let Err(error) = self.ports().coordination.record_deletion(&hash, self.ports().clock.now()).await {
-                    tracing::warn!(%hash, error = chain(&error), "recording the deleted hash failed");
+                for key in &keys {
+                    // The song is deleted anyway. A late worker gets "not found" instead of "gone".
+                    if let Err(error) = self.ports().coordination.record_deletion(key, self.ports().clock.now()).await {
+                        tracing::warn!(%key, error = chain(&error), "recording the deleted hash failed");
+                    }
+                    self.changes().announce(key);
                 }
-                self.changes().announce(&hash);
-                self.withdraw(&hash).await;
+                for key in &keys {
+                    self.withdraw(key).await;
+                }
                 // The song is deleted anyway. The sweep removes leftover bytes.
-                if let Err(error) = self.delete_bytes(&hash).await {
+                if let Err(error) = self.delete_bytes(&hash, &keys).await {
                     tracing::warn!(%hash, error = chain(&error), "deleting a song's files failed; a sweep will retry");
                 }
-                self.made().cache.forget(&hash);
+                keys.iter().for_each(|key| self.made().cache.forget(key));
             }
         }
         Ok(true)
     }
 
-    /// Deletes everything stored under a hash, unless the lock was lost: another request may be storing these bytes.
-    pub(super) async fn delete_bytes(&self, hash: &SongHash) -> Result<(), ServiceError> {
-        if self.ports().coordination.renew(hash).await? {
-            self.ports().blobs.delete_all(hash).await?;
+    /// Deletes everything stored under the keys of a hash, unless the lock was lost: another request may be storing these
+    /// bytes.
+    pub(super) async fn delete_bytes(&self, hash: &SongHash, keys: &[SongHash]) -> Result<(), ServiceError> {
+        for key in keys {
+            if self.ports().coordination.renew(hash).await? {
+                self.ports().blobs.delete_all(key).await?;
+            }
         }
         Ok(())
     }
@@ -575,9 +615,9 @@ impl SongService {
     pub(super) async fn view(&self, song: &Song) -> Result<SongView, ServiceError> {
         let mut view = SongView::from(song);
         match song.status().kind() {
-            StatusKind::Splitting => view.progress = Some(self.percent(song.hash()).await),
+            StatusKind::Splitting => view.progress = Some(self.percent(&song.target().key).await),
             StatusKind::Uploaded => {
-                view.queue_position = self.positions(&[*song.hash()]).await.into_iter().next().flatten();
+                view.queue_position = self.positions(&[song.target().key]).await.into_iter().next().flatten();
             }
             StatusKind::Uploading | StatusKind::Split | StatusKind::Failed => {}
         }

@@ -10,7 +10,7 @@ use super::ServiceError;
 use super::songs::SongPorts;
 use crate::causes::chain;
 use crate::ports::{BlobStore, Clock, Coordination, PartialUpload, SongRepository};
-use crate::song::{SongHash, StatusKind};
+use crate::song::SongHash;
 
 /// This many orphans are always removed; more only if they are not most of the stored blobs.
 const MOST_ORPHANS: usize = 10;
@@ -58,14 +58,16 @@ impl Storage {
             return Ok(Orphans { hashes: Vec::new(), stored: 0, before: now });
         };
         let stored = self.blobs.hashes().await?;
-        let mut known = HashSet::new();
-        for status in StatusKind::ALL {
-            known.extend(self.songs.hashes_in(status).await?);
-        }
+        let mut known: HashSet<_> = self.songs.known_keys().await?.into_iter().collect();
         known.extend(self.songs.uploads().await?.into_iter().map(PartialUpload::hash_of));
         let count = stored.len();
         let hashes = stored.into_iter().filter(|hash| !known.contains(hash)).collect();
         Ok(Orphans { hashes, stored: count, before: newest.min(now - self.keep_orphans) })
+    }
+
+    /// Returns whether a song or a stored result has this hash or key.
+    pub(super) async fn is_known(&self, key: &SongHash) -> Result<bool, ServiceError> {
+        Ok(self.songs.known_keys().await?.contains(key))
     }
 
     /// Returns whether the bytes of a hash are old enough to be removed.
@@ -77,10 +79,7 @@ impl Storage {
     pub(super) async fn remove(&self, hash: &SongHash, before: OffsetDateTime) -> Result<bool, ServiceError> {
         let _lock = self.coordination.lock(hash).await?;
         // Check the lock last: if it was lost, another request may be storing these bytes.
-        if !(self.is_old(hash, before).await?
-            && self.songs.with_hash(hash).await?.is_empty()
-            && self.coordination.renew(hash).await?)
-        {
+        if !(self.is_old(hash, before).await? && !self.is_known(hash).await? && self.coordination.renew(hash).await?) {
             return Ok(false);
         }
         match self.blobs.delete_all(hash).await {

@@ -10,7 +10,7 @@ use super::storage::Storage;
 use crate::causes::chain;
 use crate::dedupe::Advance;
 use crate::ports::{DeadLetter, JobState};
-use crate::song::{FailureReason, SongHash, StatusKind};
+use crate::song::{FailureReason, Song, SongHash, StatusKind};
 use crate::worker::DAMAGED;
 
 /// Most erasures of a sweep; the next one does the rest.
@@ -28,6 +28,8 @@ pub struct Swept {
     pub handed_back: u64,
     /// Hashes whose songs waited without a job on the queue.
     pub requested: u64,
+    /// Hashes whose songs failed because no worker has their model.
+    pub without_worker: u64,
     /// Hashes whose bytes had no song.
     pub orphans: u64,
     /// Hashes whose songs an operator deleted.
@@ -115,7 +117,9 @@ impl SongService {
                                 }
                     }
                 };
-                if lost {
+                if self.fail_without_worker(hash).await? {
+                    swept.without_worker += 1;
+                } else if lost {
                     ports.songs.request(hash).await?;
                     swept.requested += 1;
                 }
@@ -178,11 +182,12 @@ impl SongService {
     /// Deletes the files of songs that an operator deleted while this server had the locks.
     async fn sweep_erasures(&self) -> Result<u64, ServiceError> {
         let (ports, mut removed) = (self.ports(), 0);
+        let storage = Storage::of(ports, self.settings().keep_orphans);
         for hash in ports.songs.erasures(MOST_ERASURES).await? {
             let _lock = ports.coordination.lock(&hash).await?;
-            if ports.songs.with_hash(&hash).await?.is_empty() {
+            if !storage.is_known(&hash).await? {
                 ports.coordination.record_deletion(&hash, ports.clock.now()).await?;
-                self.delete_bytes(&hash).await?;
+                self.delete_bytes(&hash, &[hash]).await?;
                 self.made().cache.forget(&hash);
                 removed += 1;
             }
@@ -202,12 +207,50 @@ impl SongService {
             SourceState::Missing => "its file is missing on the server; upload it again",
             SourceState::Damaged => DAMAGED,
         };
-        let failed = ports.songs.advance(hash, &Advance::Fail(FailureReason::new(why))).await?;
-        if !failed.is_empty() {
-            tracing::error!(%hash, songs = failed.len(), why, "source check failed; songs marked as failed");
-            self.clear_progress(hash).await?;
+        let mut keys: Vec<_> = ports.songs.with_hash(hash).await?.iter().map(|song| song.target().key).collect();
+        keys.sort_unstable();
+        keys.dedup();
+        for key in keys {
+            let failed = ports.songs.advance(&key, &Advance::Fail(FailureReason::new(why))).await?;
+            if !failed.is_empty() {
+                tracing::error!(%hash, songs = failed.len(), why, "source check failed; songs marked as failed");
+                self.clear_progress(&key).await?;
+            }
         }
         Ok(false)
+    }
+
+    /// Fails the waiting songs of a key if no worker for their model was there for
+    /// [`SongSettings::model_timeout`](super::SongSettings::model_timeout). Not those of the default model: original workers
+    /// of a broker are not seen.
+    async fn fail_without_worker(&self, key: &SongHash) -> Result<bool, ServiceError> {
+        let songs = self.ports().songs.with_key(key).await?;
+        let Some(song) = songs.first() else { return Ok(false) };
+        let (model, default, since) = (self.model_of_song(song), self.models().default_model().name, waiting_key(key));
+        if song.hash() == key && model == default {
+            return Ok(false);
+        }
+        if self.has_worker(&model).await {
+            self.ports().coordination.clear_progress(&since).await?;
+            return Ok(false);
+        }
+        if !self.silent_for(&since, self.settings().model_timeout).await? {
+            return Ok(false);
+        }
+        self.ports().coordination.clear_progress(&since).await?;
+        let minutes = self.settings().model_timeout.as_secs().div_ceil(60);
+        let reason = format!("no worker for the model {model} was there for {minutes} minutes; choose another model");
+        self.give_up(key, &FailureReason::new(&reason)).await?;
+        Ok(true)
+    }
+
+    /// Forgets that songs of a key waited for a worker before: a new one has the whole time.
+    pub(super) async fn restart_waiting(&self, song: &Song) -> Result<(), ServiceError> {
+        let key = song.target().key;
+        if key != *song.hash() {
+            self.ports().coordination.clear_progress(&waiting_key(&key)).await?;
+        }
+        Ok(())
     }
 
     /// An unavailable queue must not stop the sweep.
@@ -228,4 +271,9 @@ impl SongService {
             }
         }
     }
+}
+
+/// The key under which servers share since when the songs of a key have waited without a worker for their model.
+fn waiting_key(key: &SongHash) -> SongHash {
+    SongHash::of(format!("vocalizer waits for a worker {key}").as_bytes())
 }

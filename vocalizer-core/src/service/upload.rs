@@ -7,7 +7,7 @@ use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
 
 use super::songs::SongService;
-use super::{Invalid, ServiceError};
+use super::{Invalid, ModelChoice, ServiceError};
 use crate::account::Viewer;
 use crate::api::SongView;
 use crate::causes::chain;
@@ -23,6 +23,7 @@ pub struct SongUpload {
     /// Whether the ID follows from a key.
     has_key: bool,
     refuses_duplicates: bool,
+    choice: ModelChoice,
     viewer: Viewer,
     uploader: Option<Uploader>,
     quota: Quota,
@@ -138,6 +139,7 @@ impl SongService {
             chosen_id: None,
             has_key: false,
             refuses_duplicates: false,
+            choice: ModelChoice::default(),
             viewer,
             uploader,
             quota,
@@ -149,7 +151,7 @@ impl SongService {
 
     /// Deletes bytes that have no song. Their hash must be locked. The sweep removes leftovers.
     async fn discard(&self, hash: &SongHash) {
-        if let Err(error) = self.delete_bytes(hash).await {
+        if let Err(error) = self.delete_bytes(hash, &[*hash]).await {
             tracing::warn!(%hash, error = chain(&error), "deleting a rejected upload failed; a sweep will retry");
         }
     }
@@ -249,6 +251,12 @@ impl SongUpload {
         Self { refuses_duplicates: true, ..self }
     }
 
+    /// Sets the model and the stems; both are checked when the upload is finished.
+    #[must_use]
+    pub fn with_choice(self, choice: ModelChoice) -> Self {
+        Self { choice, ..self }
+    }
+
     /// Writes the next bytes. After an error, or if this future is dropped midway, the upload can only be dropped.
     ///
     /// # Errors
@@ -272,7 +280,7 @@ impl SongUpload {
     ///
     /// # Errors
     ///
-    /// [`ServiceError::Invalid`] for the title or an empty file, [`ServiceError::NotASong`],
+    /// [`ServiceError::Invalid`] for the title, an empty file, the model or a stem, [`ServiceError::NotASong`],
     /// [`ServiceError::Conflict`] if another song has the [chosen ID](Self::with_id), [`ServiceError::Invalid`] if
     /// another one has the [key](Self::with_key), [`ServiceError::Duplicate`], [`ServiceError::Exceeded`], [`ServiceError::Full`], [`ServiceError::Unavailable`] or [`ServiceError::Internal`].
     /// Nothing is stored then.
@@ -286,7 +294,10 @@ impl SongUpload {
         if self.size_bytes == 0 {
             invalid.push(Invalid { field: "file", message: "the file is empty".to_owned() });
         }
-        let (Ok(title), true) = (title, invalid.is_empty()) else { return Err(ServiceError::Invalid(invalid)) };
+        let chosen = self.choice.check(self.service.models()).map_err(|mut errors| invalid.append(&mut errors));
+        let (Ok(title), Ok((model, stems)), true) = (title, chosen, invalid.is_empty()) else {
+            return Err(ServiceError::Invalid(invalid));
+        };
         let facts = ports.probe.probe(self.writer.reader().await?).await?;
 
         let hash = self.hasher.finish();
@@ -317,6 +328,7 @@ impl SongUpload {
             } else {
                 self.writer.commit(&key).await?;
             }
+            let song = song.with_target(self.service.target(&hash, &model, stems).await?);
             let admitted = ports.songs.admit_within(&song, &charge).await;
             // A rejected song must not leave its bytes, or rejected uploads would fill the disk.
             if matches!(admitted, Err(RepositoryError::Exceeded(_) | RepositoryError::Conflict)) && is_new {
@@ -335,8 +347,9 @@ impl SongUpload {
         };
         let status = song.status().kind();
         tracing::info!(song = %song.id(), %hash, size_bytes = self.size_bytes, %status, "song uploaded");
-        self.service.relay_soon(&hash).await;
-        self.service.changes().announce(&hash);
+        self.service.restart_waiting(&song).await?;
+        self.service.relay_soon(&song.target().key).await;
+        self.service.changes().announce(&song.target().key);
         self.service.view(&song).await
     }
 }

@@ -3,9 +3,10 @@
 use time::OffsetDateTime;
 use vocalizer_api::Provenance;
 use vocalizer_api::id::UserId;
-use vocalizer_api::part::StemFormats;
+use vocalizer_api::model::ModelName;
+use vocalizer_api::part::{Part, Stem, StemFormats};
 
-use super::{FailureReason, IllegalTransition, SongHash, SongId, Status, Title, Transition};
+use super::{FailureReason, IllegalTransition, SongHash, SongId, Status, Target, Title, Transition};
 
 /// What is known about the stems of a song. The default applies to results of original workers.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -14,11 +15,40 @@ pub struct StemsInfo {
     pub formats: StemFormats,
     /// What made them; `None` if the worker did not say it.
     pub provenance: Option<Provenance>,
+    /// The key under which they are stored; `None` as long as there are none.
+    pub key: Option<SongHash>,
+    /// The model that was asked for; `None` for the default of a server that knew one model only.
+    pub model: Option<ModelName>,
+    /// Their names; `None` for [`Stem::FOUR`].
+    pub names: Option<Vec<Stem>>,
 }
 
 impl StemsInfo {
     /// The default.
-    pub const MP3: Self = Self { formats: StemFormats::Mp3, provenance: None };
+    pub const MP3: Self = Self { formats: StemFormats::Mp3, provenance: None, key: None, model: None, names: None };
+
+    /// Returns the names of the stems.
+    #[must_use]
+    pub fn names(&self) -> &[Stem] {
+        self.names.as_deref().unwrap_or(&Stem::FOUR)
+    }
+
+    /// Returns the stems whose sum is the accompaniment; none if the model does not separate voices from the rest.
+    #[must_use]
+    pub fn accompaniment(&self) -> Vec<Stem> {
+        let names = self.names();
+        if names.contains(&Stem::INSTRUMENTAL) {
+            return vec![Stem::INSTRUMENTAL];
+        }
+        let rest: Vec<_> = names.iter().copied().filter(|stem| !stem.is_vocal()).collect();
+        if rest.len() < names.len() { rest } else { Vec::new() }
+    }
+
+    /// Returns the same as the result of a target.
+    #[must_use]
+    pub fn of(self, target: &Target) -> Self {
+        Self { key: Some(target.key), model: target.model, ..self }
+    }
 }
 
 /// An uploaded song.
@@ -33,6 +63,7 @@ pub struct Song {
     uploader: Option<UserId>,
     uploaded_at: OffsetDateTime,
     status: Status,
+    target: Target,
     stems: StemsInfo,
 }
 
@@ -51,7 +82,9 @@ pub struct StoredSong {
     pub uploaded_at: OffsetDateTime,
     /// The status.
     pub status: Status,
-    /// What is known of the stems of a `SPLIT` song.
+    /// What it is split with.
+    pub target: Target,
+    /// What is known of the stems that can be downloaded.
     pub stems: StemsInfo,
 }
 
@@ -65,7 +98,8 @@ impl Song {
         uploader: Option<UserId>,
         uploaded_at: OffsetDateTime,
     ) -> Self {
-        Self { id, title, hash, uploader, uploaded_at, status: Status::Uploading, stems: StemsInfo::MP3 }
+        let target = Target::default_of(hash);
+        Self { id, title, hash, uploader, uploaded_at, status: Status::Uploading, target, stems: StemsInfo::MP3 }
     }
 
     /// Returns the song's ID.
@@ -104,10 +138,45 @@ impl Song {
         &self.status
     }
 
-    /// Returns what is known of the stems; meaningless unless the song is `SPLIT`.
+    /// Returns what the song is split with.
+    #[must_use]
+    pub const fn target(&self) -> &Target {
+        &self.target
+    }
+
+    /// Sets what a new song is split with.
+    #[must_use]
+    pub fn with_target(self, target: Target) -> Self {
+        Self { target, ..self }
+    }
+
+    /// Splits the song again, with another target. Its stems remain until those of the target are stored.
+    ///
+    /// # Errors
+    ///
+    /// [`IllegalTransition`] while the song is `UPLOADING`.
+    pub fn split_again(&mut self, target: Target) -> Result<(), IllegalTransition> {
+        self.apply(Transition::SplitAgain)?;
+        self.target = target;
+        Ok(())
+    }
+
+    /// Returns what is known of the stems that can be downloaded: those of the target once the song is `SPLIT`, before
+    /// that those of an earlier one. Without a key there are none.
     #[must_use]
     pub const fn stems(&self) -> &StemsInfo {
         &self.stems
+    }
+
+    /// Returns the parts that can be downloaded now.
+    #[must_use]
+    pub fn parts(&self) -> Vec<Part> {
+        let mut parts = vec![Part::Song];
+        let Some(key) = self.stems.key else { return parts };
+        let wanted = |stem: &&Stem| key != self.target.key || self.target.wants(**stem);
+        parts.extend(self.stems.names().iter().filter(wanted).map(|&stem| Part::Stem(stem)));
+        parts.extend((!self.stems.accompaniment().is_empty()).then_some(Part::Accompaniment));
+        parts
     }
 
     /// The bytes are stored.
@@ -206,14 +275,14 @@ impl Song {
 impl From<StoredSong> for Song {
     /// For stores only: other code creates songs with [`Song::begin`].
     fn from(stored: StoredSong) -> Self {
-        let StoredSong { id, title, hash, uploader, uploaded_at, status, stems } = stored;
-        Self { id, title, hash, uploader, uploaded_at, status, stems }
+        let StoredSong { id, title, hash, uploader, uploaded_at, status, target, stems } = stored;
+        Self { id, title, hash, uploader, uploaded_at, status, target, stems }
     }
 }
 
 impl From<Song> for StoredSong {
     fn from(song: Song) -> Self {
-        let Song { id, title, hash, uploader, uploaded_at, status, stems } = song;
-        Self { id, title, hash, uploader, uploaded_at, status, stems }
+        let Song { id, title, hash, uploader, uploaded_at, status, target, stems } = song;
+        Self { id, title, hash, uploader, uploaded_at, status, target, stems }
     }
 }

@@ -2,10 +2,12 @@
 
 mod entity;
 mod status;
+mod target;
 mod title;
 
 pub use entity::{Song, StemsInfo, StoredSong};
 pub use status::{IllegalTransition, Status, StatusKind, Transition, UnknownStatus};
+pub use target::Target;
 pub use title::{Title, TitleError};
 pub use vocalizer_api::FailureReason;
 pub use vocalizer_api::hash::{ParseHashError, SongHash, SongHasher};

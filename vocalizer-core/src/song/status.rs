@@ -10,6 +10,8 @@
 //!                       │ cancel, retry     ▼
 //!                       └──────────────── FAILED
 //! ```
+//!
+//! A song that is split again, with another model, becomes `UPLOADED` from any status but `UPLOADING`.
 
 use std::fmt;
 use std::str::FromStr;
@@ -103,6 +105,9 @@ impl Status {
                 Ok(Self::Failed { reason: FailureReason::new(FailureReason::CANCELLED) })
             }
             (Self::Failed { .. }, Transition::Retry) => Ok(Self::Uploaded),
+            (Self::Uploaded | Self::Splitting | Self::Split | Self::Failed { .. }, Transition::SplitAgain) => {
+                Ok(Self::Uploaded)
+            }
             (_, transition) => Err(IllegalTransition { from: self.kind(), transition: transition.name() }),
         }
     }
@@ -179,6 +184,8 @@ pub enum Transition {
     /// The stems exist without a lease on this song: from another song with the same hash, from a worker whose lease
     /// expired, or from a worker of the original system, which takes no leases. `UPLOADED → SPLIT`.
     ReuseStems,
+    /// Another model was requested: any but `UPLOADING → UPLOADED`.
+    SplitAgain,
 }
 
 impl Transition {
@@ -194,6 +201,7 @@ impl Transition {
             Self::Cancel => "cancel",
             Self::Retry => "retry",
             Self::ReuseStems => "reuse stems",
+            Self::SplitAgain => "split again",
         }
     }
 }

@@ -62,7 +62,7 @@ impl Worker {
     /// Processes a job and settles it. Returns the problem if the job is not done and other jobs might hit the same
     /// one.
     pub(super) async fn work(&self, lease: Box<dyn crate::ports::Lease>, stop: &mut Stop<'_>) -> Option<Trouble> {
-        let hash = lease.job().hash;
+        let hash = lease.job().key;
         let attempt = lease.attempt();
         let mut held = HeldLease::new(lease, self.ports().clock.as_ref());
         // A job that kills its workers is never settled; only its attempt count shows it.
@@ -71,7 +71,7 @@ impl Worker {
             let reason = format!("tried {tries} times; each time its worker died or lost its lease");
             return self.settle_failure(held, hash, &FailureReason::new(&reason)).await;
         }
-        tracing::info!(%hash, attempt, "job started");
+        tracing::info!(%hash, model = held.lease.job().model.map(tracing::field::display), attempt, "job started");
         match self.attempt(&mut held, stop).await {
             Err(Ended::Lost) => tracing::warn!(%hash, "lease lost; job abandoned"),
             Ok(()) => {
@@ -108,7 +108,7 @@ impl Worker {
     async fn attempt(&self, held: &mut HeldLease<'_>, stop: &mut Stop<'_>) -> Result<(), Ended> {
         let job = held.lease.job().clone();
         let backend = &self.ports().backend;
-        match unless_stopped(stop, held.keep_during(backend.begin(&job.hash))).await? {
+        match unless_stopped(stop, held.keep_during(backend.begin(&job.key))).await? {
             Ok(Wanted::Yes) => {}
             Ok(Wanted::Done | Wanted::Gone) => return Err(Ended::NotWanted),
             Err(error @ BackendError::Unavailable(_)) => return Err(Ended::Unavailable(error)),
@@ -119,7 +119,7 @@ impl Worker {
         self.counts().busy(self.ports().clock.elapsed().saturating_sub(began));
         let stems = separated?;
         self.counts().split(stems.duration().unwrap_or_default());
-        unless_stopped(stop, self.deliver(&job.hash, stems.as_ref(), held)).await
+        unless_stopped(stop, self.deliver(&job.key, stems.as_ref(), held)).await
     }
 
     async fn separate(
@@ -144,7 +144,7 @@ impl Worker {
         let progress: Arc<dyn Progress> = Arc::clone(&percent) as _;
         let read = ReadWatch::default();
         // Dropping the future cancels the separation.
-        let mut work = ports.separator.separate(read.watch(song), progress);
+        let mut work = ports.separator.separate_with(job.model, read.watch(song), progress);
         loop {
             let beat = ports.clock.sleep(settings.heartbeat);
             match select(work.as_mut(), select(beat, stop.grace_over())).await {
@@ -162,10 +162,10 @@ impl Worker {
             }
             // Reported even if unchanged: the response says whether the song is still wanted.
             reported = percent.0.load(Ordering::Relaxed).max(reported);
-            match held.keep_during(ports.backend.progress(&job.hash, reported)).await? {
+            match held.keep_during(ports.backend.progress(&job.key, reported)).await? {
                 Ok(Wanted::Yes) => {}
                 Ok(Wanted::Done | Wanted::Gone) => return Err(Ended::NotWanted),
-                Err(error) => tracing::debug!(hash = %job.hash, error = %chain(&error), "reporting progress failed"),
+                Err(error) => tracing::debug!(hash = %job.key, error = %chain(&error), "reporting progress failed"),
             }
         }
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use vocalizer_api::Provenance;
 
+use crate::models::ModelName;
 use crate::part::{Format, Stem, StemFormats};
 use crate::ports::{AudioError, Blob, BlobError, Progress, Renderer, Separator, StemSet};
 
@@ -66,7 +67,16 @@ impl<S: Separator> EncodedSeparator<S> {
 #[async_trait]
 impl<S: Separator> Separator for EncodedSeparator<S> {
     async fn separate(&self, song: Blob, progress: Arc<dyn Progress>) -> Result<Box<dyn StemSet>, AudioError> {
-        let stems = self.separator.separate(song, progress).await?;
+        self.separate_with(None, song, progress).await
+    }
+
+    async fn separate_with(
+        &self,
+        model: Option<ModelName>,
+        song: Blob,
+        progress: Arc<dyn Progress>,
+    ) -> Result<Box<dyn StemSet>, AudioError> {
+        let stems = self.separator.separate_with(model, song, progress).await?;
         Ok(Box::new(EncodedStems { stems, renderer: Arc::clone(&self.renderer), formats: self.formats }))
     }
 }
@@ -90,6 +100,10 @@ impl StemSet for EncodedStems {
             AudioError::Full => BlobError::Full,
             error => BlobError::Unavailable(error.into()),
         })
+    }
+
+    fn stems(&self) -> Vec<Stem> {
+        self.stems.stems()
     }
 
     fn formats(&self) -> StemFormats {

@@ -11,6 +11,7 @@ use vocalizer_api::backoff::chance;
 use super::trouble::{Trouble, Troubles};
 use super::{WorkerCounts, WorkerSettings};
 use crate::causes::chain;
+use crate::models::Capabilities;
 use crate::ports::{Backend, Clock, JobQueue, Separator};
 
 /// The longest pause of a worker that cannot work. Songs may wait this long after the cause is fixed.
@@ -50,6 +51,7 @@ pub(super) struct WorkerPorts {
 pub struct WorkerBuilder {
     ports: WorkerPorts,
     settings: WorkerSettings,
+    capabilities: Capabilities,
     chance: Arc<dyn Fn() -> u16 + Send + Sync>,
 }
 
@@ -57,6 +59,12 @@ impl WorkerBuilder {
     /// Sets attempts, pauses and timeouts.
     pub fn with_settings(mut self, settings: WorkerSettings) -> Self {
         self.settings = settings;
+        self
+    }
+
+    /// Sets which jobs to take. Default: those of the default model.
+    pub fn with_capabilities(mut self, capabilities: Capabilities) -> Self {
+        self.capabilities = capabilities;
         self
     }
 
@@ -69,8 +77,8 @@ impl WorkerBuilder {
     /// Builds the worker.
     #[must_use]
     pub fn build(self) -> Worker {
-        let Self { ports, settings, chance } = self;
-        Worker { ports, settings, counts: Arc::default(), chance }
+        let Self { ports, settings, capabilities, chance } = self;
+        Worker { ports, settings, capabilities, counts: Arc::default(), chance }
     }
 }
 
@@ -79,6 +87,7 @@ impl WorkerBuilder {
 pub struct Worker {
     ports: WorkerPorts,
     settings: WorkerSettings,
+    capabilities: Capabilities,
     counts: Arc<WorkerCounts>,
     chance: Arc<dyn Fn() -> u16 + Send + Sync>,
 }
@@ -117,7 +126,8 @@ impl Worker {
         clock: Arc<dyn Clock>,
     ) -> WorkerBuilder {
         let ports = WorkerPorts { queue, backend, separator, clock };
-        WorkerBuilder { ports, settings: WorkerSettings::default(), chance: Arc::new(chance) }
+        let (settings, capabilities) = (WorkerSettings::default(), Capabilities::default());
+        WorkerBuilder { ports, settings, capabilities, chance: Arc::new(chance) }
     }
 
     pub(super) fn ports(&self) -> &WorkerPorts {
@@ -231,7 +241,7 @@ impl Worker {
         let mut troubles = Troubles::default();
         // Checked before leasing: leasing a job and returning it at once would use up an attempt.
         while !stop.has_come() {
-            let leased = match select(self.ports.queue.lease(), pin!(stop.signalled())).await {
+            let leased = match select(self.ports.queue.lease_for(&self.capabilities), pin!(stop.signalled())).await {
                 Either::Left((leased, _)) => leased,
                 Either::Right(_) => return,
             };

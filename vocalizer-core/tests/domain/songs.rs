@@ -5,7 +5,9 @@ use time::OffsetDateTime;
 use vocalizer_core::account::UserId;
 use vocalizer_core::api::Provenance;
 use vocalizer_core::part::StemFormats;
-use vocalizer_core::song::{FailureReason, Song, SongHash, SongId, Status, StemsInfo, StoredSong, Title, Transition};
+use vocalizer_core::song::{
+    FailureReason, Song, SongHash, SongId, Status, StemsInfo, StoredSong, Target, Title, Transition,
+};
 
 /// Few different users, so that random ones are often equal.
 pub(crate) fn user() -> impl Strategy<Value = UserId> {
@@ -40,6 +42,7 @@ pub(crate) fn transition() -> impl Strategy<Value = Transition> {
         Just(Transition::Cancel),
         Just(Transition::Retry),
         Just(Transition::ReuseStems),
+        Just(Transition::SplitAgain),
     ]
 }
 
@@ -48,7 +51,18 @@ pub(crate) fn song() -> impl Strategy<Value = Song> {
     let times = (0_i64..4_000_000_000).prop_map(|s| OffsetDateTime::from_unix_timestamp(s).expect("a time"));
     let fields = (any::<[u8; 16]>(), title, hash(), proptest::option::of(user()), times, status());
     fields.prop_map(|(id, title, hash, uploader, uploaded_at, status)| {
-        let stems = StemsInfo { formats: StemFormats::Both, provenance: Some(Provenance::new("htdemucs")) };
-        StoredSong { id: SongId::from_bytes(id), title, hash, uploader, uploaded_at, status, stems }.into()
+        let stems =
+            StemsInfo { formats: StemFormats::Both, provenance: Some(Provenance::new("htdemucs")), ..StemsInfo::MP3 };
+        StoredSong {
+            id: SongId::from_bytes(id),
+            title,
+            hash,
+            uploader,
+            uploaded_at,
+            status,
+            target: Target::default_of(hash),
+            stems,
+        }
+        .into()
     })
 }

@@ -7,7 +7,7 @@ use vocalizer_core::song::{FailureReason, Song, SongHash, SongId, Status, Status
 use super::songs::{reason, song, status, transition};
 
 /// The allowed transitions, written independently of the code: name, source, target.
-const TRANSITIONS: [(&str, StatusKind, StatusKind); 9] = [
+const TRANSITIONS: [(&str, StatusKind, StatusKind); 13] = [
     ("finish upload", StatusKind::Uploading, StatusKind::Uploaded),
     ("begin splitting", StatusKind::Uploaded, StatusKind::Splitting),
     ("reuse stems", StatusKind::Uploaded, StatusKind::Split),
@@ -17,6 +17,10 @@ const TRANSITIONS: [(&str, StatusKind, StatusKind); 9] = [
     ("cancel", StatusKind::Uploaded, StatusKind::Failed),
     ("cancel", StatusKind::Splitting, StatusKind::Failed),
     ("retry", StatusKind::Failed, StatusKind::Uploaded),
+    ("split again", StatusKind::Uploaded, StatusKind::Uploaded),
+    ("split again", StatusKind::Splitting, StatusKind::Uploaded),
+    ("split again", StatusKind::Split, StatusKind::Uploaded),
+    ("split again", StatusKind::Failed, StatusKind::Uploaded),
 ];
 
 proptest! {

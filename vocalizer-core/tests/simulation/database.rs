@@ -12,11 +12,11 @@ use vocalizer_core::api::id::UploadId;
 use vocalizer_core::dedupe::Advance;
 use vocalizer_core::memory::MemorySongs;
 use vocalizer_core::ports::{
-    Cancelled, Charge, Expiry, JobLine, PartialUpload, Pending, Removed, RepositoryError, ShareRepository, SongCounts,
-    SongFilter, SongRepository, UploadBounds, UploadRepository, UploadTotals,
+    Cancelled, Charge, Expiry, JobLine, PartialUpload, Pending, Removed, RepositoryError, ResultRepository,
+    ShareRepository, SongCounts, SongFilter, SongRepository, UploadBounds, UploadRepository, UploadTotals,
 };
 use vocalizer_core::quota::{Quota, Uploader};
-use vocalizer_core::song::{Song, SongHash, SongId, StatusKind, Title};
+use vocalizer_core::song::{Song, SongHash, SongId, StatusKind, StemsInfo, Target, Title};
 
 use super::ghost::Ghost;
 use super::kernel::{Component, Kernel};
@@ -209,6 +209,29 @@ impl SongRepository for Database {
 
     async fn count(&self) -> DbResult<SongCounts> {
         self.call(|| now(self.songs.count())).await
+    }
+}
+
+#[async_trait]
+impl ResultRepository for Database {
+    async fn with_key(&self, key: &SongHash) -> DbResult<Vec<Song>> {
+        self.call(|| now(self.songs.with_key(key))).await
+    }
+
+    async fn results(&self, hash: &SongHash) -> DbResult<Vec<StemsInfo>> {
+        self.call(|| now(self.songs.results(hash))).await
+    }
+
+    async fn newest_results(&self, limit: u32) -> DbResult<Vec<StemsInfo>> {
+        self.call(|| now(self.songs.newest_results(limit))).await
+    }
+
+    async fn known_keys(&self) -> DbResult<Vec<SongHash>> {
+        self.call(|| now(self.songs.known_keys())).await
+    }
+
+    async fn split_again(&self, id: SongId, target: &Target) -> DbResult<Option<Song>> {
+        self.call(|| now(self.songs.split_again(id, target))).await
     }
 }
 

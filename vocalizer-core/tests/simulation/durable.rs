@@ -45,8 +45,8 @@ impl DurableLeases for Queue {
                 (granted.durable, lease.durable) = (true, true);
             }
         }
-        let (hash, attempt) = (lease.job.hash, lease.attempt);
-        Ok(LeasedJob { lease: id(lease.token), hash, attempt, visibility: VISIBILITY })
+        let (hash, model, key, attempt) = (lease.job.hash, lease.job.model, lease.job.key, lease.attempt);
+        Ok(LeasedJob { lease: id(lease.token), hash, model, key, attempt, visibility: VISIBILITY })
     }
 
     async fn extend(&self, lease: LeaseId) -> Result<(), QueueError> {

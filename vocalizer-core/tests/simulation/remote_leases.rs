@@ -45,7 +45,7 @@ impl JobQueue for DeskQueue {
                     let (_, process, _) = world.kernel.current();
                     world.ghost.granted(process, number.unwrap_or(0));
                     world.kernel.cover("leased over HTTP");
-                    let job = Job { hash: leased.hash, payload: JobPayload::Stored };
+                    let job = Job::new(leased.hash, JobPayload::Stored);
                     return Ok(Box::new(RemoteLease { world: Arc::clone(world), server, leased, job }));
                 }
                 Ok(Some(None)) => {}

@@ -35,9 +35,7 @@ pub(super) async fn stems(app: &Arc<App>, request: &Request, kind: Kind) -> Answ
         Kind::Zip => ("application/zip", "zip"),
         Kind::Tar => ("application/x-tar", "tar"),
     };
-    // Any stem works: a song has all stems or none.
-    let title =
-        app.songs.part_info(request.viewer(), request.param("song_id")?, Part::Vocals, Format::Mp3).await?.title;
+    let (title, names) = app.songs.stems(request.viewer(), request.param("song_id")?).await?;
     // Archives of one song in several formats have different names.
     let label = format!("stems, {}", format.extension().to_uppercase());
     let headers = HeaderMap::from_iter([
@@ -50,8 +48,8 @@ pub(super) async fn stems(app: &Arc<App>, request: &Request, kind: Kind) -> Answ
     }
     let open = app.archives.take(request)?;
     let mut files = Vec::new();
-    for (part, file) in stem_files(app, request, format).await? {
-        let name = disposition::file_name(&file.title, part, format.extension());
+    for (stem, file) in stem_files(app, request, &names, format).await? {
+        let name = disposition::file_name(&file.title, Part::Stem(stem), format.extension());
         files.push((name, app.songs.open(&file, None).await?));
     }
     let blocks = try_unfold(Archive::new(kind, files), async |mut archive: Archive| {
@@ -64,11 +62,16 @@ pub(super) async fn stems(app: &Arc<App>, request: &Request, kind: Kind) -> Answ
 }
 
 /// Returns the stems in a format. Missing renditions are created one after the other.
-async fn stem_files(app: &Arc<App>, request: &Request, format: Format) -> Result<Vec<(Part, PartFile)>, Failure> {
+async fn stem_files(
+    app: &Arc<App>,
+    request: &Request,
+    names: &[Stem],
+    format: Format,
+) -> Result<Vec<(Stem, PartFile)>, Failure> {
     let (client, id) = (request.client(), request.param("song_id")?);
     let mut files = Vec::new();
-    for part in Stem::FOUR.into_iter().filter_map(|stem| Part::try_from(stem).ok()) {
-        files.push((part, app.songs.part(client, id, part, format).await?));
+    for &stem in names {
+        files.push((stem, app.songs.part(client, id, Part::Stem(stem), format).await?));
     }
     Ok(files)
 }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header};
 use prometheus_client::registry::Registry;
 use serde_json::json;
-use vocalizer_core::api::LimitsData;
+use vocalizer_core::api::{LimitsData, ModelsData};
 use vocalizer_core::service::limits_view;
 
 use super::{Answer, success};
@@ -62,6 +62,11 @@ pub(crate) async fn limits(app: &Arc<App>, _: Request) -> Answer {
     let mut limits = limits_view(app.songs.settings(), app.accounts.settings());
     limits.max_webhooks = app.songs.max_webhooks();
     success(&LimitsData { limits })
+}
+
+/// Returns the models that clients may choose from.
+pub(crate) async fn models(app: &Arc<App>, _: Request) -> Answer {
+    success(&ModelsData { models: app.songs.list_models().await? })
 }
 
 fn plain(status: StatusCode, media_type: &'static str, body: Bytes) -> Response<Body> {

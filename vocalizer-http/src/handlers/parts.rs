@@ -52,9 +52,17 @@ pub(crate) async fn part(app: &Arc<App>, request: Request) -> Answer {
 async fn mix(app: &Arc<App>, request: &Request, format: Format) -> Answer {
     let (query, mut levels) = (request.query(), Levels::PLAIN);
     for (stem, gain) in fields::GAINS {
-        let with = |text: &str| levels.with(stem, text.parse().ok()?);
+        let with = |text: &str| levels.clone().with(stem, text.parse().ok()?);
         levels = query.get(gain, with)?.unwrap_or(levels);
     }
+    // The stems of other models have no parameters of their own.
+    let others = |text: &str| {
+        text.split(',').try_fold(levels.clone(), |levels, one| {
+            let (stem, gain) = one.split_once(':')?;
+            levels.with(stem.parse().ok()?, gain.parse().ok()?)
+        })
+    };
+    levels = query.get(&fields::LEVELS, others)?.unwrap_or(levels);
     let (viewer, id) = (request.viewer(), request.param("song_id")?);
     let (media_type, extension) = media_of(format);
     let headers = |title| {

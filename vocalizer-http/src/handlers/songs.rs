@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use vocalizer_core::api::{SongData, SongsData};
 use vocalizer_core::ports::Cursor;
-use vocalizer_core::service::Listing;
+use vocalizer_core::service::{Listing, ModelChoice};
 
 use super::{Answer, success, to_completion};
 use crate::app::App;
@@ -42,6 +42,17 @@ pub(crate) async fn rename(app: &Arc<App>, request: Request) -> Answer {
 
 pub(crate) async fn retry(app: &Arc<App>, request: Request) -> Answer {
     let song = app.songs.retry(request.viewer(), request.param("song_id")?).await?;
+    success(&SongData { song })
+}
+
+pub(crate) async fn split(app: &Arc<App>, request: Request) -> Answer {
+    let (viewer, id) = (request.viewer(), request.param("song_id")?);
+    let mut form = request.form().await?;
+    let given = |text: String| (!text.is_empty()).then_some(text);
+    let model = given(form.take(&fields::MODEL).into_exposed());
+    let choice = ModelChoice { model, stems: given(form.take(&fields::STEMS).into_exposed()) };
+    let songs = app.songs.clone();
+    let song = to_completion(async move { songs.split_again(viewer, id, &choice).await }).await?;
     success(&SongData { song })
 }
 

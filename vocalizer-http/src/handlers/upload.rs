@@ -33,6 +33,9 @@ const MAX_TITLE_BYTES: u64 = 16 * 1024;
 /// Maximum size of an ID that is read.
 const MAX_ID_BYTES: u64 = 256;
 
+/// Maximum size of a list of stems that is read.
+const MAX_STEMS_BYTES: u64 = 4 * 1024;
+
 /// Maximum number of form parts: two are needed, and some clients add their own.
 const MAX_PARTS: usize = 16;
 
@@ -70,7 +73,9 @@ pub(crate) async fn upload(app: &Arc<App>, request: Request) -> Answer {
         .whole_stream(most_bytes)
         .for_field("title", MAX_TITLE_BYTES)
         .for_field("id", MAX_ID_BYTES)
-        .for_field("duplicates", MAX_ID_BYTES);
+        .for_field("duplicates", MAX_ID_BYTES)
+        .for_field("model", MAX_ID_BYTES)
+        .for_field("stems", MAX_STEMS_BYTES);
     let mut form = Multipart::with_constraints(body, boundary, Constraints::new().size_limit(limits));
     let mut file = None::<SongUpload>;
     let mut parts = 0;
@@ -152,6 +157,12 @@ fn form_error(error: multer::Error, max_bytes: u64) -> Failure {
         }
         multer::Error::FieldSizeExceeded { field_name: Some(name), .. } if name == "duplicates" => {
             Failure::field("duplicates", "duplicates must be allow or refuse")
+        }
+        multer::Error::FieldSizeExceeded { field_name: Some(name), .. } if name == "model" => {
+            Failure::field("model", "unknown model")
+        }
+        multer::Error::FieldSizeExceeded { field_name: Some(name), .. } if name == "stems" => {
+            Failure::field("stems", "too many stems")
         }
         multer::Error::FieldSizeExceeded { .. } => Failure::field("title", "the title is too long"),
         multer::Error::StreamReadFailed(source) => match source.downcast::<Failure>() {

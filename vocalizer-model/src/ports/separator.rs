@@ -23,12 +23,14 @@ use crate::{Cancel, Clip, Error, Listener, Model, SplitOptions, split_file_with}
 /// Splits songs into the four standard stems, as long as the song: MP3 at a constant 320 kbit/s, FLAC or both. MP3 is made
 /// from FLAC then.
 ///
-/// Further stems of the model are added to `other`, or are `other` if it has none. Dropping the future stops the work between two segments and removes
+/// Further stems of the model are added to `other`, or are `other` if it has none, unless [all](Self::with_all_stems) are
+/// wanted. Dropping the future stops the work between two segments and removes
 /// its files.
 pub struct ModelSeparator {
     model: Arc<Model>,
     options: SplitOptions,
     work_dir: PathBuf,
+    stems: Vec<Stem>,
     formats: StemFormats,
     provenance: Option<Provenance>,
     /// The error of a failed device.
@@ -45,6 +47,28 @@ impl ModelSeparator {
     /// [`Error::Options`] for invalid options, for a model without the four standard stems ([`Self::check_stems`]), and
     /// without the feature `mp3`.
     pub fn new(model: Arc<Model>, options: SplitOptions, work_dir: impl Into<PathBuf>) -> Result<Self, Error> {
+        Self::with_stems(model, options, work_dir, Some(Stem::FOUR.to_vec()))
+    }
+
+    /// Like [`Self::new`], for all stems of the model, whichever these are.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Self::new`], except for missing stems.
+    pub fn with_all_stems(
+        model: Arc<Model>,
+        options: SplitOptions,
+        work_dir: impl Into<PathBuf>,
+    ) -> Result<Self, Error> {
+        Self::with_stems(model, options, work_dir, None)
+    }
+
+    fn with_stems(
+        model: Arc<Model>,
+        options: SplitOptions,
+        work_dir: impl Into<PathBuf>,
+        four: Option<Vec<Stem>>,
+    ) -> Result<Self, Error> {
         if !cfg!(feature = "mp3") {
             return Err(Error::Options("this build lacks the feature mp3, which writes the stems".into()));
         }
@@ -54,7 +78,7 @@ impl ModelSeparator {
             separation,
             read,
             limits,
-            four_stems: true,
+            four_stems: four.is_some(),
             format,
             clip: Some(Clip::Common),
             tags: false,
@@ -62,8 +86,9 @@ impl ModelSeparator {
         };
         options.check()?;
         Outputs::plan(&model, &options)?;
+        let stems = four.unwrap_or_else(|| model.sources().to_vec());
         let (work_dir, device_failure) = (work_dir.into(), watch::Sender::new(None));
-        Ok(Self { model, options, work_dir, formats: StemFormats::Mp3, provenance: None, device_failure })
+        Ok(Self { model, options, work_dir, stems, formats: StemFormats::Mp3, provenance: None, device_failure })
     }
 
     /// Sets the formats of the stems, and of FLAC the depth: 24 bits or 16. Default: MP3.
@@ -114,7 +139,7 @@ impl Separator for ModelSeparator {
         let dir = WorkDir::create(&self.work_dir).await?;
         let song = dir.spool(song, "song").await?;
         let (model, options) = (Arc::clone(&self.model), self.options.clone());
-        let (formats, mut provenance) = (self.formats, self.provenance.clone());
+        let (names, formats, mut provenance) = (self.stems.clone(), self.formats, self.provenance.clone());
         let (cancel, stop) = (Cancel::default(), Arc::new(AtomicBool::new(false)));
         let _cancel_on_drop = OnDrop({
             let (cancel, stop) = (cancel.clone(), Arc::clone(&stop));
@@ -142,11 +167,11 @@ impl Separator for ModelSeparator {
             // The source is no longer needed, and the stems may wait a while for delivery.
             std::fs::remove_file(&song).map_err(error::io)?;
             if formats.has(Format::Mp3) {
-                Stem::FOUR.par_iter().try_for_each(|&stem| mp3(&stems, stem, &options.limits, &stop).map(drop))?;
+                names.par_iter().try_for_each(|&stem| mp3(&stems, stem, &options.limits, &stop).map(drop))?;
             }
             percent.update(100);
             let limits = options.limits;
-            Ok(Box::new(StemDir { dir, duration, formats, provenance, limits }) as Box<dyn StemSet>)
+            Ok(Box::new(StemDir { dir, names, duration, formats, provenance, limits }) as Box<dyn StemSet>)
         })
         .await
     }
@@ -190,6 +215,7 @@ impl Listener for Percent {
 /// The stems of a song, in its job folder.
 struct StemDir {
     dir: Arc<WorkDir>,
+    names: Vec<Stem>,
     duration: Option<Duration>,
     formats: StemFormats,
     provenance: Option<Provenance>,
@@ -198,6 +224,10 @@ struct StemDir {
 
 #[async_trait]
 impl StemSet for StemDir {
+    fn stems(&self) -> Vec<Stem> {
+        self.names.clone()
+    }
+
     async fn open(&self, stem: Stem) -> Result<Blob, BlobError> {
         let (dir, limits) = (Arc::clone(&self.dir), self.limits);
         let made = pool::run(move || mp3(&dir.path().join(STEMS), stem, &limits, &AtomicBool::new(false))).await;

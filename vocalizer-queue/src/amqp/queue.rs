@@ -6,6 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use tokio::sync::Mutex as AsyncMutex;
 use vocalizer_core::causes::chain;
+use vocalizer_core::models::ModelName;
 use vocalizer_core::ports::{DeadLetter, Depth, GivenUp, Job, JobPayload, JobQueue, JobState, Lease, QueueError};
 use vocalizer_core::song::SongHash;
 
@@ -16,7 +17,7 @@ use super::given_up::next_given_up;
 use super::lease::AmqpLease;
 use super::settings::AmqpSettings;
 use super::taking::take;
-use super::topology::{count, dead_name, given_up_name, waiting_names};
+use super::topology::{consumers, count, dead_name, given_up_name, waiting_names};
 use super::wire::{MAX_SOURCE_BYTES, Message};
 
 /// A [`JobQueue`] in RabbitMQ, for any number of backends and workers, including those of the original Vocalizer.
@@ -131,6 +132,13 @@ impl JobQueue for AmqpQueue {
 
     async fn lease(&self) -> Result<Box<dyn Lease>, QueueError> {
         Ok(Box::new(AmqpLease::new(take(&self.broker).await?)))
+    }
+
+    /// Of a queue for one model: whether a worker waits. A busy worker does not.
+    async fn has_worker(&self, _: &ModelName) -> Result<Option<bool>, QueueError> {
+        let lane = self.broker.lane().await?;
+        let counted = lane.await_response(consumers(lane.channel(), self.name())).await;
+        Ok(Some(counted.inspect_err(|error| self.broker.redeclare_if_missing(&lane, error))? > 0))
     }
 
     async fn state(&self, _: &SongHash) -> Result<JobState, QueueError> {

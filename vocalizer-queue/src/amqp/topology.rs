@@ -123,6 +123,12 @@ pub(super) async fn count(channel: &Channel, name: &str) -> Result<u64, lapin::E
     Ok(queue.message_count().into())
 }
 
+/// Returns the number of consumers of an existing queue.
+pub(super) async fn consumers(channel: &Channel, name: &str) -> Result<u32, lapin::Error> {
+    let options = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
+    Ok(channel.queue_declare(name.into(), options, FieldTable::default()).await?.consumer_count())
+}
+
 pub(super) async fn durable(channel: &Channel, name: &str, arguments: FieldTable) -> Result<(), lapin::Error> {
     let options = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
     channel.queue_declare(name.into(), options, arguments).await.map(|_| ())

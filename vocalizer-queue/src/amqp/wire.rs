@@ -7,6 +7,8 @@
 //! | `x-vocalizer-source` | where to download the song; the body is empty |
 //! | `x-vocalizer-attempts` | number of attempts started before this message was published |
 //! | `x-vocalizer-reason` | why it became a dead letter |
+//! | `x-vocalizer-model` | the model to split with |
+//! | `x-vocalizer-result` | key of a further model's result, in place of the hash |
 //! | `x-vocalizer-hash` | hash of the dead letter's song, if `message_id` does not contain it |
 
 use bytes::Bytes;
@@ -23,6 +25,8 @@ use super::topology::DELIVERY_LIMIT;
 const SOURCE: &str = "x-vocalizer-source";
 const ATTEMPTS: &str = "x-vocalizer-attempts";
 const REASON: &str = "x-vocalizer-reason";
+const MODEL: &str = "x-vocalizer-model";
+const RESULT: &str = "x-vocalizer-result";
 const HASH: &str = "x-vocalizer-hash";
 
 /// Number of unsuccessful deliveries by a quorum queue.
@@ -55,6 +59,12 @@ impl Message {
             }
             _ => return Err(AmqpError::Stored),
         };
+        if let Some(model) = job.model {
+            headers.insert(MODEL.into(), text(model.as_str()));
+        }
+        if job.key != job.hash {
+            headers.insert(RESULT.into(), text(&job.key.to_string()));
+        }
         if attempts > 0 {
             headers.insert(ATTEMPTS.into(), AMQPValue::LongLongInt(attempts.into()));
         }
@@ -101,7 +111,7 @@ impl Received {
         let hash: SongHash =
             message_id.as_str().parse().map_err(|_| "the message_id is not a SHA-256 in lower-case hex")?;
         if let Some(source) = self.header_text(SOURCE) {
-            return Ok(Job { hash, payload: JobPayload::Claim(Secret::new(source.to_owned())) });
+            return self.of_model(Job::new(hash, JobPayload::Claim(Secret::new(source.to_owned()))));
         }
         if self.body.is_empty() {
             return Err("the message has neither a song nor a download location");
@@ -109,7 +119,15 @@ impl Received {
         if SongHash::of(&self.body) != hash {
             return Err("the song does not match the message_id");
         }
-        Ok(Job { hash, payload: JobPayload::Inline(self.body.clone()) })
+        self.of_model(Job::new(hash, JobPayload::Inline(self.body.clone())))
+    }
+
+    /// Adds the model. Messages of original backends have none.
+    fn of_model(&self, job: Job) -> Result<Job, &'static str> {
+        let invalid = "the headers x-vocalizer-model and x-vocalizer-result are invalid";
+        let model = self.header_text(MODEL).map(str::parse).transpose().map_err(|_| invalid)?;
+        let key = self.header_text(RESULT).map(str::parse).transpose().map_err(|_| invalid)?;
+        Ok(Job { model, key: key.unwrap_or(job.hash), ..job })
     }
 
     /// Number of earlier attempts.
@@ -138,7 +156,8 @@ impl Received {
 
     /// Parses it as a dead letter.
     pub(super) fn dead_letter(&self) -> DeadLetter {
-        let named = self.header_text(HASH).or_else(|| self.properties.message_id().as_ref().map(|id| id.as_str()));
+        let named = self.header_text(HASH).or_else(|| self.header_text(RESULT));
+        let named = named.or_else(|| self.properties.message_id().as_ref().map(|id| id.as_str()));
         let hash = named.and_then(|hash| hash.parse().ok()).unwrap_or_else(|| SongHash::of(&self.body));
         let (reason, uncounted) = match (self.header_text(REASON), self.last_death()) {
             (Some(reason), _) => (FailureReason::new(reason), 0),

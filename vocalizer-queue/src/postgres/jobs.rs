@@ -7,6 +7,7 @@ use std::time::Duration;
 use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::query::Query;
 use sqlx::{Postgres, Row as _, query, query_scalar};
+use vocalizer_core::models::Capabilities;
 use vocalizer_core::ports::{BoxError, DeadLetter, Depth, Failure, LeaseId, LeasedJob, QueueError};
 use vocalizer_core::song::{FailureReason, SongHash};
 
@@ -29,7 +30,12 @@ pub(super) enum Next<T> {
 
 impl Jobs {
     /// Leases the next job under this ID. The attempt counts now if `counts` is set, else with [`Self::extend`].
-    pub(super) async fn take(&self, lease: LeaseId, counts: bool) -> Result<Next<LeasedJob>, QueueError> {
+    pub(super) async fn take(
+        &self,
+        lease: LeaseId,
+        capabilities: &Capabilities,
+        counts: bool,
+    ) -> Result<Next<LeasedJob>, QueueError> {
         // A job whose attempt does not count yet keeps its position in its line. The line goes to the end of the round.
         // Several jobs of each line are candidates, in case that another connection has locked the first.
         const TAKE: &str = "\
@@ -39,6 +45,7 @@ impl Jobs {
                     SELECT number FROM queue_jobs AS job \
                     WHERE job.owner = line.owner AND job.priority = line.priority \
                     AND ready_at <= statement_timestamp() AND free_at <= statement_timestamp() \
+                    AND (model IS NULL OR CASE WHEN $4::text[] IS NULL THEN source IS NULL ELSE model = ANY($4) END) \
                     ORDER BY ready_at, number LIMIT 10) AS first \
                 JOIN queue_jobs AS job ON job.number = first.number \
                 WHERE job.ready_at <= statement_timestamp() AND job.free_at <= statement_timestamp() \
@@ -52,17 +59,20 @@ impl Jobs {
                 free_at = statement_timestamp() + make_interval(secs => $3), \
                 ready_at = CASE WHEN $2 THEN statement_timestamp() + make_interval(secs => $3) ELSE ready_at END \
             WHERE number = (SELECT number FROM next) \
-            RETURNING hash, attempts + 1 - lease_counts::int AS attempt";
+            RETURNING hash, model, source, attempts + 1 - lease_counts::int AS attempt";
         const NEXT: &str = "\
             SELECT extract(epoch FROM min(greatest(ready_at, free_at)) - statement_timestamp())::float8 \
-            FROM queue_jobs";
+            FROM queue_jobs \
+            WHERE model IS NULL OR CASE WHEN $1::text[] IS NULL THEN source IS NULL ELSE model = ANY($1) END";
+        let models = capabilities.models().map(|all| all.iter().map(ToString::to_string).collect::<Vec<_>>());
         let taken = self.connections.with(async |mut connection| {
             let found = async {
-                let taken = query(TAKE).bind(id(lease)).bind(counts).bind(seconds(self.visibility));
+                let taken =
+                    query(TAKE).bind(id(lease)).bind(counts).bind(seconds(self.visibility)).bind(models.clone());
                 if let Some(row) = taken.fetch_optional(&mut *connection).await? {
                     return Ok(Next::Job(row));
                 }
-                let next: Option<f64> = query_scalar(NEXT).fetch_one(&mut *connection).await?;
+                let next: Option<f64> = query_scalar(NEXT).bind(models).fetch_one(&mut *connection).await?;
                 Ok(Next::In(next.map(|seconds| Duration::try_from_secs_f64(seconds).unwrap_or_default())))
             };
             let found = found.await;
@@ -70,8 +80,13 @@ impl Jobs {
         });
         match taken.await? {
             Next::Job(row) => {
-                let (hash, attempt) = read(&row, |row| Ok((hash(row)?, number(row, "attempt")?)))?;
-                Ok(Next::Job(LeasedJob { lease, hash, attempt, visibility: self.visibility }))
+                let (key, attempt) = read(&row, |row| Ok((hash(row)?, number(row, "attempt")?)))?;
+                let (hash, model) = read(&row, |row| {
+                    let source = row.try_get::<Option<&str>, _>("source")?.map(str::parse).transpose()?;
+                    let model = row.try_get::<Option<&str>, _>("model")?.map(str::parse).transpose()?;
+                    Ok((source.unwrap_or(key), model))
+                })?;
+                Ok(Next::Job(LeasedJob { lease, hash, model, key, attempt, visibility: self.visibility }))
             }
             Next::In(next) => Ok(Next::In(next)),
         }

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use sqlx::postgres::PgRow;
 use sqlx::{Connection as _, Row as _, query};
-use vocalizer_core::ports::{JobLine, JobState, QueueError};
+use vocalizer_core::ports::{Job, JobLine, JobState, QueueError};
 use vocalizer_core::song::SongHash;
 
 use super::jobs::{Jobs, hash, read};
@@ -70,8 +70,8 @@ const JOIN: &str = "\
 
 const INSERT: &str = "\
     WITH fresh AS (\
-        INSERT INTO queue_jobs (hash, published_at, ready_at, free_at, owner, priority) \
-        SELECT $1, statement_timestamp(), statement_timestamp(), statement_timestamp(), $2, $3 \
+        INSERT INTO queue_jobs (hash, published_at, ready_at, free_at, owner, priority, model, source) \
+        SELECT $1, statement_timestamp(), statement_timestamp(), statement_timestamp(), $2, $3, $4, $5 \
         WHERE NOT EXISTS (\
             SELECT 1 FROM queue_jobs WHERE hash = $1 AND (lease IS NULL OR free_at <= statement_timestamp())) \
         RETURNING 1) \
@@ -91,17 +91,17 @@ const REMOVE_UNUSED: &str = "\
 
 impl Jobs {
     /// Adds a job, and removes its dead letter. If one for its hash is waiting, that may move ahead instead.
-    pub(super) async fn publish(&self, hash: SongHash, line: JobLine) -> Result<(), QueueError> {
-        self.put_in_line(hash, line, &[FORGET, INSERT]).await
+    pub(super) async fn publish(&self, job: &Job, line: JobLine) -> Result<(), QueueError> {
+        self.put_in_line(job.key, line, Some(job)).await
     }
 
     /// Moves the waiting job for a hash to another line if it is delivered earlier there.
     pub(super) async fn move_ahead(&self, hash: SongHash, line: JobLine) -> Result<(), QueueError> {
-        self.put_in_line(hash, line, &[]).await
+        self.put_in_line(hash, line, None).await
     }
 
-    /// Runs statements on a hash. If the last one adds no job, the waiting one may move ahead.
-    async fn put_in_line(&self, hash: SongHash, line: JobLine, statements: &[&'static str]) -> Result<(), QueueError> {
+    /// Adds a job if one is given. If none is added, the waiting one may move ahead.
+    async fn put_in_line(&self, hash: SongHash, line: JobLine, job: Option<&Job>) -> Result<(), QueueError> {
         let (hash, owner) = (hash.to_string(), line.owner.map(|owner| owner.to_string()).unwrap_or_default());
         let in_line = |sql| query(sql).bind(&hash).bind(&owner).bind(line.priority);
         self.connections
@@ -110,8 +110,11 @@ impl Jobs {
                     let mut step = connection.begin().await?;
                     query(LOCK).bind(&hash).execute(&mut *step).await?;
                     let mut jobs = 0;
-                    for &sql in statements {
-                        jobs = in_line(sql).execute(&mut *step).await?.rows_affected();
+                    if let Some(job) = job {
+                        query(FORGET).bind(&hash).execute(&mut *step).await?;
+                        let insert = in_line(INSERT).bind(job.model.map(|model| model.to_string()));
+                        let insert = insert.bind((job.hash != job.key).then(|| job.hash.to_string()));
+                        jobs = insert.execute(&mut *step).await?.rows_affected();
                     }
                     if jobs == 0 {
                         jobs = in_line(MOVE).execute(&mut *step).await?.rows_affected();

@@ -10,6 +10,7 @@ use tokio::sync::{Mutex, Notify};
 use tokio::task::AbortHandle;
 use tokio::time::sleep;
 use vocalizer_core::causes::chain;
+use vocalizer_core::models::Capabilities;
 use vocalizer_core::ports::{
     DeadLetter, Depth, DurableLeases, Failure, Job, JobLine, JobPayload, JobQueue, JobState, Lease, LeaseId, LeasedJob,
     QueueError,
@@ -31,6 +32,7 @@ const MIGRATIONS: Migrations = Migrations {
     all: &[
         (1, "jobs", include_str!("../../migrations/postgres/0001_jobs.sql")),
         (2, "lines", include_str!("../../migrations/postgres/0002_lines.sql")),
+        (3, "models", include_str!("../../migrations/postgres/0003_models.sql")),
     ],
 };
 
@@ -48,7 +50,7 @@ const MIN_POLL: Duration = Duration::from_millis(10);
 /// [durable leases](JobQueue::durable_leases). A connection whose statement failed is closed and not reused. Clones
 /// share their connections. Where the port leaves a choice, this queue behaves as follows:
 ///
-/// - It stores only hashes. A payload other than [`JobPayload::Stored`] is [`QueueError::TooLarge`].
+/// - It stores only hashes and models. A payload other than [`JobPayload::Stored`] is [`QueueError::TooLarge`].
 /// - It is fair, as [`MemoryQueue`](crate::MemoryQueue). Servers that lease at the same moment may both get a job from the
 ///   same line. A repeat of a
 ///   waiting job is dropped; a repeat of a leased job is kept. Publishing a job again removes its dead letter.
@@ -124,13 +126,17 @@ impl PostgresQueue {
     }
 
     /// Waits for a job and leases it.
-    async fn take(&self, counts: bool) -> Result<PostgresLease, QueueError> {
-        let _turn = self.shared.turn.lock().await;
+    async fn take(&self, capabilities: &Capabilities, counts: bool) -> Result<PostgresLease, QueueError> {
+        // Workers of the default model share one query; others must not wait behind it.
+        let _turn = match capabilities.models() {
+            None => Some(self.shared.turn.lock().await),
+            Some(_) => None,
+        };
         loop {
             // Subscribe before querying, so that no notification in between is missed.
             let changed = self.shared.changed.notified();
             let shared = Arc::clone(&self.shared);
-            let wait = match run_to_completion(try_take(shared, counts)).await? {
+            let wait = match run_to_completion(try_take(shared, capabilities.clone(), counts)).await? {
                 Next::Job(lease) => return Ok(lease),
                 Next::In(next) => {
                     next.map_or(self.shared.poll, |next| next.clamp(MIN_POLL, self.shared.poll.max(MIN_POLL)))
@@ -145,9 +151,13 @@ impl PostgresQueue {
 }
 
 /// Leases the next job, or returns the time until the next one. The caller may be gone when this completes.
-async fn try_take(shared: Arc<Shared>, counts: bool) -> Result<Next<PostgresLease>, QueueError> {
+async fn try_take(
+    shared: Arc<Shared>,
+    capabilities: Capabilities,
+    counts: bool,
+) -> Result<Next<PostgresLease>, QueueError> {
     let lease = LeaseId::random();
-    let taken = shared.jobs.take(lease, counts).await;
+    let taken = shared.jobs.take(lease, &capabilities, counts).await;
     match taken {
         Ok(Next::Job(leased)) => Ok(Next::Job(PostgresLease::new(shared, leased))),
         Ok(Next::In(next)) => Ok(Next::In(next)),
@@ -185,7 +195,7 @@ impl JobQueue for PostgresQueue {
             return Err(QueueError::TooLarge { max_bytes: 0 });
         }
         let shared = Arc::clone(&self.shared);
-        run_to_completion(async move { shared.jobs.publish(job.hash, line).await }).await
+        run_to_completion(async move { shared.jobs.publish(&job, line).await }).await
     }
 
     async fn move_ahead(&self, hash: &SongHash, line: JobLine) -> Result<(), QueueError> {
@@ -199,7 +209,11 @@ impl JobQueue for PostgresQueue {
     }
 
     async fn lease(&self) -> Result<Box<dyn Lease>, QueueError> {
-        Ok(Box::new(self.take(true).await?.delivered()))
+        self.lease_for(&Capabilities::default()).await
+    }
+
+    async fn lease_for(&self, capabilities: &Capabilities) -> Result<Box<dyn Lease>, QueueError> {
+        Ok(Box::new(self.take(capabilities, true).await?.delivered()))
     }
 
     fn durable_leases(&self) -> Option<&dyn DurableLeases> {
@@ -222,7 +236,11 @@ impl JobQueue for PostgresQueue {
 #[async_trait]
 impl DurableLeases for PostgresQueue {
     async fn grant(&self) -> Result<LeasedJob, QueueError> {
-        Ok(self.take(false).await?.keep())
+        self.grant_for(&Capabilities::default()).await
+    }
+
+    async fn grant_for(&self, capabilities: &Capabilities) -> Result<LeasedJob, QueueError> {
+        Ok(self.take(capabilities, false).await?.keep())
     }
 
     async fn extend(&self, lease: LeaseId) -> Result<(), QueueError> {
@@ -257,7 +275,8 @@ struct PostgresLease {
 
 impl PostgresLease {
     fn new(shared: Arc<Shared>, leased: LeasedJob) -> Self {
-        let job = Job { hash: leased.hash, payload: JobPayload::Stored };
+        let LeasedJob { hash, model, key, .. } = leased;
+        let job = Job { model, key, ..Job::new(hash, JobPayload::Stored) };
         Self { shared, leased, job, dropped: Dropped::Release, runtime: Handle::current() }
     }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
+use vocalizer_core::models::Capabilities;
 use vocalizer_core::ports::{
     DeadLetter, Depth, DurableLeases, Failure, Job, JobLine, JobPayload, JobQueue, JobState, Lease, LeaseId, LeasedJob,
     QueueError,
@@ -25,7 +26,7 @@ use crate::schedule::{Held, Queued, Schedule};
 /// [durable lease](JobQueue::durable_leases) continues in the next process, with the full time again. Clones share one
 /// queue. Where the port leaves a choice, this queue behaves like [`MemoryQueue`](crate::MemoryQueue), except:
 ///
-/// - It stores only hashes. A payload other than [`JobPayload::Stored`] is [`QueueError::TooLarge`].
+/// - It stores only hashes and models. A payload other than [`JobPayload::Stored`] is [`QueueError::TooLarge`].
 /// - Whose turn it is is forgotten at a restart; lines and priorities are kept.
 /// - Delays and the age of jobs continue across restarts, by the system clock. A clock that is set back lengthens no
 ///   delay.
@@ -98,12 +99,12 @@ impl JobQueue for SqliteQueue {
         let Self { schedule, record, publishing } = self.clone();
         run_to_completion(async move {
             let _guard = publishing.lock().await;
-            if schedule.is_waiting(&job.hash) {
-                record.remove_dead_letter(&job.hash).await?;
-                return move_ahead(&schedule, &record, &job.hash, line).await;
+            if schedule.is_waiting(&job.key) {
+                record.remove_dead_letter(&job.key).await?;
+                return move_ahead(&schedule, &record, &job.key, line).await;
             }
             let number = schedule.number();
-            record.insert(number, &job.hash, line).await?;
+            record.insert(number, &job, line).await?;
             schedule.enqueue(Queued::fresh(number, job, line), Duration::ZERO);
             Ok(())
         })
@@ -129,7 +130,11 @@ impl JobQueue for SqliteQueue {
     }
 
     async fn lease(&self) -> Result<Box<dyn Lease>, QueueError> {
-        let held = self.schedule.take().await;
+        self.lease_for(&Capabilities::default()).await
+    }
+
+    async fn lease_for(&self, capabilities: &Capabilities) -> Result<Box<dyn Lease>, QueueError> {
+        let held = self.schedule.take(capabilities).await;
         // Written before delivery, so that an attempt which crashes the process counts. The job is ready as of now:
         // after a restart it comes after untried jobs. If this call is cancelled here, the job returns uncounted, and
         // the next write replaces this one.
@@ -166,10 +171,15 @@ async fn move_ahead(schedule: &Schedule, record: &Record, hash: &SongHash, line:
 #[async_trait]
 impl DurableLeases for SqliteQueue {
     async fn grant(&self) -> Result<LeasedJob, QueueError> {
-        let held = self.schedule.take().await;
+        self.grant_for(&Capabilities::default()).await
+    }
+
+    async fn grant_for(&self, capabilities: &Capabilities) -> Result<LeasedJob, QueueError> {
+        let held = self.schedule.take(capabilities).await;
         let (lease, visibility) = (held.lease(), held.visibility());
         let Queued { job, attempts, .. } = held.queued();
-        let granted = LeasedJob { lease, hash: job.hash, attempt: *attempts, visibility };
+        let &Job { hash, model, key, .. } = job;
+        let granted = LeasedJob { lease, hash, model, key, attempt: *attempts, visibility };
         let before = attempts.saturating_sub(1);
         // If this call is cancelled here, the job returns, and the next lease overwrites this.
         self.record.put(held.queued(), before, Duration::ZERO, Some((lease, false))).await?;

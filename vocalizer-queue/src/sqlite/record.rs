@@ -20,6 +20,7 @@ const MIGRATIONS: Migrations = Migrations {
         (2, "delays", include_str!("../../migrations/sqlite/0002_delays.sql")),
         (3, "durable leases", include_str!("../../migrations/sqlite/0003_durable_leases.sql")),
         (4, "lines", include_str!("../../migrations/sqlite/0004_lines.sql")),
+        (5, "models", include_str!("../../migrations/sqlite/0005_models.sql")),
     ],
 };
 
@@ -50,8 +51,8 @@ impl Record {
     /// Returns all jobs in delivery order.
     pub(super) async fn jobs(&self) -> Result<Vec<Found>, QueueError> {
         let rows = query(
-            "SELECT number, hash, owner, priority, attempts, published_at_ms, ready_at_ms, delay_ms, lease, lease_counts \
-             FROM queue_jobs \
+            "SELECT number, hash, owner, priority, attempts, published_at_ms, ready_at_ms, delay_ms, lease, lease_counts, \
+             model, source FROM queue_jobs \
              ORDER BY ready_at_ms, attempts, number",
         )
         .fetch_all(self.database.read())
@@ -62,22 +63,25 @@ impl Record {
     }
 
     /// Inserts a new job and removes its dead letter.
-    pub(super) async fn insert(&self, number: u64, hash: &SongHash, line: JobLine) -> Result<(), QueueError> {
+    pub(super) async fn insert(&self, number: u64, job: &Job, line: JobLine) -> Result<(), QueueError> {
         let mut step = self.database.write().await.map_err(unavailable)?;
         query("DELETE FROM queue_dead_letters WHERE hash = ?")
-            .bind(hash.to_string())
+            .bind(job.key.to_string())
             .execute(&mut *step)
             .await
             .map_err(unavailable)?;
         query(
-            "INSERT INTO queue_jobs (number, hash, attempts, published_at_ms, ready_at_ms, delay_ms, owner, priority) \
-             VALUES (?1, ?2, 0, ?3, ?3, 0, ?4, ?5)",
+            "INSERT INTO queue_jobs \
+             (number, hash, attempts, published_at_ms, ready_at_ms, delay_ms, owner, priority, model, source) \
+             VALUES (?1, ?2, 0, ?3, ?3, 0, ?4, ?5, ?6, ?7)",
         )
         .bind(signed(number))
-        .bind(hash.to_string())
+        .bind(job.key.to_string())
         .bind(now_ms())
         .bind(line.owner.map(|owner| owner.to_string()))
         .bind(line.priority)
+        .bind(job.model.map(|model| model.to_string()))
+        .bind(source(job))
         .execute(&mut *step)
         .await
         .map_err(unavailable)?;
@@ -106,13 +110,14 @@ impl Record {
         let mut step = self.database.write().await.map_err(unavailable)?;
         query(
             "INSERT INTO queue_jobs \
-             (number, hash, attempts, published_at_ms, ready_at_ms, delay_ms, lease, lease_counts, owner, priority) \
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) \
+             (number, hash, attempts, published_at_ms, ready_at_ms, delay_ms, lease, lease_counts, owner, priority, \
+             model, source) \
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) \
              ON CONFLICT (number) DO UPDATE SET attempts = excluded.attempts, ready_at_ms = excluded.ready_at_ms, \
              delay_ms = excluded.delay_ms, lease = excluded.lease, lease_counts = excluded.lease_counts",
         )
         .bind(signed(queued.number))
-        .bind(queued.job.hash.to_string())
+        .bind(queued.job.key.to_string())
         .bind(attempts)
         .bind(now_ms)
         .bind(now_ms.saturating_add(ms(delay)))
@@ -121,6 +126,8 @@ impl Record {
         .bind(lease.is_none_or(|(_, counts)| counts))
         .bind(queued.line.owner.map(|owner| owner.to_string()))
         .bind(queued.line.priority)
+        .bind(queued.job.model.map(|model| model.to_string()))
+        .bind(source(&queued.job))
         .execute(&mut *step)
         .await
         .map_err(unavailable)?;
@@ -155,7 +162,7 @@ impl Record {
             .await
             .map_err(unavailable)?;
         query("INSERT OR REPLACE INTO queue_dead_letters (hash, reason, attempts) VALUES (?, ?, ?)")
-            .bind(queued.job.hash.to_string())
+            .bind(queued.job.key.to_string())
             .bind(reason.as_str())
             .bind(queued.attempts)
             .execute(&mut *step)
@@ -187,7 +194,7 @@ fn found(row: &SqliteRow, now_ms: i64) -> Result<Found, BoxError> {
     let longest = span(0, row.try_get("delay_ms")?);
     Ok(Found {
         number: u64::try_from(row.try_get::<i64, _>("number")?)?,
-        job: Job { hash: hash(row)?, payload: JobPayload::Stored },
+        job: job(row)?,
         line: JobLine {
             owner: row.try_get::<Option<&str>, _>("owner")?.map(str::parse).transpose()?,
             priority: row.try_get("priority")?,
@@ -201,6 +208,18 @@ fn found(row: &SqliteRow, now_ms: i64) -> Result<Found, BoxError> {
             None => None,
         },
     })
+}
+
+fn job(row: &SqliteRow) -> Result<Job, BoxError> {
+    let key = hash(row)?;
+    let hash = row.try_get::<Option<&str>, _>("source")?.map(str::parse).transpose()?.unwrap_or(key);
+    let model = row.try_get::<Option<&str>, _>("model")?.map(str::parse).transpose()?;
+    Ok(Job { model, key, ..Job::new(hash, JobPayload::Stored) })
+}
+
+/// Returns the hash of the song if it is not the key.
+fn source(job: &Job) -> Option<String> {
+    (job.hash != job.key).then(|| job.hash.to_string())
 }
 
 fn letter(row: &SqliteRow) -> Result<DeadLetter, BoxError> {

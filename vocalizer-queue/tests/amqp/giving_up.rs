@@ -56,7 +56,7 @@ async fn given_up_job_has_its_last_reason_and_all_attempts_after_a_delay() {
     let name = fresh_name();
     let queue = queue(settings().with_queue(&name));
     // A claim keeps its location.
-    let claim = Job { hash: hash("a"), payload: JobPayload::Claim(Secret::new("/songs/a".to_owned())) };
+    let claim = Job::new(hash("a"), JobPayload::Claim(Secret::new("/songs/a".to_owned())));
     queue.publish(claim).await.unwrap();
     leased(&queue, "a").await.fail(Failure::Retry { after: Duration::from_millis(1) }).await.unwrap();
     kill_workers(shared(), &name).await;

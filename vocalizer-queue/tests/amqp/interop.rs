@@ -42,7 +42,7 @@ async fn song_of_many_frames_arrives_complete() {
     let queue = queue(settings());
     let song: Vec<u8> = (0..3_000_000_u32).map(|number| number.to_le_bytes()[number as usize % 3]).collect();
     let hash = vocalizer_core::song::SongHash::of(&song);
-    queue.publish(Job { hash, payload: JobPayload::Inline(song.clone().into()) }).await.unwrap();
+    queue.publish(Job::new(hash, JobPayload::Inline(song.clone().into()))).await.unwrap();
     let lease = queue.lease().await.unwrap();
     assert!(matches!(&lease.job().payload, JobPayload::Inline(bytes) if *bytes == song));
 }
@@ -51,7 +51,7 @@ async fn song_of_many_frames_arrives_complete() {
 async fn claim_is_sent_without_the_song() {
     let (name, location) = (fresh_name(), "https://backend/songs/1?signature=abc");
     let queue = queue(settings().with_queue(&name));
-    let claim = || Job { hash: hash("song"), payload: JobPayload::Claim(Secret::new(location.to_owned())) };
+    let claim = || Job::new(hash("song"), JobPayload::Claim(Secret::new(location.to_owned())));
     queue.publish(claim()).await.unwrap();
     let lease = leased(&queue, "song").await;
     assert!(matches!(&lease.job().payload, JobPayload::Claim(found) if found.expose() == location));

@@ -113,7 +113,7 @@ async fn song_over_the_limit_is_rejected_before_sending() {
     queue.publish(job("0123456789")).await.unwrap();
     let refused = queue.publish(job("0123456789+")).await;
     assert!(matches!(refused, Err(QueueError::TooLarge { max_bytes: 10 })), "{refused:?}");
-    let claim = Job { hash: hash("a"), payload: JobPayload::Claim(Secret::new("x".repeat(20_000))) };
+    let claim = Job::new(hash("a"), JobPayload::Claim(Secret::new("x".repeat(20_000))));
     assert!(matches!(queue.publish(claim).await, Err(QueueError::TooLarge { .. })));
     assert_eq!(queue.depth().await.unwrap().waiting, 1);
     leased(&queue, "0123456789").await.acknowledge().await.unwrap();
@@ -122,7 +122,7 @@ async fn song_over_the_limit_is_rejected_before_sending() {
 #[tokio::test]
 async fn stored_payload_is_rejected() {
     let queue = queue(settings());
-    let refused = queue.publish(Job { hash: hash("a"), payload: JobPayload::Stored }).await.unwrap_err();
+    let refused = queue.publish(Job::new(hash("a"), JobPayload::Stored)).await.unwrap_err();
     assert!(chain(&refused).contains("must contain the song or its download location"), "{refused:?}");
 }
 

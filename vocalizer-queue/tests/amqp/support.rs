@@ -32,7 +32,7 @@ pub(super) fn hash(name: &str) -> SongHash {
 
 /// Creates a job for a song whose bytes are its name.
 pub(super) fn job(name: &str) -> Job {
-    Job { hash: hash(name), payload: JobPayload::Inline(Bytes::copy_from_slice(name.as_bytes())) }
+    Job::new(hash(name), JobPayload::Inline(Bytes::copy_from_slice(name.as_bytes())))
 }
 
 pub(super) fn never(reason: &str) -> Failure {

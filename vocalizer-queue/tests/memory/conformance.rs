@@ -14,6 +14,10 @@ struct OneQueue {
 
 #[async_trait]
 impl QueuePlace for OneQueue {
+    fn selects_models(&self) -> bool {
+        true
+    }
+
     async fn queue(&self, visibility: Duration) -> Arc<dyn JobQueue> {
         Arc::new(self.opened.get_or_init(|| MemoryQueue::new(visibility)).clone())
     }

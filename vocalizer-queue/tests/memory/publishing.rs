@@ -19,7 +19,7 @@ async fn jobs_arrive_complete_in_publishing_order() {
 #[tokio::test(start_paused = true)]
 async fn inline_payload_above_the_limit_is_rejected() {
     let queue = MemoryQueue::new(VISIBILITY).with_max_inline_bytes(4);
-    let of = |len: usize| Job { hash: hash("x"), payload: JobPayload::Inline(Bytes::from(vec![0; len])) };
+    let of = |len: usize| Job::new(hash("x"), JobPayload::Inline(Bytes::from(vec![0; len])));
     let error = queue.publish(of(5)).await.unwrap_err();
     assert!(matches!(error, QueueError::TooLarge { max_bytes: 4 }));
     assert_eq!(depth(&queue).await, (0, 0, 0));
@@ -31,7 +31,7 @@ async fn inline_payload_above_the_limit_is_rejected() {
 async fn claim_ignores_the_inline_limit() {
     let queue = MemoryQueue::new(VISIBILITY).with_max_inline_bytes(1);
     let claim = JobPayload::Claim(Secret::new("a location longer than the limit".to_owned()));
-    queue.publish(Job { hash: hash("x"), payload: claim }).await.unwrap();
+    queue.publish(Job::new(hash("x"), claim)).await.unwrap();
     assert!(matches!(leased(&queue, "x").await.job().payload, JobPayload::Claim(_)));
 }
 

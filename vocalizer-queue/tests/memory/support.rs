@@ -12,7 +12,7 @@ pub(super) fn hash(name: &str) -> SongHash {
 }
 
 pub(super) fn job(name: &str) -> Job {
-    Job { hash: hash(name), payload: JobPayload::Inline(name.to_owned().into()) }
+    Job::new(hash(name), JobPayload::Inline(name.to_owned().into()))
 }
 
 pub(super) fn never() -> Failure {

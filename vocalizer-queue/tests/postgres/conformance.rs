@@ -22,6 +22,10 @@ impl Timed {
 
 #[async_trait]
 impl QueuePlace for Timed {
+    fn selects_models(&self) -> bool {
+        true
+    }
+
     async fn queue(&self, visibility: Duration) -> Arc<dyn JobQueue> {
         let queue = self.place.open(visibility).await;
         Arc::new(self.opened.get_or_init(|| queue).clone())

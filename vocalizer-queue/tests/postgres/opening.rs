@@ -68,7 +68,8 @@ async fn newer_database_is_rejected() {
 #[tokio::test(flavor = "multi_thread")]
 async fn user_without_create_permission_can_use_existing_tables() {
     let place = TestDatabase::new().await;
-    assert_eq!(PostgresQueue::migrate(&place.url()).await.unwrap(), ["queue 0001 jobs", "queue 0002 lines"]);
+    let applied = PostgresQueue::migrate(&place.url()).await.unwrap();
+    assert_eq!(applied, ["queue 0001 jobs", "queue 0002 lines", "queue 0003 models"]);
     let mut admin = place.connect().await;
     let role = format!("{}_user", place.name);
     execute(&mut admin, &format!("CREATE ROLE {role} LOGIN PASSWORD 'sesame'")).await;

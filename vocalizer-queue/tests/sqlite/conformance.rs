@@ -23,6 +23,10 @@ impl Timed {
 
 #[async_trait]
 impl QueuePlace for Timed {
+    fn selects_models(&self) -> bool {
+        true
+    }
+
     async fn queue(&self, visibility: Duration) -> Arc<dyn JobQueue> {
         let queue = SqliteQueue::open(&self.place.path(), visibility).await.unwrap();
         Arc::new(self.opened.get_or_init(|| queue).clone())

@@ -77,7 +77,7 @@ async fn only_stored_payloads_are_accepted() {
     let place = TestFile::new();
     let queue = place.open().await;
     for payload in [JobPayload::Inline("song".into()), JobPayload::Claim(Secret::new("somewhere".to_owned()))] {
-        let refused = queue.publish(Job { hash: hash("a"), payload }).await;
+        let refused = queue.publish(Job::new(hash("a"), payload)).await;
         assert!(matches!(refused, Err(QueueError::TooLarge { max_bytes: 0 })));
     }
     assert_eq!(queue.depth().await.unwrap().waiting, 0);

@@ -13,7 +13,7 @@ pub(crate) fn hash(name: &str) -> SongHash {
 }
 
 pub(crate) fn job(name: &str) -> Job {
-    Job { hash: hash(name), payload: JobPayload::Stored }
+    Job::new(hash(name), JobPayload::Stored)
 }
 
 /// Publishes continuously, acknowledges every other job, and prints what is done.

@@ -42,9 +42,7 @@ pub enum Flaw {
     #[error("it has an invalid header")]
     Header(#[source] io::Error),
     /// An entry does not have one of the names.
-    #[error(
-        "unexpected entry {name:?}; only bass, drums, other and vocals as .mp3 or .flac, and provenance.json are allowed"
-    )]
+    #[error("unexpected entry {name:?}; only stems such as vocals as .mp3 or .flac, and provenance.json are allowed")]
     Name {
         /// The beginning of the name.
         name: String,

@@ -1,7 +1,7 @@
 //! The result archive: a tar with exactly `bass.mp3`, `drums.mp3`, `other.mp3` and `vocals.mp3` at the top level.
 //!
 //! [`TarResults`] also reads and writes what original programs do not know: the same four names with `.flac`, instead of
-//! the MP3s or beside them, and `provenance.json`. It writes them only for a backend that takes them.
+//! the MP3s or beside them, names of other stems, and `provenance.json`. It writes them only for a backend that takes them.
 //!
 //! Archives are untrusted, so they are never unpacked. [`read`] checks one entry after the other. It accepts
 //! regular files with exactly these names, in any order, each once, not empty and within its limit. Anything else ends
@@ -12,7 +12,7 @@
 //! writes one for fractional seconds; it may only contain times and owners, and is ignored. A header that would rename
 //! or resize the entry or make it sparse is rejected, like GNU long names.
 //!
-//! The end-of-archive marker may be missing, because all stems are complete by then. Only zeros may follow it, up
+//! The end-of-archive marker may be missing behind the four, because all stems are complete by then. Only zeros may follow it, up
 //! to [`MAX_TRAILER_BYTES`].
 
 mod error;

@@ -9,7 +9,7 @@ use vocalizer_core::limits::Limits;
 use vocalizer_core::part::{Format, Stem};
 use vocalizer_core::ports::Stems;
 
-use super::{ArchiveError, Flaw, ORDER, PROVENANCE, file_name};
+use super::{ArchiveError, Flaw, ORDER, PROVENANCE};
 
 /// Maximum number of zeros after the end. `tar` pads its last record to 10 KiB, or to the size given with `-b`.
 pub const MAX_TRAILER_BYTES: u64 = 1024 * 1024;
@@ -28,6 +28,9 @@ const LOSSLESS_TIMES: u64 = 8;
 
 /// Allowed PAX keys: none changes the content or the name of the file.
 const PAX_KEYS: [&str; 8] = ["atime", "ctime", "mtime", "uid", "gid", "uname", "gname", "comment"];
+
+/// Maximum number of entries: 32 stems in two formats, and a provenance.
+const MOST_ENTRIES: usize = 65;
 
 /// Maximum length of an entry name in an error.
 const EXCERPT_CHARS: usize = 64;
@@ -98,6 +101,7 @@ pub(super) struct Parser {
     max_stem_bytes: u64,
     /// The formats of stems that are allowed, and whether a provenance is.
     formats: &'static [Format],
+    any_stems: bool,
     seen: Vec<Entry>,
     /// Whether the last entry was a PAX header.
     after_pax: bool,
@@ -132,6 +136,7 @@ impl Parser {
         Self {
             max_stem_bytes: limits.max_stem_bytes,
             formats: &[Format::Mp3],
+            any_stems: false,
             seen: Vec::new(),
             after_pax: false,
             collected: BytesMut::new(),
@@ -139,9 +144,9 @@ impl Parser {
         }
     }
 
-    /// Also allows FLAC and a provenance.
-    pub(super) fn with_lossless(self) -> Self {
-        Self { formats: &[Format::Mp3, Format::Flac], ..self }
+    /// Also allows FLAC, a provenance and any stems; the caller checks which.
+    pub(super) fn with_any_stems(self) -> Self {
+        Self { formats: &[Format::Mp3, Format::Flac], any_stems: true, ..self }
     }
 
     /// Consumes bytes from the front of `input`. Returns the next chunk of a file, never empty, or `None` when `input`
@@ -194,7 +199,12 @@ impl Parser {
     pub(super) fn finish(self) -> Result<(), ArchiveError> {
         match self.state {
             State::Trailer { .. } => Ok(()),
-            State::Header | State::Padding { left_bytes: 0 } if self.collected.is_empty() => self.check_complete(),
+            State::Header | State::Padding { left_bytes: 0 } if self.collected.is_empty() => {
+                self.check_complete()?;
+                // Of other stems it is not known here whether some are missing; the marker says that the archive is whole.
+                let has_four = ORDER.into_iter().all(|stem| self.stems().contains(&stem));
+                if has_four { Ok(()) } else { Err(ArchiveError::Malformed(Flaw::CutOff)) }
+            }
             _ => Err(ArchiveError::Malformed(Flaw::CutOff)),
         }
     }
@@ -251,8 +261,12 @@ impl Parser {
 
     fn entry(&self, path: &[u8]) -> Result<Entry, ArchiveError> {
         let name = path.strip_prefix(b"./").unwrap_or(path);
-        let mut stems = self.formats.iter().flat_map(|&format| ORDER.map(|stem| (stem, format)));
-        if let Some((stem, format)) = stems.find(|&(stem, format)| file_name(stem, format).as_bytes() == name) {
+        let stem = str::from_utf8(name)
+            .ok()
+            .and_then(|name| name.rsplit_once('.'))
+            .and_then(|(stem, format)| Some((stem.parse::<Stem>().ok()?, format.parse::<Format>().ok()?)));
+        let is_allowed = |stem: &Stem| ORDER.contains(stem) || self.any_stems && self.seen.len() < MOST_ENTRIES;
+        if let Some((stem, format)) = stem.filter(|(stem, format)| self.formats.contains(format) && is_allowed(stem)) {
             return Ok(Entry::Stem(stem, format));
         }
         if name == PROVENANCE.as_bytes() && self.formats.contains(&Format::Flac) {
@@ -262,13 +276,29 @@ impl Parser {
         Err(ArchiveError::Malformed(Flaw::Name { name }))
     }
 
-    /// Fails if a stem is missing: every format that occurs needs all four.
+    /// Returns the stems seen so far, each once.
+    fn stems(&self) -> Vec<Stem> {
+        let mut stems: Vec<_> = self
+            .seen
+            .iter()
+            .filter_map(|entry| if let Entry::Stem(stem, _) = entry { Some(*stem) } else { None })
+            .collect();
+        stems.sort_unstable();
+        stems.dedup();
+        stems
+    }
+
+    /// Fails if a stem is missing: every format that occurs needs all stems that occur, or all four if no others may.
     fn check_complete(&self) -> Result<(), ArchiveError> {
+        let stems = match self.stems() {
+            stems if self.any_stems && !stems.is_empty() => stems,
+            _ => ORDER.to_vec(),
+        };
         let has =
             |wanted: Format| self.seen.iter().any(|entry| matches!(entry, Entry::Stem(_, format) if *format == wanted));
         let due = |&format: &Format| has(format) || (format == Format::Mp3 && !has(Format::Flac));
         for format in [Format::Flac, Format::Mp3].into_iter().filter(due) {
-            if let Some(stem) = ORDER.into_iter().find(|&stem| !self.seen.contains(&Entry::Stem(stem, format))) {
+            if let Some(&stem) = stems.iter().find(|&&stem| !self.seen.contains(&Entry::Stem(stem, format))) {
                 return Err(ArchiveError::Malformed(Flaw::Missing { stem }));
             }
         }

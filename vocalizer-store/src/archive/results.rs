@@ -13,7 +13,7 @@ use super::{ArchiveError, Flaw};
 const EXCERPT_CHARS: usize = 200;
 
 /// The result archive adapter: reads by the rules of [`read`](super::read) and writes the bytes of
-/// [`write`](super::write), both in constant memory, and both also with FLAC and a provenance.
+/// [`write`](super::write), both in constant memory, and both also with FLAC, other stems and a provenance.
 #[derive(Debug, Clone, Default)]
 pub struct TarResults {
     limits: Limits,
@@ -30,7 +30,7 @@ impl TarResults {
 #[async_trait]
 impl ResultReader for TarResults {
     async fn read(&self, mut archive: BlobStream, blobs: &dyn BlobStore) -> Result<Received, ResultError> {
-        let mut parser = Parser::new(&self.limits).with_lossless();
+        let mut parser = Parser::new(&self.limits).with_any_stems();
         let (mut received, mut current, mut provenance) = (Received::default(), None, Vec::new());
         while let Some(chunk) = archive.next().await {
             let mut chunk = chunk.map_err(interrupted)?;

@@ -23,7 +23,11 @@ impl ResultWriter for TarResults {
             archive.add(PROVENANCE, json.len() as u64, ready(json.into()))?;
         }
         let formats = stems.formats().formats();
-        for (format, stem) in formats.iter().flat_map(|&format| ORDER.map(|stem| (format, stem))) {
+        let mut names = stems.stems();
+        names.sort_by_key(|stem| (ORDER.iter().position(|four| four == stem).unwrap_or(ORDER.len()), *stem));
+        // Collected, because a closure with borrowed stems cannot be held across an await.
+        let files: Vec<_> = formats.iter().flat_map(|&format| names.iter().map(move |&stem| (format, stem))).collect();
+        for (format, stem) in files {
             let blob = stems.open_as(stem, format).await?;
             // Readers reject it, so fail before sending anything.
             if blob.size_bytes() == 0 {

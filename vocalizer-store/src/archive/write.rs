@@ -18,8 +18,7 @@ use super::{ArchiveError, Flaw, ORDER, file_name};
 pub fn write<W: Write>(stems: &Stems, out: W) -> Result<W, ArchiveError> {
     let mut files = Vec::new();
     for stem in ORDER {
-        let bytes = Part::try_from(stem).ok().and_then(|part| stems.get(part));
-        match bytes {
+        match stems.get(Part::Stem(stem)) {
             Some(bytes) if bytes.is_empty() => return Err(ArchiveError::Malformed(Flaw::Empty { stem })),
             Some(bytes) => files.push((file_name(stem, Format::Mp3), bytes)),
             None => return Err(ArchiveError::Malformed(Flaw::Missing { stem })),

@@ -11,6 +11,7 @@ use super::administration::{insert_entry, put_marks};
 use super::error::repository;
 use super::lines::set_priority;
 use super::open::PostgresStore;
+use super::result_rows::insert as insert_result;
 use super::shares::insert_share;
 use super::uploads::insert_upload;
 use super::webhooks::{insert_delivery, insert_webhook};
@@ -51,9 +52,9 @@ pub enum CopyError {
     Target(#[source] RepositoryError),
 }
 
-/// Copies users, /// migrated database, in one transaction. The file does not change. No server should use either of them
-/// meanwhile., in one transaction. The file does not change. No server should use either of them meanwhile., invites, migrated database, priorities, resumable uploads, sessions, share links, share links and the outbox into an empty, songs, the audit log, tokens, webhooks and the outboxes into an empty, with their IDs and
-/// times, with their IDs and times,
+/// Copies users, sessions, tokens, invites, priorities, songs, results, share links, resumable uploads, webhooks, the audit log
+/// and the outboxes into an empty, migrated database, with their IDs and times, in one transaction. The file does not change. No
+/// server should use either of them meanwhile.
 ///
 /// Leases remain in the queue of the file, so `SPLITTING` songs become `UPLOADED`, and every hash with an `UPLOADED`
 /// song gets an outbox entry.
@@ -140,8 +141,14 @@ pub async fn copy_from_sqlite(from: &SqliteStore, to: &PostgresStore) -> Result<
             copied.songs += insert(&mut step, &whole).await?;
             let song = &whole.song;
             if song.status() == &Status::Uploaded {
-                copied.outbox_entries += enqueue(&mut step, song.hash()).await?;
+                copied.outbox_entries += enqueue(&mut step, &song.target().key).await?;
             }
+        }
+    }
+    let mut place = Snapshot::START;
+    while let Some(page) = from.results(&mut place).await.map_err(CopyError::Source)? {
+        for (hash, result) in &page {
+            row_count(insert_result(hash, result).execute(&mut *step).await)?;
         }
     }
     let mut place = Snapshot::START;
@@ -188,8 +195,9 @@ async fn insert(step: &mut PgConnection, whole: &WholeSong) -> Result<u64, CopyE
     let WholeSong { song, size_bytes, uploader_address, kept_since_us } = whole;
     let statement = query(
         "INSERT INTO songs (id, title, hash, uploader, uploaded_at_us, status, failure, \
-         size_bytes, uploader_address, kept_since_us, stems, provenance) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+         size_bytes, uploader_address, kept_since_us, stems, provenance, model, result_key, wanted_stems, shown_key, \
+         shown_model, stem_names) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)",
     )
     .bind(song.id().to_string())
     .bind(song.title().as_str())
@@ -202,7 +210,13 @@ async fn insert(step: &mut PgConnection, whole: &WholeSong) -> Result<u64, CopyE
     .bind(uploader_address)
     .bind(kept_since_us)
     .bind(song.stems().formats.name())
-    .bind(rules::provenance(song));
+    .bind(rules::provenance(song.stems()))
+    .bind(song.target().model.map(|model| model.to_string()))
+    .bind(song.target().key.to_string())
+    .bind(rules::stems(song.target().stems.as_deref()))
+    .bind(song.stems().key.map(|key| key.to_string()))
+    .bind(song.stems().model.map(|model| model.to_string()))
+    .bind(rules::stems(song.stems().names.as_deref()));
     row_count(statement.execute(step).await)
 }
 

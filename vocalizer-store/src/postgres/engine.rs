@@ -29,7 +29,7 @@ pub(super) const ENQUEUE: &str = "\
 
 /// Returns the oldest songs to delete.
 pub(super) const EXPIRED: &str = "\
-    SELECT id, title, hash, uploader, uploaded_at_us, status, failure, stems, provenance FROM songs \
+    SELECT id, title, hash, uploader, uploaded_at_us, status, failure, stems, provenance, model, result_key, wanted_stems, shown_key, shown_model, stem_names FROM songs \
     WHERE coalesce(kept_since_us, uploaded_at_us) < $1 AND status IN ('SPLIT', 'FAILED') \
     AND NOT ($2 AND uploader IS NOT NULL) ORDER BY coalesce(kept_since_us, uploaded_at_us), id LIMIT $3";
 
@@ -37,7 +37,7 @@ pub(super) const EXPIRED: &str = "\
 pub(super) const FORGET_USAGE: &str = "DELETE FROM uploaders WHERE greatest(uploads_until_us, audio_until_us) <= $1";
 
 /// Returns the songs with a hash and locks their rows, so that titles cannot change meanwhile.
-pub(super) const LOCK_SONGS: &str = "SELECT id, title, hash, uploader, uploaded_at_us, status, failure, stems, provenance FROM songs WHERE hash = $1 FOR UPDATE";
+pub(super) const LOCK_SONGS: &str = "SELECT id, title, hash, uploader, uploaded_at_us, status, failure, stems, provenance, model, result_key, wanted_stems, shown_key, shown_model, stem_names FROM songs WHERE hash = $1 FOR UPDATE";
 
 /// Returns the usage of an uploader. Locks its row, inserting it if it is missing, until the end of the transaction.
 pub(super) const LOCK_USAGE: &str = "\
@@ -88,11 +88,11 @@ pub(super) const SONGS_OF_ADDRESS: &str =
 /// apply.
 pub(super) fn list(_has_status: bool) -> Statement {
     const SQL: &str = "\
-        (SELECT id, title, hash, uploader, uploaded_at_us, status, failure, stems, provenance FROM songs \
+        (SELECT id, title, hash, uploader, uploaded_at_us, status, failure, stems, provenance, model, result_key, wanted_stems, shown_key, shown_model, stem_names FROM songs \
         WHERE uploader IS NULL AND uploaded_at_us <= $2 AND (uploaded_at_us < $2 OR id > $3) \
         AND ($4 IS NULL OR status = $4) ORDER BY uploaded_at_us DESC, id LIMIT $5) \
         UNION ALL \
-        (SELECT id, title, hash, uploader, uploaded_at_us, status, failure, stems, provenance FROM songs \
+        (SELECT id, title, hash, uploader, uploaded_at_us, status, failure, stems, provenance, model, result_key, wanted_stems, shown_key, shown_model, stem_names FROM songs \
         WHERE uploader = $1 AND uploaded_at_us <= $2 AND (uploaded_at_us < $2 OR id > $3) \
         AND ($4 IS NULL OR status = $4) ORDER BY uploaded_at_us DESC, id LIMIT $5) \
         ORDER BY uploaded_at_us DESC, id LIMIT $5";

@@ -44,6 +44,10 @@ mod locks;
 mod open;
 #[path = "../sql/engine/quotas.rs"]
 mod quotas;
+#[path = "../sql/engine/result_rows.rs"]
+mod result_rows;
+#[path = "../sql/engine/results.rs"]
+mod results;
 #[path = "../sql/engine/shares.rs"]
 mod shares;
 #[path = "../sql/engine/songs.rs"]

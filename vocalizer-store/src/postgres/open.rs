@@ -26,6 +26,7 @@ const MIGRATIONS: Migrations = Migrations {
         (6, "stems", include_str!("../../migrations/postgres/0006_stems.sql")),
         (7, "webhooks", include_str!("../../migrations/postgres/0007_webhooks.sql")),
         (8, "resumable uploads", include_str!("../../migrations/postgres/0008_resumable_uploads.sql")),
+        (9, "models", include_str!("../../migrations/postgres/0009_models.sql")),
         (10, "administration", include_str!("../../migrations/postgres/0010_administration.sql")),
         (11, "priorities", include_str!("../../migrations/postgres/0011_priorities.sql")),
     ],

@@ -7,12 +7,13 @@ use vocalizer_core::account::{Account, ApiToken, PasswordHash, Session, SessionD
 use vocalizer_core::account::{Invite, UserId};
 use vocalizer_core::api::WebhookEvent;
 use vocalizer_core::api::id::UploadId;
+use vocalizer_core::part::{InvalidStem, Stem};
 use vocalizer_core::ports::{
     AuditEntry, Backlog, BoxError, JobLine, PartialUpload, Pending, RepositoryError, SongRecord, UserRecord,
 };
 use vocalizer_core::quota::{QuotaChange, Usage};
 use vocalizer_core::secret::Secret;
-use vocalizer_core::song::{Song, SongHash, Status, StatusKind, StemsInfo, StoredSong, Title};
+use vocalizer_core::song::{Song, SongHash, Status, StatusKind, StemsInfo, StoredSong, Target, Title};
 use vocalizer_core::webhook::{Delivery, Health, Webhook};
 
 /// Column types supported by every engine.
@@ -75,7 +76,7 @@ pub(crate) fn read_all<R, T>(rows: &[R], parse: fn(&R) -> Result<T, BoxError>) -
     rows.iter().map(|row| read(row, parse)).collect()
 }
 
-/// A row of `id, title, hash, uploader, uploaded_at_us, status, failure, stems, provenance`.
+/// A row of `id, title, hash, uploader, uploaded_at_us, status, failure, stems, provenance, model, result_key, wanted_stems, shown_key, shown_model, stem_names`.
 pub(crate) fn song<R: Columns>(row: &R) -> Result<Song, BoxError> {
     let kind: StatusKind = row.text("status")?.parse()?;
     Ok(Song::from(StoredSong {
@@ -85,11 +86,36 @@ pub(crate) fn song<R: Columns>(row: &R) -> Result<Song, BoxError> {
         uploader: row.maybe_text("uploader")?.map(str::parse).transpose()?,
         uploaded_at: moment(row.number("uploaded_at_us")?)?,
         status: Status::from_stored(kind, row.maybe_text("failure")?),
-        stems: StemsInfo {
-            formats: row.maybe_text("stems")?.map(str::parse).transpose()?.unwrap_or_default(),
-            provenance: row.maybe_text("provenance")?.map(serde_json::from_str).transpose()?,
+        target: Target {
+            model: row.maybe_text("model")?.map(str::parse).transpose()?,
+            stems: names(row.maybe_text("wanted_stems")?)?,
+            key: row.text("result_key")?.parse()?,
         },
+        stems: stems(row)?,
     }))
+}
+
+/// A row of `stems, provenance, shown_key, shown_model, stem_names`.
+pub(crate) fn stems<R: Columns>(row: &R) -> Result<StemsInfo, BoxError> {
+    Ok(StemsInfo {
+        formats: row.maybe_text("stems")?.map(str::parse).transpose()?.unwrap_or_default(),
+        provenance: row.maybe_text("provenance")?.map(serde_json::from_str).transpose()?,
+        key: row.maybe_text("shown_key")?.map(str::parse).transpose()?,
+        model: row.maybe_text("shown_model")?.map(str::parse).transpose()?,
+        names: names(row.maybe_text("stem_names")?)?,
+    })
+}
+
+/// Names of stems, separated by commas.
+fn names(text: Option<&str>) -> Result<Option<Vec<Stem>>, BoxError> {
+    let Some(text) = text else { return Ok(None) };
+    Ok(Some(text.split(',').map(str::parse).collect::<Result<Vec<Stem>, InvalidStem>>()?))
+}
+
+/// A row of a result with `hash`.
+#[cfg(feature = "postgres")]
+pub(crate) fn result<R: Columns>(row: &R) -> Result<(SongHash, StemsInfo), BoxError> {
+    Ok((hash(row)?, stems(row)?))
 }
 
 /// A song with its other columns.

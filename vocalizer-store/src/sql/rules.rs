@@ -2,23 +2,33 @@
 
 use std::time::Duration;
 
-use vocalizer_core::dedupe::{UploadPlan, on_upload};
+use vocalizer_core::dedupe::{self, UploadPlan};
+use vocalizer_core::part::Stem;
 use vocalizer_core::ports::{Charge, Cursor, RepositoryError, SongCounts};
 use vocalizer_core::quota::Uploader;
-use vocalizer_core::song::{IllegalTransition, Song, StatusKind};
+use vocalizer_core::song::{IllegalTransition, Song, StatusKind, StemsInfo};
 
 /// Whether both are the same admitted song; its title and status may have changed since.
 pub(crate) fn is_same(known: &Song, song: &Song) -> bool {
     Cursor::of(known) == Cursor::of(song) && known.hash() == song.hash() && known.uploader() == song.uploader()
 }
 
-/// Decides how an `UPLOADED` song continues, given all songs with its hash, and applies the transitions.
-pub(crate) fn settle(mut song: Song, same_bytes: &[Song]) -> Result<(Song, UploadPlan), RepositoryError> {
+/// Decides how an `UPLOADED` song continues, given all songs with its hash and the stored result of its key, and applies the
+/// transitions.
+pub(crate) fn settle(
+    mut song: Song,
+    same_bytes: &[Song],
+    stored: Option<StemsInfo>,
+) -> Result<(Song, UploadPlan), RepositoryError> {
     let id = song.id();
-    let others = || same_bytes.iter().filter(move |other| other.id() != id);
-    let plan = on_upload(others().map(Song::status));
-    plan.apply(&mut song, others()).map_err(illegal)?;
+    let others: Vec<_> = same_bytes.iter().filter(|other| other.id() != id).collect();
+    let plan = dedupe::settle(&mut song, &others, stored).map_err(illegal)?;
     Ok((song, plan))
+}
+
+/// Converts names of stems to their stored form.
+pub(crate) fn stems(names: Option<&[Stem]>) -> Option<String> {
+    names.map(|names| names.iter().map(ToString::to_string).collect::<Vec<_>>().join(","))
 }
 
 /// Converts an error of the rules, which cannot fail.
@@ -26,10 +36,10 @@ pub(crate) fn illegal(error: IllegalTransition) -> RepositoryError {
     RepositoryError::Corrupt(error.into())
 }
 
-/// Converts the provenance of a song's stems to its stored form.
-pub(crate) fn provenance(song: &Song) -> Option<String> {
+/// Converts the provenance of stems to its stored form.
+pub(crate) fn provenance(stems: &StemsInfo) -> Option<String> {
     // A struct of texts and numbers always has a form in JSON.
-    song.stems().provenance.as_ref().and_then(|provenance| serde_json::to_string(provenance).ok())
+    stems.provenance.as_ref().and_then(|provenance| serde_json::to_string(provenance).ok())
 }
 
 /// Returns the address to store with a song: its digest, if songs are counted per address.

@@ -14,6 +14,10 @@ mod lines;
 mod open;
 #[path = "../sql/engine/quotas.rs"]
 mod quotas;
+#[path = "../sql/engine/result_rows.rs"]
+mod result_rows;
+#[path = "../sql/engine/results.rs"]
+mod results;
 #[path = "../sql/engine/shares.rs"]
 mod shares;
 #[cfg(feature = "postgres")]

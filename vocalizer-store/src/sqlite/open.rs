@@ -26,6 +26,7 @@ const MIGRATIONS: Migrations = Migrations {
         (5, "stems", include_str!("../../migrations/sqlite/0005_stems.sql")),
         (6, "webhooks", include_str!("../../migrations/sqlite/0006_webhooks.sql")),
         (7, "resumable uploads", include_str!("../../migrations/sqlite/0007_resumable_uploads.sql")),
+        (8, "models", include_str!("../../migrations/sqlite/0008_models.sql")),
         (9, "administration", include_str!("../../migrations/sqlite/0009_administration.sql")),
         (10, "priorities", include_str!("../../migrations/sqlite/0010_priorities.sql")),
     ],

@@ -4,6 +4,7 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{Sqlite, Transaction, query};
 use vocalizer_core::account::{Account, Invite, Session, ShareLink, UserId};
 use vocalizer_core::ports::{AuditEntry, BoxError, PartialUpload, Pending, RepositoryError};
+use vocalizer_core::song::{SongHash, StemsInfo};
 use vocalizer_core::webhook::{Delivery, Webhook};
 
 use super::error::repository;
@@ -58,7 +59,8 @@ impl Snapshot {
 
     pub(crate) async fn songs(&mut self, after: &mut i64) -> Result<Option<Vec<WholeSong>>, RepositoryError> {
         const SQL: &str = "SELECT rowid AS place, id, title, hash, uploader, uploaded_at_us, status, failure, \
-                           stems, provenance, size_bytes, uploader_address, kept_since_us \
+                           stems, provenance, model, result_key, wanted_stems, shown_key, shown_model, stem_names, \
+                           size_bytes, uploader_address, kept_since_us \
                            FROM songs WHERE rowid > ? ORDER BY rowid LIMIT 1000";
         self.page(SQL, after, rows::whole_song).await
     }
@@ -67,6 +69,15 @@ impl Snapshot {
         const SQL: &str = "SELECT rowid AS place, id, digest, song_id, created_at_us, expires_at_us, mix \
                            FROM shares WHERE rowid > ? ORDER BY rowid LIMIT 1000";
         self.page(SQL, after, rows::share).await
+    }
+
+    pub(crate) async fn results(
+        &mut self,
+        after: &mut i64,
+    ) -> Result<Option<Vec<(SongHash, StemsInfo)>>, RepositoryError> {
+        const SQL: &str = "SELECT number AS place, hash, stems, provenance, shown_key, shown_model, stem_names \
+                           FROM results WHERE number > ? ORDER BY number LIMIT 1000";
+        self.page(SQL, after, rows::result).await
     }
 
     pub(crate) async fn uploads(&mut self, after: &mut i64) -> Result<Option<Vec<PartialUpload>>, RepositoryError> {

@@ -82,7 +82,7 @@ async fn stored(received: Received, blobs: &FileBlobs) -> Vec<(Stem, Bytes)> {
 }
 
 fn expected(stems: &Stems) -> Vec<(Stem, Bytes)> {
-    let of = |stem| (stem, Part::try_from(stem).ok().and_then(|part| stems.get(part)).unwrap().clone());
+    let of = |stem| (stem, stems.get(Part::Stem(stem)).unwrap().clone());
     [Stem::BASS, Stem::DRUMS, Stem::OTHER, Stem::VOCALS].map(of).to_vec()
 }
 
@@ -106,7 +106,7 @@ async fn stems_are_received_unchanged_for_any_chunk_size() {
 async fn malformed_archive_is_rejected_without_leftovers() {
     let mut twice = four();
     twice.push(entry(NAMES[1], EntryType::Regular, b"again"));
-    for tar in [Vec::new(), finished(&[]), finished(&four()[..3]), finished(&twice), vec![b'x'; 4_000]] {
+    for tar in [Vec::new(), finished(&[]), four()[..3].concat(), finished(&twice), vec![b'x'; 4_000]] {
         let error = rejected(connection(&tar, 512, End::Closes)).await;
         assert!(matches!(error, ResultError::Malformed { .. }), "{error:?}");
     }
@@ -114,8 +114,7 @@ async fn malformed_archive_is_rejected_without_leftovers() {
     let error = rejected(connection(&cut[..700], 512, End::Closes)).await;
     assert_eq!(
         error.to_string(),
-        "the result is not a tar with exactly bass, drums, other and vocals, all as .mp3, all as .flac or all as both: \
-         it is truncated"
+        "the result is not a tar with stems, all as .mp3, all as .flac or all as both: it is truncated"
     );
 }
 
@@ -256,4 +255,26 @@ async fn slow_store_applies_backpressure_to_the_connection() {
     assert!(tokio::time::timeout(Duration::from_millis(500), read).await.is_err());
     let taken_bytes = given_bytes.load(Ordering::Relaxed);
     assert!(taken_bytes < 1_000_000, "{taken_bytes} bytes are in memory");
+}
+
+#[tokio::test]
+async fn stems_of_other_models_are_received_whole() {
+    let root = TempDir::new().unwrap();
+    let blobs = FileBlobs::open(root.path()).await.unwrap();
+    let of = |names: &[&str]| names.iter().map(|name| entry(name, EntryType::Regular, b"x")).collect::<Vec<_>>();
+    let two = finished(&of(&["vocals.mp3", "instrumental.mp3", "vocals.flac", "instrumental.flac"]));
+    let received = receive(connection(&two, 100, End::Closes), &blobs).await.unwrap();
+    let mut names: Vec<_> = received.files.iter().map(|file| format!("{}.{}", file.stem, file.format)).collect();
+    names.sort_unstable();
+    assert_eq!(names, ["instrumental.flac", "instrumental.mp3", "vocals.flac", "vocals.mp3"]);
+    // Without the marker it is not known whether stems are missing.
+    for cut in [of(&["vocals.mp3", "instrumental.mp3"]).concat(), of(&["vocals.mp3"]).concat()] {
+        assert!(matches!(rejected(connection(&cut, 100, End::Closes)).await, ResultError::Malformed { .. }));
+    }
+    let unequal = finished(&of(&["vocals.mp3", "instrumental.mp3", "vocals.flac"]));
+    let many: Vec<_> = (0..70).map(|number| format!("stem-{number}.mp3")).collect();
+    let many = finished(&of(&many.iter().map(String::as_str).collect::<Vec<_>>()));
+    for tar in [unequal, many, finished(&of(&["song.mp3"])), finished(&of(&["Vocals.mp3"]))] {
+        assert!(matches!(rejected(connection(&tar, 4_096, End::Closes)).await, ResultError::Malformed { .. }));
+    }
 }

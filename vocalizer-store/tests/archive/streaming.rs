@@ -36,7 +36,7 @@ impl Pieces {
 #[async_trait]
 impl StemSet for Pieces {
     async fn open(&self, stem: Stem) -> Result<Blob, BlobError> {
-        let bytes = self.stems.get(Part::try_from(stem).unwrap()).unwrap();
+        let bytes = self.stems.get(Part::Stem(stem)).unwrap();
         let pieces: Vec<_> = bytes.chunks(self.piece_bytes).map(|piece| bytes.slice_ref(piece)).collect();
         let given_bytes = Arc::clone(&self.given_bytes);
         let pieces = stream::iter(pieces).map(move |piece| {

@@ -34,7 +34,11 @@ pub(crate) fn step() -> impl Strategy<Value = Step> {
         Just(Advance::Begin),
         Just(Advance::HandBack),
         Just(Advance::FINISH_MP3),
-        Just(Advance::Finish(StemsInfo { formats: StemFormats::Both, provenance: Some(Provenance::new("a model")) })),
+        Just(Advance::Finish(StemsInfo {
+            formats: StemFormats::Both,
+            provenance: Some(Provenance::new("a model")),
+            ..StemsInfo::MP3
+        })),
         "[a-zö ]{0,20}".prop_map(|text| Advance::Fail(FailureReason::new(&text))),
     ];
     prop_oneof![

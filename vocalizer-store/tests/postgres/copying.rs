@@ -89,7 +89,7 @@ async fn copy_keeps_everything_except_leases() {
     from.advance(songs[1].hash(), &Advance::Begin).await.unwrap();
     let mut provenance = Provenance::new("htdemucs „fine“");
     provenance.measure(Duration::from_secs(240), Duration::from_millis(12_345));
-    let stems = StemsInfo { formats: StemFormats::Flac, provenance: Some(provenance) };
+    let stems = StemsInfo { formats: StemFormats::Flac, provenance: Some(provenance), ..StemsInfo::MP3 };
     from.advance(songs[3].hash(), &Advance::Finish(stems)).await.unwrap();
     let reason = FailureReason::new("it is „not“ a song 🙁");
     from.advance(songs[4].hash(), &Advance::Fail(reason)).await.unwrap();

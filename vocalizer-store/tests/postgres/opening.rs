@@ -35,6 +35,7 @@ async fn new_database_is_migrated_explicitly_or_on_open() {
         "0006 stems",
         "0007 webhooks",
         "0008 resumable uploads",
+        "0009 models",
         "0010 administration",
         "0011 priorities",
     ];

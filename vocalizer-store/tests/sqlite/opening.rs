@@ -26,6 +26,7 @@ async fn new_database_is_migrated_explicitly_or_on_open() {
         "0005 stems",
         "0006 webhooks",
         "0007 resumable uploads",
+        "0008 models",
         "0009 administration",
         "0010 priorities",
     ];

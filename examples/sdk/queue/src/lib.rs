@@ -183,7 +183,7 @@ impl RedbQueue {
             let attempts = job.attempts.saturating_add(u32::from(was_attempted));
             let (lease, visible_ns) = (LeaseId::random(), later(now_ns, queue.shared.visibility));
             StoredJob { visible_ns, attempts, lease: Some((lease, false)), ..job }.insert(&mut jobs)?;
-            let job = Job { hash: job.hash, payload: JobPayload::Stored };
+            let job = Job::new(job.hash, JobPayload::Stored);
             Ok(Some(Held { queue, lease, job, attempt: attempts.saturating_add(1), is_open: true }))
         });
         taken.await
@@ -269,7 +269,8 @@ impl DurableLeases for RedbQueue {
         let mut held = self.take().await?;
         held.is_open = false;
         let visibility = self.shared.visibility;
-        Ok(LeasedJob { lease: held.lease, hash: held.job.hash, attempt: held.attempt, visibility })
+        let &Job { hash, model, key, .. } = &held.job;
+        Ok(LeasedJob { lease: held.lease, hash, model, key, attempt: held.attempt, visibility })
     }
 
     async fn extend(&self, lease: LeaseId) -> Result<(), QueueError> {

@@ -69,7 +69,7 @@ vocalizer_conformance::queue_conformance!(
 );
 
 fn job(name: &str) -> Job {
-    Job { hash: SongHash::of(name.as_bytes()), payload: JobPayload::Stored }
+    Job::new(SongHash::of(name.as_bytes()), JobPayload::Stored)
 }
 
 #[tokio::test(flavor = "multi_thread")]

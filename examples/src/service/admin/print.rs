@@ -63,6 +63,7 @@ pub(super) fn song(record: &SongRecord) -> Value {
         "id": song.id().to_string(),
         "title": song.title().as_str(),
         "hash": song.hash().to_string(),
+        "model": song.target().model.map(|model| model.to_string()),
         "uploader": record.uploader.as_ref().map(|name| name.as_str()),
         "uploader_id": song.uploader().map(|id| id.to_string()),
         "uploaded_at": time(song.uploaded_at()),

@@ -8,7 +8,7 @@ use vocalizer_core::part::StemFormats;
 #[cfg(feature = "separate")]
 use vocalizer_model::{ComputeOptions, DeviceChoice, Precision};
 
-use super::{BrokerArgs, LogFormat};
+use super::{BrokerArgs, LogFormat, ModelsArgs};
 
 /// The model and the device.
 #[derive(Debug, Clone, Args)]
@@ -17,6 +17,9 @@ pub struct ComputeArgs {
     /// A model's name (see `vocalizer models`) or a weights file
     #[arg(long, env = "MODEL", value_name = "NAME|FILE", default_value = "htdemucs")]
     pub model: String,
+    /// The models to choose from.
+    #[command(flatten)]
+    pub choice: ModelsArgs,
     /// Fetch the model's weights even if no licence is stated for them
     #[arg(long, env = "ACCEPT_LICENCE", value_name = "BOOL", num_args = 0..=1, default_value_t = false,
         default_missing_value = "true", action = ArgAction::Set, hide_short_help = true)]

@@ -20,7 +20,7 @@ async fn all(mut song: Blob) -> Vec<u8> {
 }
 
 fn claim(hash: SongHash, location: String) -> Job {
-    Job { hash, payload: JobPayload::Claim(Secret::new(location)) }
+    Job::new(hash, JobPayload::Claim(Secret::new(location)))
 }
 
 #[tokio::test]
@@ -31,8 +31,8 @@ async fn source_is_fetched_by_hash_or_claim_location() {
     let (hash, backend) = (SongHash::of(&bytes), backend(service.address));
     let path = format!("/songs/{hash}/source");
     for job in [
-        Job { hash, payload: JobPayload::Stored },
-        Job { hash, payload: JobPayload::Inline(bytes.clone().into()) },
+        Job::new(hash, JobPayload::Stored),
+        Job::new(hash, JobPayload::Inline(bytes.clone().into())),
         claim(hash, path.clone()),
         claim(hash, path[1..].to_owned()),
         claim(hash, service.url(&path)),
@@ -41,7 +41,7 @@ async fn source_is_fetched_by_hash_or_claim_location() {
         assert!(all(fetched).await == bytes, "{job:?}");
     }
     let unknown = SongHash::of(b"never there");
-    assert!(backend.source(&Job { hash: unknown, payload: JobPayload::Stored }).await.unwrap().is_none());
+    assert!(backend.source(&Job::new(unknown, JobPayload::Stored)).await.unwrap().is_none());
 }
 
 #[tokio::test]

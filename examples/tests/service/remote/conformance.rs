@@ -7,9 +7,10 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use vocalizer_conformance::backend::BackendPlace;
 use vocalizer_core::account::Viewer;
-use vocalizer_core::part::Stem;
+use vocalizer_core::api::Provenance;
+use vocalizer_core::part::{Stem, StemFormats};
 use vocalizer_core::ports::{Backend, Stems};
-use vocalizer_core::song::{Song, SongHash, StatusKind, StemsInfo};
+use vocalizer_core::song::{Song, SongHash, StatusKind};
 use vocalizer_model::audio::AudioFormat;
 
 use super::place::{SmallService, backend, upload};
@@ -61,8 +62,8 @@ impl BackendPlace for OverHttp {
         self.file(hash, &format!("{stem}.flac")).await
     }
 
-    async fn known(&self, hash: &SongHash) -> Vec<StemsInfo> {
-        self.songs(hash).await.iter().map(|song| song.stems().clone()).collect()
+    async fn known(&self, hash: &SongHash) -> Vec<(StemFormats, Option<Provenance>)> {
+        self.songs(hash).await.iter().map(|song| (song.stems().formats, song.stems().provenance.clone())).collect()
     }
 
     fn song(&self, number: u8) -> Bytes {

@@ -30,7 +30,7 @@ async fn lease_can_be_extended_and_settled_at_another_server() {
     let relay = Relay::start(one.address).await;
     let remote = queue(relay.address);
     let publish = async |name: &str| {
-        let job = Job { hash: SongHash::of(name.as_bytes()), payload: JobPayload::Stored };
+        let job = Job::new(SongHash::of(name.as_bytes()), JobPayload::Stored);
         one.queue.publish(job).await.unwrap();
     };
     publish("a").await;

@@ -38,7 +38,7 @@ async fn undelivered_leases_cost_no_attempts() {
 #[tokio::test]
 async fn in_memory_queue_requeues_undelivered_lease() {
     let service = SmallService::over(Arc::new(MemoryQueue::new(Duration::from_secs(10)))).await;
-    let job = Job { hash: SongHash::of(b"x"), payload: JobPayload::Stored };
+    let job = Job::new(SongHash::of(b"x"), JobPayload::Stored);
     service.queue.publish(job).await.unwrap();
     assert_eq!(lease_and_disconnect(&service).await["attempt"], 1);
     let lease = queue(service.address).lease().await.unwrap();

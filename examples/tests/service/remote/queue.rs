@@ -132,7 +132,7 @@ mod durable {
 async fn remote_queue_rejects_backend_operations() {
     let service = SmallService::start(Duration::from_secs(60)).await;
     let queue = queue(service.address);
-    let job = Job { hash: SongHash::of(b"x"), payload: vocalizer_core::ports::JobPayload::Stored };
+    let job = Job::new(SongHash::of(b"x"), vocalizer_core::ports::JobPayload::Stored);
     let results = [
         queue.publish(job.clone()).await.map(drop),
         queue.state(&job.hash).await.map(drop),

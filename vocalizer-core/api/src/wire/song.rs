@@ -49,6 +49,17 @@ pub struct SongView {
     /// What made the stems. Present only if `status` is `SPLIT`, details are requested and the worker said it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub provenance: Option<Provenance>,
+    /// The model that the song is split with. Present only if details are requested.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// The parts that can be downloaded now. Those of an earlier model remain until the stems of another are there.
+    /// Present only if details are requested.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parts: Option<Vec<String>>,
+    /// Why the song waits although it is next. Present only if details are requested, `status` is `UPLOADED` and no
+    /// worker for the model was there within the last minutes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waiting_for: Option<String>,
 }
 
 impl SongView {
@@ -67,6 +78,9 @@ impl SongView {
             uploaded_at: None,
             lossless: None,
             provenance: None,
+            model: None,
+            parts: None,
+            waiting_for: None,
         }
     }
 }

@@ -50,13 +50,19 @@ pub struct JobView {
     pub attempt: u32,
     /// How long the lease lasts from now and from each extension, in milliseconds.
     pub visibility_ms: u64,
+    /// The model to split with; missing for the worker's default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// What takes the place of the hash in the paths of reports and of the result; missing for the hash itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub result: Option<String>,
 }
 
 impl JobView {
     /// Returns a leased job.
     #[must_use]
     pub const fn new(lease: LeaseId, hash: String, attempt: u32, visibility_ms: u64) -> Self {
-        Self { lease, hash, attempt, visibility_ms }
+        Self { lease, hash, attempt, visibility_ms, model: None, result: None }
     }
 }
 

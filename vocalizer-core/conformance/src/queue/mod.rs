@@ -3,6 +3,7 @@
 mod fairness;
 mod granting;
 mod leasing;
+mod models;
 mod place;
 mod publishing;
 mod settling;
@@ -21,6 +22,7 @@ pub use leasing::{
     expired_lease_requeues_job, extended_lease_stays_valid, lease_reports_its_visibility, leased_job_is_exclusive,
     lost_lease_has_no_effect, waiting_workers_wake_on_new_jobs,
 };
+pub use models::{granted_lease_names_the_model, job_of_a_further_model_waits_for_its_worker};
 pub use place::QueuePlace;
 pub use publishing::{
     acknowledged_job_is_not_redelivered, concurrently_published_jobs_are_all_delivered,

@@ -49,6 +49,11 @@ pub trait QueuePlace: Send + Sync {
         true
     }
 
+    /// Returns whether a lease call passes over jobs of other models.
+    fn selects_models(&self) -> bool {
+        false
+    }
+
     /// Returns whether the queue is fair: whether it knows [lines](vocalizer_core::ports::JobLine) and withdraws jobs.
     fn has_lines(&self) -> bool {
         true
@@ -62,7 +67,7 @@ pub trait QueuePlace: Send + Sync {
 
 /// Returns the job for a song with this name.
 pub(super) fn job(place: &impl QueuePlace, name: &str) -> Job {
-    Job { hash: hash(name), payload: place.payload(name) }
+    Job::new(hash(name), place.payload(name))
 }
 
 /// Opens a queue with these jobs.

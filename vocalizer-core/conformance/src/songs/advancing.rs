@@ -77,8 +77,9 @@ pub async fn result_is_stored_with_formats_and_provenance(place: &impl SongsPlac
     for (bytes, formats) in [("a", StemFormats::Mp3), ("b", StemFormats::Flac), ("c", StemFormats::Both)] {
         let waiting = admit_song(&songs, bytes).await;
         assert_eq!(waiting.stems(), &StemsInfo::MP3);
-        let stems = StemsInfo { formats, provenance: Some(provenance()) };
+        let stems = StemsInfo { formats, provenance: Some(provenance()), ..StemsInfo::MP3 };
         advance_songs(&songs, bytes, &Advance::Finish(stems.clone())).await;
+        let stems = stems.of(waiting.target());
         // A repeat, as of a second worker, changes nothing.
         advance_songs(&songs, bytes, &Advance::FINISH_MP3).await;
         let later = admit_song(&songs, bytes).await;

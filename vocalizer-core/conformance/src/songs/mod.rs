@@ -8,6 +8,7 @@ mod outbox;
 mod place;
 mod quotas;
 mod removing;
+mod results;
 mod retention;
 mod retrying;
 mod sharing;
@@ -48,6 +49,11 @@ pub use quotas::{
 pub use removing::{
     concurrent_removals_report_one_last_song, concurrent_removals_succeed_once,
     removal_reports_remaining_songs_with_hash, removing_last_song_clears_outbox, song_is_renamed,
+};
+pub use results::{
+    equal_requests_for_a_further_model_share_one_job, failed_further_model_leaves_the_stems,
+    removing_last_song_removes_all_results, song_split_again_keeps_its_stems_until_the_new_ones_are_stored,
+    song_with_stored_results_changes_to_them_without_a_job,
 };
 pub use retention::{
     ended_songs_expire_oldest_first, retention_time_limits_clock_jumps, song_uploaded_with_slow_clock_is_not_old,

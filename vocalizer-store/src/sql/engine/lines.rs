@@ -8,16 +8,16 @@ use vocalizer_core::song::SongHash;
 use super::engine::{Statement, Store, repository};
 use crate::sql::rows::{self, read_all};
 
-/// Returns the lines of the waiting songs with a hash.
-pub(super) async fn of(store: &Store, hash: &SongHash) -> Result<Vec<JobLine>, RepositoryError> {
+/// Returns the lines of the waiting songs with a key.
+pub(super) async fn of(store: &Store, key: &SongHash) -> Result<Vec<JobLine>, RepositoryError> {
     const SQL: &str = "\
         SELECT uploader AS owner, coalesce(priority, 0) AS priority \
         FROM songs LEFT JOIN priorities ON user_id = uploader \
-        WHERE hash = $1 AND status = 'UPLOADED' GROUP BY uploader, priority \
+        WHERE result_key = $1 AND status = 'UPLOADED' GROUP BY uploader, priority \
         ORDER BY coalesce(priority, 0) DESC, min(uploaded_at_us)";
     store
         .attempt(|| async {
-            let rows = query(SQL).bind(hash.to_string()).fetch_all(store.read()).await.map_err(repository)?;
+            let rows = query(SQL).bind(key.to_string()).fetch_all(store.read()).await.map_err(repository)?;
             read_all(&rows, rows::line)
         })
         .await

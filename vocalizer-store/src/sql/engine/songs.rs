@@ -10,14 +10,14 @@ use vocalizer_core::account::UserId;
 use vocalizer_core::api::WebhookEvent;
 use vocalizer_core::dedupe::{Advance, UploadPlan};
 use vocalizer_core::ports::{
-    Cancelled, Charge, Cursor, Expiry, JobLine, Pending, Removed, RepositoryError, SongCounts, SongFilter,
-    SongRepository, Space, WebhookRepository,
+    Cancelled, Charge, Cursor, Expiry, JobLine, Pending, Removed, RepositoryError, ResultRepository as _, SongCounts,
+    SongFilter, SongRepository, Space, WebhookRepository,
 };
 use vocalizer_core::quota::{Quota, QuotaChange, Uploader};
 use vocalizer_core::song::{Song, SongHash, SongId, Status, StatusKind, StoredSong, Title};
 
 use super::engine::{self, Connection, Store, repository};
-use super::{lines, quotas, webhooks};
+use super::{lines, quotas, result_rows, webhooks};
 use crate::sql::rows::{self, micros, read, read_all};
 use crate::sql::rules::{self, is_same};
 
@@ -34,13 +34,15 @@ impl SongRepository for Store {
             }
             quotas::charge(&mut step, charge).await?;
             let same_bytes = lock_songs(&mut step, song.hash()).await?;
-            let (song, plan) = rules::settle(song.clone(), &same_bytes)?;
-            let stored = query(
+            let stored = result_rows::stored(&mut step, &song.target().key).await?;
+            let (song, plan) = rules::settle(song.clone(), &same_bytes, stored)?;
+            let inserted = query(
                 "INSERT INTO songs \
                  (id, title, hash, uploader, uploaded_at_us, status, size_bytes, uploader_address, stems, provenance, \
-                 kept_since_us) \
-                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, (SELECT time_us FROM retention WHERE time_us > $5)) \
-                 RETURNING id, title, hash, uploader, uploaded_at_us, status, failure, stems, provenance",
+                 model, result_key, wanted_stems, shown_key, shown_model, stem_names, kept_since_us) \
+                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, \
+                 (SELECT time_us FROM retention WHERE time_us > $5)) \
+                 RETURNING id, title, hash, uploader, uploaded_at_us, status, failure, stems, provenance, model, result_key, wanted_stems, shown_key, shown_model, stem_names",
             )
             .bind(song.id().to_string())
             .bind(song.title().as_str())
@@ -51,16 +53,22 @@ impl SongRepository for Store {
             .bind(rules::bytes(charge.weight.size_bytes))
             .bind(rules::kept_address(charge))
             .bind(song.stems().formats.name())
-            .bind(rules::provenance(&song))
+            .bind(rules::provenance(song.stems()))
+            .bind(song.target().model.map(|model| model.to_string()))
+            .bind(song.target().key.to_string())
+            .bind(rules::stems(song.target().stems.as_deref()))
+            .bind(song.stems().key.map(|key| key.to_string()))
+            .bind(song.stems().model.map(|model| model.to_string()))
+            .bind(rules::stems(song.stems().names.as_deref()))
             // All rows, because SQLite reports a violated foreign key only after the last one.
             .fetch_all(&mut *step)
             .await
             .map_err(repository)?;
-            enqueue(&mut step, plan, song.hash()).await?;
+            enqueue(&mut step, plan, &song.target().key).await?;
             webhooks::add_changed(&mut step, &song).await?;
             self.check_lock(&mut step, song.hash()).await?;
             self.commit(step).await?;
-            read(stored.first().ok_or(RepositoryError::Conflict)?, rows::song)
+            read(inserted.first().ok_or(RepositoryError::Conflict)?, rows::song)
         })
         .await
     }
@@ -108,9 +116,10 @@ impl SongRepository for Store {
             let Some(at) = same_bytes.iter().position(|song| song.id() == id) else { return Ok(None) };
             let mut song = same_bytes.swap_remove(at);
             song.retry().map_err(|_| RepositoryError::Conflict)?;
-            let (song, plan) = rules::settle(song, &same_bytes)?;
+            let stored = result_rows::stored(&mut step, &song.target().key).await?;
+            let (song, plan) = rules::settle(song, &same_bytes, stored)?;
             put_status(&mut step, &song).await?;
-            enqueue(&mut step, plan, song.hash()).await?;
+            enqueue(&mut step, plan, &song.target().key).await?;
             webhooks::add_changed(&mut step, &song).await?;
             self.commit(step).await?;
             Ok(Some(song))
@@ -129,9 +138,11 @@ impl SongRepository for Store {
                 song.cancel().map_err(|_| RepositoryError::Conflict)?;
                 put_status(&mut step, &song).await?;
             }
-            let is_wanted_by_others = same_bytes.iter().any(|other| other.status().is_waiting());
+            let key = song.target().key;
+            let mut same_work = same_bytes.iter().filter(|other| other.target().key == key);
+            let is_wanted_by_others = same_work.any(|other| other.status().is_waiting());
             if !is_wanted_by_others {
-                dequeue(&mut step, song.hash()).await?;
+                dequeue(&mut step, &key).await?;
             }
             self.commit(step).await?;
             Ok(Some(Cancelled { song, is_wanted_by_others }))
@@ -139,19 +150,25 @@ impl SongRepository for Store {
         .await
     }
 
-    async fn lines(&self, hash: &SongHash) -> Result<Vec<JobLine>, RepositoryError> {
-        lines::of(self, hash).await
+    async fn lines(&self, key: &SongHash) -> Result<Vec<JobLine>, RepositoryError> {
+        lines::of(self, key).await
     }
 
     async fn set_priority(&self, user: UserId, priority: i32) -> Result<(), RepositoryError> {
         self.write(|| lines::set_priority(user, priority)).await.map(|_| ())
     }
 
-    async fn advance(&self, hash: &SongHash, advance: &Advance) -> Result<Vec<Song>, RepositoryError> {
+    async fn advance(&self, key: &SongHash, advance: &Advance) -> Result<Vec<Song>, RepositoryError> {
         self.attempt(|| async {
+            // A key always belongs to the same hash.
+            let first = self.with_key(key).await?;
+            let hash = first.first().map_or(key, Song::hash);
             let mut step = self.begin_for(hash).await?;
-            let mut changed = Vec::new();
+            let mut changed: Vec<Song> = Vec::new();
             for mut song in lock_songs(&mut step, hash).await? {
+                if song.target().key != *key {
+                    continue;
+                }
                 if advance.apply(&mut song).map_err(rules::illegal)? {
                     put_status(&mut step, &song).await?;
                     webhooks::add_changed(&mut step, &song).await?;
@@ -159,8 +176,11 @@ impl SongRepository for Store {
                 }
             }
             if matches!(advance, Advance::Finish(_) | Advance::Fail(_)) {
-                dequeue(&mut step, hash).await?;
+                dequeue(&mut step, key).await?;
                 self.check_lock(&mut step, hash).await?;
+            }
+            if let (Advance::Finish(_), Some(song)) = (advance, changed.first()) {
+                result_rows::put(&mut step, song).await?;
             }
             self.commit(step).await?;
             Ok(changed)
@@ -171,7 +191,7 @@ impl SongRepository for Store {
     async fn rename(&self, id: SongId, title: &Title) -> Result<Option<Song>, RepositoryError> {
         const SQL: &str = "\
             UPDATE songs SET title = $2 WHERE id = $1 \
-            RETURNING id, title, hash, uploader, uploaded_at_us, status, failure, stems, provenance";
+            RETURNING id, title, hash, uploader, uploaded_at_us, status, failure, stems, provenance, model, result_key, wanted_stems, shown_key, shown_model, stem_names";
         let row = self.write_row(|| query(SQL).bind(id.to_string()).bind(title.as_str())).await?;
         row.map(|row| read(&row, rows::song)).transpose()
     }
@@ -203,7 +223,7 @@ impl SongRepository for Store {
     async fn with_hash(&self, hash: &SongHash) -> Result<Vec<Song>, RepositoryError> {
         self.attempt(|| async {
             let rows =
-                query("SELECT id, title, hash, uploader, uploaded_at_us, status, failure, stems, provenance FROM songs WHERE hash = $1")
+                query("SELECT id, title, hash, uploader, uploaded_at_us, status, failure, stems, provenance, model, result_key, wanted_stems, shown_key, shown_model, stem_names FROM songs WHERE hash = $1")
                     .bind(hash.to_string())
                     .fetch_all(self.read())
                     .await
@@ -216,7 +236,7 @@ impl SongRepository for Store {
     async fn hashes_in(&self, status: StatusKind) -> Result<Vec<SongHash>, RepositoryError> {
         self.attempt(|| async {
             // Row by row, because a row takes much more memory than its hash, and there may be one per song.
-            let distinct = query("SELECT DISTINCT hash FROM songs WHERE status = $1").bind(status.name());
+            let distinct = query("SELECT DISTINCT result_key AS hash FROM songs WHERE status = $1").bind(status.name());
             let mut rows = distinct.fetch(self.read());
             let mut hashes = Vec::new();
             while let Some(row) = rows.try_next().await.map_err(repository)? {
@@ -233,7 +253,7 @@ impl SongRepository for Store {
             let mut step = self.begin_for(song.hash()).await?;
             let deleted = query(
                 "DELETE FROM songs WHERE id = $1 \
-                 RETURNING id, title, hash, uploader, uploaded_at_us, status, failure, stems, provenance",
+                 RETURNING id, title, hash, uploader, uploaded_at_us, status, failure, stems, provenance, model, result_key, wanted_stems, shown_key, shown_model, stem_names",
             )
             .bind(id.to_string())
             .fetch_all(&mut *step)
@@ -246,9 +266,10 @@ impl SongRepository for Store {
                 .await
                 .map_err(repository)?;
             if others == 0 {
-                dequeue(&mut step, song.hash()).await?;
+                result_rows::remove(&mut step, song.hash()).await?;
             }
             let song = read(row, rows::song)?;
+            forget_entry(&mut step, &song.target().key).await?;
             webhooks::add(&mut step, &song, WebhookEvent::Deleted).await?;
             self.check_lock(&mut step, song.hash()).await?;
             self.commit(step).await?;
@@ -338,11 +359,18 @@ impl SongRepository for Store {
 
 /// Adds a hash to the outbox if the plan says so. An existing entry gets a new number and loses its claim: the server
 /// that has just published the old entry must not remove the new one.
-async fn enqueue(step: &mut Connection, plan: UploadPlan, hash: &SongHash) -> Result<(), RepositoryError> {
+pub(super) async fn enqueue(step: &mut Connection, plan: UploadPlan, hash: &SongHash) -> Result<(), RepositoryError> {
     if plan == UploadPlan::Enqueue {
         query(engine::ENQUEUE).bind(hash.to_string()).execute(step).await.map_err(repository)?;
     }
     Ok(())
+}
+
+/// Removes a key from the outbox if no song is to be split with it any more.
+pub(super) async fn forget_entry(step: &mut Connection, key: &SongHash) -> Result<(), RepositoryError> {
+    const SQL: &str =
+        "DELETE FROM outbox WHERE hash = $1 AND NOT EXISTS (SELECT 1 FROM songs WHERE songs.result_key = $1)";
+    query(SQL).bind(key.to_string()).execute(step).await.map(|_| ()).map_err(repository)
 }
 
 /// Removes a hash from the outbox.
@@ -353,7 +381,7 @@ async fn dequeue(step: &mut Connection, hash: &SongHash) -> Result<(), Repositor
 
 async fn find(connection: &mut Connection, id: SongId) -> Result<Option<Song>, RepositoryError> {
     let row = query(
-        "SELECT id, title, hash, uploader, uploaded_at_us, status, failure, stems, provenance FROM songs WHERE id = $1",
+        "SELECT id, title, hash, uploader, uploaded_at_us, status, failure, stems, provenance, model, result_key, wanted_stems, shown_key, shown_model, stem_names FROM songs WHERE id = $1",
     )
     .bind(id.to_string())
     .fetch_optional(connection)
@@ -363,19 +391,28 @@ async fn find(connection: &mut Connection, id: SongId) -> Result<Option<Song>, R
 }
 
 /// Returns the songs with a hash, whose titles cannot change until the end of the transaction.
-async fn lock_songs(step: &mut Connection, hash: &SongHash) -> Result<Vec<Song>, RepositoryError> {
+pub(super) async fn lock_songs(step: &mut Connection, hash: &SongHash) -> Result<Vec<Song>, RepositoryError> {
     let rows = query(engine::LOCK_SONGS).bind(hash.to_string()).fetch_all(step).await.map_err(repository)?;
     read_all(&rows, rows::song)
 }
 
-async fn put_status(step: &mut Connection, song: &Song) -> Result<(), RepositoryError> {
+pub(super) async fn put_status(step: &mut Connection, song: &Song) -> Result<(), RepositoryError> {
     let StoredSong { id, status, .. } = song.clone().into();
-    query("UPDATE songs SET status = $2, failure = $3, stems = $4, provenance = $5 WHERE id = $1")
+    const SQL: &str = "\
+        UPDATE songs SET status = $2, failure = $3, stems = $4, provenance = $5, model = $6, result_key = $7, \
+        wanted_stems = $8, shown_key = $9, shown_model = $10, stem_names = $11 WHERE id = $1";
+    query(SQL)
         .bind(id.to_string())
         .bind(status.kind().name())
         .bind(status.failure().map(|reason| reason.as_str().to_owned()))
         .bind(song.stems().formats.name())
-        .bind(rules::provenance(song))
+        .bind(rules::provenance(song.stems()))
+        .bind(song.target().model.map(|model| model.to_string()))
+        .bind(song.target().key.to_string())
+        .bind(rules::stems(song.target().stems.as_deref()))
+        .bind(song.stems().key.map(|key| key.to_string()))
+        .bind(song.stems().model.map(|model| model.to_string()))
+        .bind(rules::stems(song.stems().names.as_deref()))
         .execute(step)
         .await
         .map(|_| ())
