@@ -82,7 +82,7 @@ struct ModelWorker {
 impl ModelWorker {
     fn start(service: &Service, names: &[&str]) -> Self {
         let (models, stop) = (Arc::<FakeModels>::default(), CancellationToken::new());
-        let remote = RemoteSettings::new(&format!("http://{}", service.address), WORKER_TOKEN);
+        let remote = RemoteSettings::new(format!("http://{}", service.address), WORKER_TOKEN);
         let names = names.iter().map(|name| name.parse().unwrap()).collect();
         let worker = remote.worker(Arc::new(TarResults::new(Limits::default())), Arc::clone(&models) as _).unwrap();
         let worker = worker.with_capabilities(Capabilities::of(names)).with_settings(fast_worker()).build();

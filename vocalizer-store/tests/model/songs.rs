@@ -17,6 +17,7 @@ use crate::sqlite::support::song;
 
 /// An operation on a store. Few bytes, songs and users are used, so that operations interact.
 #[derive(Debug, Clone)]
+#[expect(clippy::large_enum_variant, reason = "a test has few steps")]
 pub(crate) enum Step {
     Admit { bytes: u8, uploader: u8, at: i64 },
     AdmitAgain(usize),
