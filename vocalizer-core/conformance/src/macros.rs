@@ -141,6 +141,7 @@ macro_rules! songs_conformance {
             equal_requests_for_a_further_model_share_one_job
             removing_last_song_removes_all_results
             failed_further_model_leaves_the_stems
+            lines_and_cancelling_concern_the_model_of_a_song
             created_upload_is_found_unchanged
             upload_advances_only_from_its_offset
             finished_upload_does_not_count
@@ -164,6 +165,7 @@ macro_rules! webhooks_conformance {
             webhooks_of_a_user_are_limited
             changes_of_songs_become_deliveries
             retried_song_becomes_a_delivery_when_it_is_split
+            song_split_again_becomes_a_delivery
             delivery_is_claimed_once_until_its_claim_expires
             webhooks_take_turns
             attempt_is_recorded_once

@@ -11,7 +11,7 @@ use vocalizer_core::api::{DeliveryStatus, WebhookEvent};
 use vocalizer_core::dedupe::Advance;
 use vocalizer_core::ports::{Backlog, ClaimedDelivery, RepositoryError, SongRepository, WebhookRepository};
 use vocalizer_core::secret::Secret;
-use vocalizer_core::song::{FailureReason, Song, SongId, Title};
+use vocalizer_core::song::{FailureReason, Song, SongId, Target, Title};
 use vocalizer_core::webhook::{DISABLED, Delivery, Health, Webhook, WebhookId};
 
 pub use crate::songs::SongsPlace;
@@ -138,6 +138,22 @@ pub async fn retried_song_becomes_a_delivery_when_it_is_split(place: &impl Songs
     assert_eq!(events(&songs, webhook.id).await, [], "it waits");
     songs.advance(failed.hash(), &Advance::FINISH_MP3).await.unwrap();
     assert_eq!(events(&songs, webhook.id).await, [(WebhookEvent::Split, Some(failed.id()))]);
+}
+
+pub async fn song_split_again_becomes_a_delivery(place: &impl SongsPlace) {
+    let (songs, user) = (place.songs().await, place.user().await);
+    let song = admitted(&songs, Some(user), "a").await;
+    songs.advance(song.hash(), &Advance::FINISH_MP3).await.unwrap();
+    let webhook = stored(&songs, webhook(user, 0)).await;
+    let first = Target::default_of(*song.hash());
+    let further = Target { model: Some("best".parse().unwrap()), key: hash("a by best"), ..first.clone() };
+    songs.split_again(song.id(), &further).await.unwrap();
+    assert_eq!(events(&songs, webhook.id).await, [], "it waits");
+    songs.advance(&further.key, &Advance::FINISH_MP3).await.unwrap();
+    let split = (WebhookEvent::Split, Some(song.id()));
+    assert_eq!(events(&songs, webhook.id).await, [split]);
+    songs.split_again(song.id(), &first).await.unwrap();
+    assert_eq!(events(&songs, webhook.id).await, [split, split], "to stems that are stored");
 }
 
 pub async fn delivery_is_claimed_once_until_its_claim_expires(place: &impl SongsPlace) {

@@ -52,7 +52,8 @@ pub use removing::{
 };
 pub use results::{
     equal_requests_for_a_further_model_share_one_job, failed_further_model_leaves_the_stems,
-    removing_last_song_removes_all_results, song_split_again_keeps_its_stems_until_the_new_ones_are_stored,
+    lines_and_cancelling_concern_the_model_of_a_song, removing_last_song_removes_all_results,
+    song_split_again_keeps_its_stems_until_the_new_ones_are_stored,
     song_with_stored_results_changes_to_them_without_a_job,
 };
 pub use retention::{

@@ -4,7 +4,7 @@ use super::place::{SongsPlace, admit_song, fail, outbox, song};
 use crate::support::{hash, provenance};
 use vocalizer_core::dedupe::Advance;
 use vocalizer_core::part::{Stem, StemFormats};
-use vocalizer_core::ports::RepositoryError;
+use vocalizer_core::ports::{JobLine, RepositoryError};
 use vocalizer_core::song::{Song, StatusKind, StemsInfo, Target};
 
 /// Splits with a further model, for some of its stems.
@@ -111,4 +111,18 @@ pub async fn failed_further_model_leaves_the_stems(place: &impl SongsPlace) {
 
 fn song_id() -> vocalizer_core::song::SongId {
     song("unknown").id()
+}
+
+pub async fn lines_and_cancelling_concern_the_model_of_a_song(place: &impl SongsPlace) {
+    let songs = place.songs().await;
+    let (id, other) = (admit_song(&songs, "a").await.id(), admit_song(&songs, "a").await.id());
+    songs.split_again(id, &further()).await.unwrap();
+    for key in [hash("a"), hash("a by best")] {
+        assert_eq!(songs.lines(&key).await.unwrap(), [JobLine::default()]);
+    }
+    assert!(!songs.cancel(id).await.unwrap().unwrap().is_wanted_by_others, "the other song has another model");
+    assert_eq!(songs.lines(&hash("a by best")).await.unwrap(), []);
+    assert_eq!(outbox(&songs).await, [hash("a")]);
+    assert!(!songs.cancel(other).await.unwrap().unwrap().is_wanted_by_others);
+    assert_eq!(outbox(&songs).await, []);
 }
