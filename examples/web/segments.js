@@ -43,6 +43,7 @@ export class Segments {
       entry.loaded = true;
     }).catch((error) => {
       if (this.#entries.get(key) === entry) this.#entries.delete(key);
+      this.#free.push(entry.buffer);
       throw error;
     });
     return entry;

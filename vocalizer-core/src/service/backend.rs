@@ -98,7 +98,10 @@ impl SongService {
         let delivered = received.files.iter().map(|file| file.stem).collect();
         let names = self.check_names(hash, delivered).await?;
         let formats = self.check_result(&mut received).await?;
-        let _lock = self.ports().coordination.lock(&self.hash_of(hash).await?).await?;
+        let source = self.hash_of(hash).await?;
+        let _lock = self.ports().coordination.lock(&source).await?;
+        // The sweep locks what it removes, which is the key of a further model's result.
+        let _key_lock = if source == *hash { None } else { Some(self.ports().coordination.lock(hash).await?) };
         if self.wanted(hash).await? == Wanted::Done {
             return Ok(Wanted::Done);
         }
