@@ -63,18 +63,20 @@ class Server:
 
 SQLITE = """
 WITH RECURSIVE numbers (n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM numbers WHERE n + 1 < {songs})
-INSERT INTO songs (id, title, hash, uploader, uploaded_at_us, status, failure, size_bytes)
+INSERT INTO songs (id, title, hash, result_key, shown_key, uploader, uploaded_at_us, status, failure, size_bytes)
 SELECT lower(printf('%08x-%04x-4%03x-8%03x-%012x', abs(random()) % 4294967296, abs(random()) % 65536, abs(random()) % 4096,
                     abs(random()) % 4096, abs(random()) % 281474976710656)),
-       'Song number ' || n || ' of a rather long list', printf('%064x', n), CASE n % 2 WHEN 1 THEN '{user}' END,
+       'Song number ' || n || ' of a rather long list', printf('%064x', n), printf('%064x', n), CASE n % 100 WHEN 50 THEN NULL ELSE printf('%064x', n) END,
+       CASE n % 2 WHEN 1 THEN '{user}' END,
        1700000000000000 + n * 1000000, CASE n % 100 WHEN 50 THEN 'FAILED' ELSE 'SPLIT' END,
        CASE n % 100 WHEN 50 THEN 'not an audio file' END, 5000000
 FROM numbers
 """
 
 POSTGRES = """
-INSERT INTO songs (id, title, hash, uploader, uploaded_at_us, status, failure, size_bytes)
-SELECT gen_random_uuid()::text, 'Song number ' || n || ' of a rather long list', lpad(to_hex(n), 64, '0'),
+INSERT INTO songs (id, title, hash, result_key, shown_key, uploader, uploaded_at_us, status, failure, size_bytes)
+SELECT gen_random_uuid()::text, 'Song number ' || n || ' of a rather long list', lpad(to_hex(n), 64, '0'), lpad(to_hex(n), 64, '0'),
+       CASE n % 100 WHEN 50 THEN NULL ELSE lpad(to_hex(n), 64, '0') END,
        CASE n % 2 WHEN 1 THEN '{user}' END, 1700000000000000 + n::bigint * 1000000,
        CASE n % 100 WHEN 50 THEN 'FAILED' ELSE 'SPLIT' END, CASE n % 100 WHEN 50 THEN 'not an audio file' END, 5000000
 FROM generate_series(0, {songs} - 1) AS n

@@ -50,8 +50,8 @@ async fn song_list_without_limit_is_bounded() {
     sql(
         &service.database(),
         "WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < 1500) \
-         INSERT INTO songs (id, title, hash, uploader, uploaded_at_us, status) \
-         SELECT printf('00000000-0000-4000-8000-%012x', n), 'song ' || n, hash, uploader, uploaded_at_us - n, 'SPLIT' \
+         INSERT INTO songs (id, title, hash, result_key, shown_key, uploader, uploaded_at_us, status) \
+         SELECT printf('00000000-0000-4000-8000-%012x', n), 'song ' || n, hash, hash, hash, uploader, uploaded_at_us - n, 'SPLIT' \
          FROM songs, numbers",
     );
     let first = client.get("/songs/").await;

@@ -35,7 +35,8 @@ async fn leased_job_has_all_fields() {
         let job = lease_job(&service).await;
         assert_eq!(job["hash"], hash.to_string());
         assert_eq!((&job["attempt"], &job["visibility_ms"]), (&json!(1), &json!(60_000)));
-        assert_eq!(job.as_object().unwrap().len(), 4, "{job}");
+        assert_eq!(job["model"], "htdemucs");
+        assert_eq!(job.as_object().unwrap().len(), 5, "{job}");
         assert_eq!(service.post("/jobs/lease", "wait_s=0").await.data(), json!({"job": null}), "already leased");
     }
 }
