@@ -41,8 +41,9 @@ async fn page_of_songs_uses_indexes_without_sorting() {
     execute(
         &mut place.connect().await,
         &format!(
-            "INSERT INTO songs SELECT gen_random_uuid()::text, 'title', repeat('ab', 32), \
-                 (ARRAY[NULL, '{one}', '{other}'])[1 + n % 3], n / 10, 'SPLIT', NULL \
+            "INSERT INTO songs (id, title, hash, uploader, uploaded_at_us, status, result_key, shown_key) \
+             SELECT gen_random_uuid()::text, 'title', repeat('ab', 32), \
+                 (ARRAY[NULL, '{one}', '{other}'])[1 + n % 3], n / 10, 'SPLIT', repeat('ab', 32), repeat('ab', 32) \
              FROM generate_series(1, 30000) n; \
              ANALYZE songs"
         ),
