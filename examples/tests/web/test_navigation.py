@@ -96,13 +96,13 @@ def seen(page):
 
 def held(page, path):
     """Delays the page's requests to a path until the test calls the result."""
-    waiting = []
-    page.context.route(path, lambda route: waiting.append(route))
+    waiting, released = [], []
+    page.context.route(path, lambda route: route.continue_() if released else waiting.append(route))
 
     def go():
-        page.context.unroute(path)
-        for route in waiting:
-            route.continue_()
+        released.append(True)
+        while waiting:
+            waiting.pop().continue_()
 
     return go
 
