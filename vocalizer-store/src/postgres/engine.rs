@@ -12,7 +12,7 @@ use vocalizer_core::ports::{Pending, RepositoryError, Space};
 
 pub(super) use super::error::repository;
 pub(super) use super::open::PostgresStore as Store;
-use crate::sql::rows::{self, micros, read_all};
+use crate::sql::rows::{self, micros, read_all, song_columns};
 
 /// A statement with its arguments.
 pub(super) type Statement = Query<'static, Postgres, PgArguments>;
@@ -28,16 +28,20 @@ pub(super) const ENQUEUE: &str = "\
     ON CONFLICT (hash) DO UPDATE SET number = DEFAULT, claimed_until_us = NULL";
 
 /// Returns the oldest songs to delete.
-pub(super) const EXPIRED: &str = "\
-    SELECT id, title, hash, uploader, uploaded_at_us, status, failure, stems, provenance, model, result_key, wanted_stems, shown_key, shown_model, stem_names FROM songs \
+pub(super) const EXPIRED: &str = concat!(
+    "\
+    SELECT ",
+    song_columns!(),
+    " FROM songs \
     WHERE coalesce(kept_since_us, uploaded_at_us) < $1 AND status IN ('SPLIT', 'FAILED') \
-    AND NOT ($2 AND uploader IS NOT NULL) ORDER BY coalesce(kept_since_us, uploaded_at_us), id LIMIT $3";
+    AND NOT ($2 AND uploader IS NOT NULL) ORDER BY coalesce(kept_since_us, uploaded_at_us), id LIMIT $3"
+);
 
 /// Deletes usage that no limit needs any more.
 pub(super) const FORGET_USAGE: &str = "DELETE FROM uploaders WHERE greatest(uploads_until_us, audio_until_us) <= $1";
 
 /// Returns the songs with a hash and locks their rows, so that titles cannot change meanwhile.
-pub(super) const LOCK_SONGS: &str = "SELECT id, title, hash, uploader, uploaded_at_us, status, failure, stems, provenance, model, result_key, wanted_stems, shown_key, shown_model, stem_names FROM songs WHERE hash = $1 FOR UPDATE";
+pub(super) const LOCK_SONGS: &str = concat!("SELECT ", song_columns!(), " FROM songs WHERE hash = $1 FOR UPDATE");
 
 /// Returns the usage of an uploader. Locks its row, inserting it if it is missing, until the end of the transaction.
 pub(super) const LOCK_USAGE: &str = "\
@@ -87,15 +91,21 @@ pub(super) const SONGS_OF_ADDRESS: &str =
 /// Lists songs. Each half uses its own index, and the results are merged without sorting. With a status other indexes
 /// apply.
 pub(super) fn list(_has_status: bool) -> Statement {
-    const SQL: &str = "\
-        (SELECT id, title, hash, uploader, uploaded_at_us, status, failure, stems, provenance, model, result_key, wanted_stems, shown_key, shown_model, stem_names FROM songs \
+    const SQL: &str = concat!(
+        "\
+        (SELECT ",
+        song_columns!(),
+        " FROM songs \
         WHERE uploader IS NULL AND uploaded_at_us <= $2 AND (uploaded_at_us < $2 OR id > $3) \
         AND ($4 IS NULL OR status = $4) ORDER BY uploaded_at_us DESC, id LIMIT $5) \
         UNION ALL \
-        (SELECT id, title, hash, uploader, uploaded_at_us, status, failure, stems, provenance, model, result_key, wanted_stems, shown_key, shown_model, stem_names FROM songs \
+        (SELECT ",
+        song_columns!(),
+        " FROM songs \
         WHERE uploader = $1 AND uploaded_at_us <= $2 AND (uploaded_at_us < $2 OR id > $3) \
         AND ($4 IS NULL OR status = $4) ORDER BY uploaded_at_us DESC, id LIMIT $5) \
-        ORDER BY uploaded_at_us DESC, id LIMIT $5";
+        ORDER BY uploaded_at_us DESC, id LIMIT $5"
+    );
     // Plan for the actual values: a generic plan would sort, because it does not know the small page size.
     query(SQL).persistent(false)
 }

@@ -76,7 +76,16 @@ pub(crate) fn read_all<R, T>(rows: &[R], parse: fn(&R) -> Result<T, BoxError>) -
     rows.iter().map(|row| read(row, parse)).collect()
 }
 
-/// A row of `id, title, hash, uploader, uploaded_at_us, status, failure, stems, provenance, model, result_key, wanted_stems, shown_key, shown_model, stem_names`.
+/// The columns of a song, for `concat!`.
+macro_rules! song_columns {
+    () => {
+        "id, title, hash, uploader, uploaded_at_us, status, failure, stems, provenance, model, result_key, wanted_stems, \
+         shown_key, shown_model, stem_names"
+    };
+}
+pub(crate) use song_columns;
+
+/// A row of [`song_columns`].
 pub(crate) fn song<R: Columns>(row: &R) -> Result<Song, BoxError> {
     let kind: StatusKind = row.text("status")?.parse()?;
     Ok(Song::from(StoredSong {

@@ -12,6 +12,7 @@ use vocalizer_core::ports::{Pending, RepositoryError, SongRepository as _, Space
 pub(super) use super::error::repository;
 pub(super) use super::open::SqliteStore as Store;
 use crate::files::disk;
+use crate::sql::rows::song_columns;
 
 /// A statement with its arguments.
 pub(super) type Statement = Query<'static, Sqlite, SqliteArguments>;
@@ -23,16 +24,20 @@ pub(super) const CHECK: &str = "PRAGMA user_version = 0";
 pub(super) const ENQUEUE: &str = "INSERT OR REPLACE INTO outbox (hash) VALUES ($1)";
 
 /// Returns the oldest songs to delete. The plus prevents SQLite from scanning the index of the status.
-pub(super) const EXPIRED: &str = "\
-    SELECT id, title, hash, uploader, uploaded_at_us, status, failure, stems, provenance, model, result_key, wanted_stems, shown_key, shown_model, stem_names FROM songs \
+pub(super) const EXPIRED: &str = concat!(
+    "\
+    SELECT ",
+    song_columns!(),
+    " FROM songs \
     WHERE coalesce(kept_since_us, uploaded_at_us) < $1 AND +status IN ('SPLIT', 'FAILED') \
-    AND NOT ($2 AND uploader IS NOT NULL) ORDER BY coalesce(kept_since_us, uploaded_at_us), id LIMIT $3";
+    AND NOT ($2 AND uploader IS NOT NULL) ORDER BY coalesce(kept_since_us, uploaded_at_us), id LIMIT $3"
+);
 
 /// Deletes usage that no limit needs any more. With several arguments, max returns the largest one.
 pub(super) const FORGET_USAGE: &str = "DELETE FROM uploaders WHERE max(uploads_until_us, audio_until_us) <= $1";
 
 /// Returns the songs with a hash. There is only one writer, so they need no lock.
-pub(super) const LOCK_SONGS: &str = "SELECT id, title, hash, uploader, uploaded_at_us, status, failure, stems, provenance, model, result_key, wanted_stems, shown_key, shown_model, stem_names FROM songs WHERE hash = $1";
+pub(super) const LOCK_SONGS: &str = concat!("SELECT ", song_columns!(), " FROM songs WHERE hash = $1");
 
 /// Returns the usage of an uploader, if any. There is only one writer, so it needs no lock.
 pub(super) const LOCK_USAGE: &str = "SELECT uploads_until_us, audio_until_us FROM uploaders WHERE uploader = $1";
@@ -75,20 +80,32 @@ pub(super) const SONGS_OF_ADDRESS: &str =
 /// Lists songs. Each half uses its own range of the index, and the results are merged without sorting. With a status
 /// another index applies.
 pub(super) fn list(has_status: bool) -> Statement {
-    const ALL: &str = "\
-        SELECT id, title, hash, uploader, uploaded_at_us, status, failure, stems, provenance, model, result_key, wanted_stems, shown_key, shown_model, stem_names FROM songs \
+    const ALL: &str = concat!(
+        "\
+        SELECT ",
+        song_columns!(),
+        " FROM songs \
         WHERE uploader IS NULL AND uploaded_at_us <= $2 AND (uploaded_at_us < $2 OR id > $3) \
         UNION ALL \
-        SELECT id, title, hash, uploader, uploaded_at_us, status, failure, stems, provenance, model, result_key, wanted_stems, shown_key, shown_model, stem_names FROM songs \
+        SELECT ",
+        song_columns!(),
+        " FROM songs \
         WHERE uploader = $1 AND uploaded_at_us <= $2 AND (uploaded_at_us < $2 OR id > $3) \
-        ORDER BY uploaded_at_us DESC, id LIMIT $5";
-    const IN_STATUS: &str = "\
-        SELECT id, title, hash, uploader, uploaded_at_us, status, failure, stems, provenance, model, result_key, wanted_stems, shown_key, shown_model, stem_names FROM songs \
+        ORDER BY uploaded_at_us DESC, id LIMIT $5"
+    );
+    const IN_STATUS: &str = concat!(
+        "\
+        SELECT ",
+        song_columns!(),
+        " FROM songs \
         WHERE uploader IS NULL AND status = $4 AND uploaded_at_us <= $2 AND (uploaded_at_us < $2 OR id > $3) \
         UNION ALL \
-        SELECT id, title, hash, uploader, uploaded_at_us, status, failure, stems, provenance, model, result_key, wanted_stems, shown_key, shown_model, stem_names FROM songs \
+        SELECT ",
+        song_columns!(),
+        " FROM songs \
         WHERE uploader = $1 AND status = $4 AND uploaded_at_us <= $2 AND (uploaded_at_us < $2 OR id > $3) \
-        ORDER BY uploaded_at_us DESC, id LIMIT $5";
+        ORDER BY uploaded_at_us DESC, id LIMIT $5"
+    );
     sqlx::query(if has_status { IN_STATUS } else { ALL })
 }
 

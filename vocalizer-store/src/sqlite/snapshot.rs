@@ -9,7 +9,7 @@ use vocalizer_core::webhook::{Delivery, Webhook};
 
 use super::error::repository;
 use super::open::SqliteStore;
-use crate::sql::rows::{self, Columns as _, Marks, WholeSong, read, read_all};
+use crate::sql::rows::{self, Columns as _, Marks, WholeSong, read, read_all, song_columns};
 
 /// A snapshot of a file, taken at the first page. Each call returns the page after a position, starting with
 /// [`Self::START`], or `None` at the end.
@@ -58,10 +58,11 @@ impl Snapshot {
     }
 
     pub(crate) async fn songs(&mut self, after: &mut i64) -> Result<Option<Vec<WholeSong>>, RepositoryError> {
-        const SQL: &str = "SELECT rowid AS place, id, title, hash, uploader, uploaded_at_us, status, failure, \
-                           stems, provenance, model, result_key, wanted_stems, shown_key, shown_model, stem_names, \
-                           size_bytes, uploader_address, kept_since_us \
-                           FROM songs WHERE rowid > ? ORDER BY rowid LIMIT 1000";
+        const SQL: &str = concat!(
+            "SELECT rowid AS place, ",
+            song_columns!(),
+            ", size_bytes, uploader_address, kept_since_us FROM songs WHERE rowid > ? ORDER BY rowid LIMIT 1000"
+        );
         self.page(SQL, after, rows::whole_song).await
     }
 

@@ -3,20 +3,17 @@
 use async_trait::async_trait;
 use futures_util::TryStreamExt as _;
 use sqlx::query;
-use vocalizer_core::ports::{RepositoryError, ResultRepository, SongRepository};
+use vocalizer_core::ports::{RepositoryError, ResultRepository};
 use vocalizer_core::song::{Song, SongHash, SongId, StemsInfo, Target};
 
 use super::engine::{Store, repository};
-use super::result_rows::stored;
-use super::songs::{enqueue, forget_entry, lock_songs, put_status};
-use super::webhooks;
-use crate::sql::rows::{self, read, read_all};
-use crate::sql::rules;
+use super::songs::resubmit;
+use crate::sql::rows::{self, read, read_all, song_columns};
 
 #[async_trait]
 impl ResultRepository for Store {
     async fn with_key(&self, key: &SongHash) -> Result<Vec<Song>, RepositoryError> {
-        const SQL: &str = "SELECT id, title, hash, uploader, uploaded_at_us, status, failure, stems, provenance, model, result_key, wanted_stems, shown_key, shown_model, stem_names FROM songs WHERE result_key = $1";
+        const SQL: &str = concat!("SELECT ", song_columns!(), " FROM songs WHERE result_key = $1");
         self.attempt(|| async {
             let rows = query(SQL).bind(key.to_string()).fetch_all(self.read()).await.map_err(repository)?;
             read_all(&rows, rows::song)
@@ -60,25 +57,6 @@ impl ResultRepository for Store {
     }
 
     async fn split_again(&self, id: SongId, target: &Target) -> Result<Option<Song>, RepositoryError> {
-        self.attempt(|| async {
-            // The hash of a song never changes.
-            let Some(song) = SongRepository::find(self, id).await? else { return Ok(None) };
-            let mut step = self.begin_for(song.hash()).await?;
-            let mut same_bytes = lock_songs(&mut step, song.hash()).await?;
-            let Some(at) = same_bytes.iter().position(|song| song.id() == id) else { return Ok(None) };
-            let mut song = same_bytes.swap_remove(at);
-            let before = song.target().key;
-            song.split_again(target.clone()).map_err(|_| RepositoryError::Conflict)?;
-            let stored = stored(&mut step, &target.key).await?;
-            let (song, plan) = rules::settle(song, &same_bytes, stored)?;
-            put_status(&mut step, &song).await?;
-            forget_entry(&mut step, &before).await?;
-            enqueue(&mut step, plan, &target.key).await?;
-            webhooks::add_changed(&mut step, &song).await?;
-            self.check_lock(&mut step, song.hash()).await?;
-            self.commit(step).await?;
-            Ok(Some(song))
-        })
-        .await
+        resubmit(self, id, |song| song.split_again(target.clone())).await
     }
 }

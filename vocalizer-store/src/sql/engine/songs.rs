@@ -14,11 +14,11 @@ use vocalizer_core::ports::{
     SongFilter, SongRepository, Space, WebhookRepository,
 };
 use vocalizer_core::quota::{Quota, QuotaChange, Uploader};
-use vocalizer_core::song::{Song, SongHash, SongId, Status, StatusKind, StoredSong, Title};
+use vocalizer_core::song::{IllegalTransition, Song, SongHash, SongId, Status, StatusKind, StoredSong, Title};
 
 use super::engine::{self, Connection, Store, repository};
 use super::{lines, quotas, result_rows, webhooks};
-use crate::sql::rows::{self, micros, read, read_all};
+use crate::sql::rows::{self, micros, read, read_all, song_columns};
 use crate::sql::rules::{self, is_same};
 
 #[async_trait]
@@ -36,14 +36,15 @@ impl SongRepository for Store {
             let same_bytes = lock_songs(&mut step, song.hash()).await?;
             let stored = result_rows::stored(&mut step, &song.target().key).await?;
             let (song, plan) = rules::settle(song.clone(), &same_bytes, stored)?;
-            let inserted = query(
+            let inserted = query(concat!(
                 "INSERT INTO songs \
                  (id, title, hash, uploader, uploaded_at_us, status, size_bytes, uploader_address, stems, provenance, \
                  model, result_key, wanted_stems, shown_key, shown_model, stem_names, kept_since_us) \
                  VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, \
                  (SELECT time_us FROM retention WHERE time_us > $5)) \
-                 RETURNING id, title, hash, uploader, uploaded_at_us, status, failure, stems, provenance, model, result_key, wanted_stems, shown_key, shown_model, stem_names",
-            )
+                 RETURNING ",
+                song_columns!()
+            ))
             .bind(song.id().to_string())
             .bind(song.title().as_str())
             .bind(song.hash().to_string())
@@ -108,23 +109,7 @@ impl SongRepository for Store {
     }
 
     async fn retry(&self, id: SongId) -> Result<Option<Song>, RepositoryError> {
-        self.attempt(|| async {
-            // The hash of a song never changes.
-            let Some(song) = SongRepository::find(self, id).await? else { return Ok(None) };
-            let mut step = self.begin_for(song.hash()).await?;
-            let mut same_bytes = lock_songs(&mut step, song.hash()).await?;
-            let Some(at) = same_bytes.iter().position(|song| song.id() == id) else { return Ok(None) };
-            let mut song = same_bytes.swap_remove(at);
-            song.retry().map_err(|_| RepositoryError::Conflict)?;
-            let stored = result_rows::stored(&mut step, &song.target().key).await?;
-            let (song, plan) = rules::settle(song, &same_bytes, stored)?;
-            put_status(&mut step, &song).await?;
-            enqueue(&mut step, plan, &song.target().key).await?;
-            webhooks::add_changed(&mut step, &song).await?;
-            self.commit(step).await?;
-            Ok(Some(song))
-        })
-        .await
+        resubmit(self, id, Song::retry).await
     }
 
     async fn cancel(&self, id: SongId) -> Result<Option<Cancelled>, RepositoryError> {
@@ -189,9 +174,12 @@ impl SongRepository for Store {
     }
 
     async fn rename(&self, id: SongId, title: &Title) -> Result<Option<Song>, RepositoryError> {
-        const SQL: &str = "\
+        const SQL: &str = concat!(
+            "\
             UPDATE songs SET title = $2 WHERE id = $1 \
-            RETURNING id, title, hash, uploader, uploaded_at_us, status, failure, stems, provenance, model, result_key, wanted_stems, shown_key, shown_model, stem_names";
+            RETURNING ",
+            song_columns!()
+        );
         let row = self.write_row(|| query(SQL).bind(id.to_string()).bind(title.as_str())).await?;
         row.map(|row| read(&row, rows::song)).transpose()
     }
@@ -222,12 +210,11 @@ impl SongRepository for Store {
 
     async fn with_hash(&self, hash: &SongHash) -> Result<Vec<Song>, RepositoryError> {
         self.attempt(|| async {
-            let rows =
-                query("SELECT id, title, hash, uploader, uploaded_at_us, status, failure, stems, provenance, model, result_key, wanted_stems, shown_key, shown_model, stem_names FROM songs WHERE hash = $1")
-                    .bind(hash.to_string())
-                    .fetch_all(self.read())
-                    .await
-                    .map_err(repository)?;
+            let rows = query(concat!("SELECT ", song_columns!(), " FROM songs WHERE hash = $1"))
+                .bind(hash.to_string())
+                .fetch_all(self.read())
+                .await
+                .map_err(repository)?;
             read_all(&rows, rows::song)
         })
         .await
@@ -251,10 +238,11 @@ impl SongRepository for Store {
         self.attempt(|| async {
             let Some(song) = SongRepository::find(self, id).await? else { return Ok(None) };
             let mut step = self.begin_for(song.hash()).await?;
-            let deleted = query(
+            let deleted = query(concat!(
                 "DELETE FROM songs WHERE id = $1 \
-                 RETURNING id, title, hash, uploader, uploaded_at_us, status, failure, stems, provenance, model, result_key, wanted_stems, shown_key, shown_model, stem_names",
-            )
+                 RETURNING ",
+                song_columns!()
+            ))
             .bind(id.to_string())
             .fetch_all(&mut *step)
             .await
@@ -366,6 +354,36 @@ pub(super) async fn enqueue(step: &mut Connection, plan: UploadPlan, hash: &Song
     Ok(())
 }
 
+/// Changes a song so that it is to be split, and enqueues its job unless its stems exist or another song has it.
+pub(super) async fn resubmit(
+    store: &Store,
+    id: SongId,
+    change: impl Fn(&mut Song) -> Result<(), IllegalTransition>,
+) -> Result<Option<Song>, RepositoryError> {
+    store
+        .attempt(|| async {
+            // The hash of a song never changes.
+            let Some(song) = SongRepository::find(store, id).await? else { return Ok(None) };
+            let mut step = store.begin_for(song.hash()).await?;
+            let mut same_bytes = lock_songs(&mut step, song.hash()).await?;
+            let Some(at) = same_bytes.iter().position(|song| song.id() == id) else { return Ok(None) };
+            let mut song = same_bytes.swap_remove(at);
+            let before = song.target().key;
+            change(&mut song).map_err(|_| RepositoryError::Conflict)?;
+            let key = song.target().key;
+            let stored = result_rows::stored(&mut step, &key).await?;
+            let (song, plan) = rules::settle(song, &same_bytes, stored)?;
+            put_status(&mut step, &song).await?;
+            forget_entry(&mut step, &before).await?;
+            enqueue(&mut step, plan, &key).await?;
+            webhooks::add_changed(&mut step, &song).await?;
+            store.check_lock(&mut step, song.hash()).await?;
+            store.commit(step).await?;
+            Ok(Some(song))
+        })
+        .await
+}
+
 /// Removes a key from the outbox if no song is to be split with it any more.
 pub(super) async fn forget_entry(step: &mut Connection, key: &SongHash) -> Result<(), RepositoryError> {
     const SQL: &str =
@@ -380,13 +398,11 @@ async fn dequeue(step: &mut Connection, hash: &SongHash) -> Result<(), Repositor
 }
 
 async fn find(connection: &mut Connection, id: SongId) -> Result<Option<Song>, RepositoryError> {
-    let row = query(
-        "SELECT id, title, hash, uploader, uploaded_at_us, status, failure, stems, provenance, model, result_key, wanted_stems, shown_key, shown_model, stem_names FROM songs WHERE id = $1",
-    )
-    .bind(id.to_string())
-    .fetch_optional(connection)
-    .await
-    .map_err(repository)?;
+    let row = query(concat!("SELECT ", song_columns!(), " FROM songs WHERE id = $1"))
+        .bind(id.to_string())
+        .fetch_optional(connection)
+        .await
+        .map_err(repository)?;
     row.as_ref().map(|row| read(row, rows::song)).transpose()
 }
 
