@@ -118,11 +118,12 @@ impl SongService {
         id: SongId,
         choice: &ModelChoice,
     ) -> Result<SongView, ServiceError> {
-        let known = self.changeable(viewer, id).await?;
+        let hash = *self.changeable(viewer, id).await?.hash();
         let (model, stems) = choice.check(self.models()).map_err(ServiceError::Invalid)?;
-        let hash = *known.hash();
-        let song = {
+        let (known, song) = {
             let _lock = self.ports().coordination.lock(&hash).await?;
+            // Another request may have chosen while this one waited.
+            let known = self.changeable(viewer, id).await?;
             let target = self.target(&hash, &model, stems).await?;
             let is_same = known.target().key == target.key && known.status().kind() != StatusKind::Failed;
             if is_same && known.target().stems == target.stems {
@@ -136,7 +137,7 @@ impl SongService {
             })?;
             let song = song.ok_or(ServiceError::NO_SONG)?;
             self.withdraw_unless_wanted(&known.target().key).await?;
-            song
+            (known, song)
         };
         tracing::info!(song = %id, %hash, model = %model.name, status = %song.status().kind(), "song split again");
         self.restart_waiting(&song).await?;
