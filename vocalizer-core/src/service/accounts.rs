@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use time::OffsetDateTime;
 
+use super::account_settings::AccountSettings;
+use super::auditing::Event;
 use super::{Invalid, ServiceError, device};
 use crate::account::{Account, Registration, Session, SessionDigest, UserId, Username, Viewer, household};
 use crate::api::UserView;
-use crate::causes::chain;
 use crate::ports::{
-    AccountRepository, Action, Attempts, AuditEntry, AuditLog, Clock, KEEP_AUDIT, PasswordHasher, RepositoryError,
-    ThrottleSettings,
+    AccountRepository, Action, Attempts, AuditLog, Clock, PasswordHasher, RepositoryError, ThrottleSettings,
 };
 use crate::secret::Secret;
 
@@ -30,42 +30,6 @@ pub(super) struct AccountPorts {
     pub(super) passwords: Arc<dyn PasswordHasher>,
     pub(super) audit: Arc<dyn AuditLog>,
     pub(super) clock: Arc<dyn Clock>,
-}
-
-/// Settings of the service.
-#[derive(Debug, Clone, Copy)]
-pub struct AccountSettings {
-    /// How long a session lasts. Default: 30 days.
-    pub session: Duration,
-    /// Shortest password, in characters. Default: 8.
-    pub min_password_chars: usize,
-    /// Longest password, in characters. Default: 128. Longer passwords are rejected, never truncated.
-    pub max_password_chars: usize,
-    /// The throttle of guesses at one account's password from one address, or from one known device.
-    pub per_account: ThrottleSettings,
-    /// The throttle of guesses at one account's password from all addresses together.
-    pub per_account_everywhere: ThrottleSettings,
-    /// The throttle of guesses and registrations from one address.
-    pub per_address: ThrottleSettings,
-    /// Who may register. Default: everyone.
-    pub registration: Registration,
-    /// How long the audit log is kept. Default: 365 days.
-    pub keep_audit: Duration,
-}
-
-impl Default for AccountSettings {
-    fn default() -> Self {
-        Self {
-            session: Duration::from_secs(30 * 24 * 60 * 60),
-            min_password_chars: 8,
-            max_password_chars: 128,
-            per_account: ThrottleSettings::per_account(),
-            per_account_everywhere: ThrottleSettings::per_account_everywhere(),
-            per_address: ThrottleSettings::per_address(),
-            registration: Registration::default(),
-            keep_audit: KEEP_AUDIT,
-        }
-    }
 }
 
 /// The user accounts. Clones are handles to the same service.
@@ -582,32 +546,6 @@ impl AccountService {
         Ok(NewSession { user: view(account), secret, lasts: settings.session, device })
     }
 
-    /// Records an event of a user.
-    pub(super) async fn audit_user(&self, user: UserId, action: Action, subject: Option<String>) {
-        match self.inner.ports.accounts.find(user).await {
-            Ok(Some(account)) => self.audit(Event { subject, ..Event::of(&account, action) }).await,
-            Ok(None) => {}
-            Err(error) => {
-                tracing::error!(error = chain(&error), action = action.name(), "writing the audit log failed")
-            }
-        }
-    }
-
-    /// Records an event. What it reports has been done, so a failure is only logged.
-    pub(super) async fn audit(&self, event: Event<'_>) {
-        let Event { actor, action, subject, address, details } = event;
-        let ports = &self.inner.ports;
-        let entry = AuditEntry {
-            subject,
-            address: address.map(|address| household(address).to_string()),
-            details: details.map(str::to_owned),
-            ..AuditEntry::new(ports.clock.now(), actor, action)
-        };
-        if let Err(error) = ports.audit.record(&entry).await {
-            tracing::error!(error = chain(&error), actor, action = action.name(), "writing the audit log failed");
-        }
-    }
-
     pub(super) fn check_password(&self, [password, repeated]: [&Secret<String>; 2]) -> Vec<Invalid> {
         let AccountSettings { min_password_chars: min, max_password_chars: max, .. } = self.inner.settings;
         let chars = password.expose().chars().count();
@@ -624,25 +562,6 @@ impl AccountService {
             invalid.push(Invalid { field: "password2", message });
         }
         invalid
-    }
-}
-
-/// An event for the audit log.
-pub(super) struct Event<'a> {
-    pub(super) actor: &'a str,
-    pub(super) action: Action,
-    pub(super) subject: Option<String>,
-    pub(super) address: Option<IpAddr>,
-    pub(super) details: Option<&'static str>,
-}
-
-impl<'a> Event<'a> {
-    pub(super) fn by(actor: &'a str, action: Action) -> Self {
-        Self { actor, action, subject: None, address: None, details: None }
-    }
-
-    fn of(account: &'a Account, action: Action) -> Self {
-        Self::by(account.username.as_str(), action)
     }
 }
 

@@ -2,7 +2,8 @@
 
 use std::net::IpAddr;
 
-use super::accounts::{AccountService, Caller, Event, random};
+use super::accounts::{AccountService, Caller, random};
+use super::auditing::Event;
 use super::{Invalid, ServiceError};
 use crate::account::{Account, UserId, Username, Viewer};
 use crate::ports::{Action, RepositoryError};

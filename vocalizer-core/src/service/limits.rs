@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use vocalizer_api::LimitsView;
 
-use super::accounts::AccountSettings;
+use super::account_settings::AccountSettings;
 use super::song_settings::SongSettings;
 use super::songs::MAX_PAGE;
 use crate::limits::Limits;

@@ -3,8 +3,10 @@
 //! [`SongService`] accepts songs, serves them and takes results. [`AccountService`] authenticates callers. The HTTP
 //! layer only translates. Neither service needs its own runtime: they wait through the ports.
 
+mod account_settings;
 mod accounts;
 mod admin;
+mod auditing;
 mod backend;
 mod background;
 mod background_state;
@@ -13,6 +15,7 @@ mod cache;
 mod cancelling;
 mod change_notifier;
 mod defaults;
+mod deletion;
 mod device;
 mod error;
 mod interrupts;
@@ -25,6 +28,7 @@ mod local;
 mod locks;
 mod model_choice;
 mod parts;
+mod progress;
 mod relay;
 mod relay_state;
 mod remote_leases;
@@ -45,7 +49,8 @@ mod webhook_attempts;
 mod webhooks;
 
 pub use crate::ports::LeasedJob;
-pub use accounts::{AccountService, AccountSettings, Caller, KEEP_EXPIRED, LoginFrom, NewSession, Proof};
+pub use account_settings::AccountSettings;
+pub use accounts::{AccountService, Caller, KEEP_EXPIRED, LoginFrom, NewSession, Proof};
 pub use admin::{AdminService, AdminStores, Collected, Fault, Files, StorageReport, Stored};
 pub use builder::{AccountServiceBuilder, SongServiceBuilder};
 pub use change_notifier::Changed;

@@ -1,4 +1,4 @@
-//! Lists, finds, renames, deletes and retries songs.
+//! Lists, finds, renames and retries songs.
 
 use std::sync::Arc;
 
@@ -8,7 +8,6 @@ use super::ServiceError;
 use super::background_state::BackgroundState;
 use super::change_notifier::{ChangeNotifier, Changed};
 use super::interrupts::Interrupts;
-use super::keys::keys_of;
 use super::known_shares::KnownShares;
 use super::relay_state::RelayState;
 use super::renderings::Renderings;
@@ -16,14 +15,12 @@ use super::song_settings::SongSettings;
 use super::webhook_attempts::AttemptCounter;
 use crate::account::Viewer;
 use crate::api::SongView;
-use crate::causes::chain;
-use crate::dedupe::{BlobFate, on_delete};
 use crate::models::Models;
 use crate::ports::{
-    Attempts, AudioProbe, BlobStore, Clock, Coordination, Cursor, JobQueue, JobState, ProgressReport, Renderer,
-    RepositoryError, ResultReader, SongFilter, SongRepository, Space, WebhookSender,
+    Attempts, AudioProbe, BlobStore, Clock, Coordination, Cursor, JobQueue, Renderer, RepositoryError, ResultReader,
+    SongFilter, SongRepository, Space, WebhookSender,
 };
-use crate::song::{Song, SongHash, SongId, StatusKind, Title};
+use crate::song::{Song, SongId, StatusKind, Title};
 use crate::wire::with_details;
 
 /// How many songs of a page get a queue position. Each costs a query to the queue.
@@ -523,84 +520,6 @@ impl SongService {
         self.view(&song).await
     }
 
-    /// Deletes a song. Deleting the last song with a hash also deletes its file and stems and cancels its job.
-    ///
-    /// ```
-    /// # #[cfg(not(feature = "memory"))] fn main() {}
-    /// # #[cfg(feature = "memory")]
-    /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # use std::{sync::Arc, time::Duration};
-    /// # use vocalizer_core::{account::*, api::*, limits::*, memory::*, part::*, ports::*, service::*, song::*};
-    /// # let (songs, blobs, queue) = (Arc::<MemorySongs>::default(), Arc::<MemoryBlobs>::default(), Arc::new(IdleQueue));
-    /// # let clock = Arc::new(ManualClock::new());
-    /// # let service = SongService::builder_with_clock(songs, blobs, queue, clock).build();
-    /// # let mut upload = service.begin_upload(Viewer::Anonymous).await?;
-    /// # upload.write("the file".into()).await?;
-    /// # let song = upload.finish("Clair de lune").await?;
-    /// service.delete(Viewer::Anonymous, song.id).await?;
-    /// let repeated = service.delete(Viewer::Anonymous, song.id).await;
-    /// assert!(matches!(repeated, Err(ServiceError::NotFound { .. })));
-    /// # Ok(())
-    /// # }
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// [`ServiceError::NotFound`], also for a song that was just deleted; [`ServiceError::Unavailable`] or
-    /// [`ServiceError::Internal`].
-    pub async fn delete(&self, viewer: Viewer, id: SongId) -> Result<(), ServiceError> {
-        let song = self.changeable(viewer, id).await?;
-        let hash = *song.hash();
-        let _lock = self.ports().coordination.lock(&hash).await?;
-        if self.remove_locked(id).await? { Ok(()) } else { Err(ServiceError::NO_SONG) }
-    }
-
-    /// Removes a song whose hash is locked. Returns whether it existed.
-    pub(super) async fn remove_locked(&self, id: SongId) -> Result<bool, ServiceError> {
-        let songs = &self.ports().songs;
-        let Some(song) = songs.find(id).await? else { return Ok(false) };
-        let hash = *song.hash();
-        let keys = keys_of(songs.as_ref(), &song).await?;
-        let Some(removed) = songs.remove(id).await? else { return Ok(false) };
-        tracing::info!(song = %id, %hash, others = removed.others_with_hash, "song deleted");
-        match on_delete(removed.others_with_hash) {
-            BlobFate::Keep => {
-                self.withdraw_unless_wanted(&removed.song.target().key).await?;
-                self.changes().announce(&removed.song.target().key);
-            }
-            BlobFate::Delete => {
-                for key in &keys {
-                    // The song is deleted anyway. A late worker gets "not found" instead of "gone".
-                    if let Err(error) = self.ports().coordination.record_deletion(key, self.ports().clock.now()).await {
-                        tracing::warn!(%key, error = chain(&error), "recording the deleted hash failed");
-                    }
-                    self.changes().announce(key);
-                }
-                for key in &keys {
-                    self.withdraw(key).await;
-                }
-                // The song is deleted anyway. The sweep removes leftover bytes.
-                if let Err(error) = self.delete_bytes(&hash, &keys).await {
-                    tracing::warn!(%hash, error = chain(&error), "deleting a song's files failed; a sweep will retry");
-                }
-                keys.iter().for_each(|key| self.made().cache.forget(key));
-            }
-        }
-        Ok(true)
-    }
-
-    /// Deletes everything stored under the keys of a hash, unless the lock was lost: another request may be storing these
-    /// bytes.
-    pub(super) async fn delete_bytes(&self, hash: &SongHash, keys: &[SongHash]) -> Result<(), ServiceError> {
-        for key in keys {
-            if self.ports().coordination.renew(hash).await? {
-                self.ports().blobs.delete_all(key).await?;
-            }
-        }
-        Ok(())
-    }
-
     pub(super) async fn visible(&self, viewer: Viewer, id: SongId) -> Result<Song, ServiceError> {
         let song = self.ports().songs.find(id).await?;
         song.filter(|song| viewer.may_see(song)).ok_or(ServiceError::NO_SONG)
@@ -622,45 +541,5 @@ impl SongService {
             StatusKind::Uploading | StatusKind::Split | StatusKind::Failed => {}
         }
         Ok(view)
-    }
-
-    /// Returns the progress on a hash, or 0 if it cannot be read: the song must stay visible.
-    async fn percent(&self, hash: &SongHash) -> u8 {
-        match self.ports().coordination.progress(hash).await {
-            Ok(heard) => heard.map_or(0, |heard| heard.percent),
-            Err(error) => {
-                tracing::warn!(error = chain(&error), "reading progress failed");
-                0
-            }
-        }
-    }
-
-    /// Records progress on a hash and notifies watchers.
-    pub(super) async fn record_progress(&self, hash: &SongHash, percent: u8) -> Result<(), RepositoryError> {
-        let at = self.ports().clock.now();
-        self.ports().coordination.record_progress(hash, ProgressReport { percent: percent.min(100), at }).await?;
-        self.changes().announce(hash);
-        Ok(())
-    }
-
-    /// Clears the progress on a hash and notifies watchers.
-    pub(super) async fn clear_progress(&self, hash: &SongHash) -> Result<(), RepositoryError> {
-        self.ports().coordination.clear_progress(hash).await?;
-        self.changes().announce(hash);
-        Ok(())
-    }
-
-    /// Returns the number of jobs ahead of each hash, or nothing if the queue is unavailable: the songs must stay
-    /// visible.
-    async fn positions(&self, hashes: &[SongHash]) -> Vec<Option<u64>> {
-        let states = match self.ports().queue.states(hashes).await {
-            Ok(states) => states,
-            Err(error) => {
-                tracing::warn!(error = chain(&error), "reading queue positions failed");
-                Vec::new()
-            }
-        };
-        let before = |state: JobState| if let JobState::Waiting { before } = state { Some(before) } else { None };
-        states.into_iter().map(before).collect()
     }
 }
