@@ -17,6 +17,7 @@ mod database;
 mod downloads;
 mod events;
 mod fairness;
+mod fake_separator;
 #[cfg(feature = "separate")]
 mod families;
 mod foreign;

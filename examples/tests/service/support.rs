@@ -3,11 +3,9 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use async_trait::async_trait;
 use bytes::Bytes;
 use reqwest::multipart::{Form, Part};
 use reqwest::{Method, RequestBuilder};
@@ -17,12 +15,14 @@ use tokio::sync::{oneshot, watch};
 use vocalizer::service::{Blobs, Config, DataDir, Database, Policy, Tuning, WebhookPolicy, compose_with};
 use vocalizer_core::limits::Limits;
 use vocalizer_core::models::Models;
-use vocalizer_core::ports::{AudioError, Blob, Progress, Separator, StemSet, Stems, ThrottleSettings};
+use vocalizer_core::ports::{Stems, ThrottleSettings};
 use vocalizer_core::secret::Secret;
 use vocalizer_core::service::{AccountService, AccountSettings, RenderingSettings, ResumableSettings, SongService};
 use vocalizer_core::worker::{Worker, WorkerSettings};
 use vocalizer_http::settings::{AllowedHosts, Caps, Timeouts};
 use vocalizer_model::audio::{AudioFormat, Bitrate, StemWriter};
+
+use super::fake_separator::FakeSeparator;
 
 /// The worker token of these tests.
 pub(crate) const WORKER_TOKEN: &str = "the-token-of-the-tests-worker";
@@ -548,64 +548,4 @@ pub(crate) fn stems() -> Stems {
 /// The archive that a worker uploads.
 pub(crate) fn archive() -> Vec<u8> {
     vocalizer_store::archive::write(&stems(), Vec::new()).unwrap()
-}
-
-/// A fake separator that returns [`stems`] at once, unless a test sets it otherwise.
-#[derive(Default)]
-pub(crate) struct FakeSeparator {
-    /// Number of attempts that fail before one succeeds.
-    pub(crate) failures: AtomicU32,
-    /// Duration of each song in milliseconds.
-    pub(crate) takes_ms: AtomicU32,
-    /// Number of started separations.
-    pub(crate) begun: AtomicU32,
-    /// Number of separations dropped before their end.
-    pub(crate) cancelled: Arc<AtomicU32>,
-}
-
-impl FakeSeparator {
-    fn takes(&self) -> Duration {
-        Duration::from_millis(self.takes_ms.load(Ordering::SeqCst).into())
-    }
-}
-
-struct CancelCounter(Arc<AtomicU32>, bool);
-
-impl Drop for CancelCounter {
-    fn drop(&mut self) {
-        if !self.1 {
-            self.0.fetch_add(1, Ordering::SeqCst);
-        }
-    }
-}
-
-#[async_trait]
-impl Separator for FakeSeparator {
-    async fn separate(&self, mut song: Blob, progress: Arc<dyn Progress>) -> Result<Box<dyn StemSet>, AudioError> {
-        self.begun.fetch_add(1, Ordering::SeqCst);
-        let mut ended = CancelCounter(Arc::clone(&self.cancelled), false);
-        let mut head = Vec::new();
-        while let Some(chunk) = song.next_chunk().await.map_err(|e| AudioError::Failed(e.into()))? {
-            head.extend_from_slice(&chunk[..chunk.len().min(64)]);
-        }
-        for step in 0..10 {
-            progress.report(step * 10);
-            let began = Instant::now();
-            loop {
-                // A test may change the duration while a separation runs.
-                let left = (self.takes() / 10).saturating_sub(began.elapsed());
-                tokio::time::sleep(left.min(Duration::from_millis(10))).await;
-                if began.elapsed() >= self.takes() / 10 {
-                    break;
-                }
-            }
-        }
-        ended.1 = true;
-        if self.failures.load(Ordering::SeqCst) > 0 {
-            self.failures.fetch_sub(1, Ordering::SeqCst);
-            return Err(AudioError::Failed("the fake separator is set to fail".into()));
-        }
-        progress.report(100);
-        Ok(Box::new(stems()))
-    }
 }

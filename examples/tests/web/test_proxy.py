@@ -1,66 +1,21 @@
 """The page behind a reverse proxy, under a path prefix."""
 
 import hashlib
-import socket
-import subprocess
-import time
 import types
-import urllib.error
-import urllib.request
 
 import pytest
 from conftest import DEMO, PASSWORD, deliver, row
 from listening import CATCH, playing, run_on
 from playwright.sync_api import expect
-
-# A minimal configuration, as for a home server with several services.
-NGINX = """
-pid {folder}/pid;
-error_log stderr;
-daemon off;
-events {{ }}
-http {{
-  access_log off;
-  client_body_temp_path {folder}/body;
-  proxy_temp_path {folder}/proxy;
-  fastcgi_temp_path {folder}/fastcgi;
-  uwsgi_temp_path {folder}/uwsgi;
-  scgi_temp_path {folder}/scgi;
-  server {{
-    listen {address};
-    location /at/home/ {{
-      proxy_pass {service}/;
-      proxy_set_header Host $http_host;
-      proxy_http_version 1.1;
-      proxy_request_buffering off;
-      proxy_buffering off;
-      client_max_body_size 0;
-    }}
-  }}
-}}
-"""
+from proxy import PASSING, nginx
 
 
 @pytest.fixture
 def below(idle, tmp_path):
-    """`idle` behind a proxy, under /at/home."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{free.getsockname()[1]}"
-    config = tmp_path / "nginx.conf"
-    config.write_text(NGINX.format(folder=tmp_path, address=address, service=idle.address))
-    nginx = subprocess.Popen(["nginx", "-c", config, "-p", tmp_path], stderr=(tmp_path / "log").open("w"))
-    proxied = types.SimpleNamespace(address=f"http://{address}/at/home")
-    while True:
-        try:
-            urllib.request.urlopen(f"{proxied.address}/livez").close()
-            break
-        except urllib.error.URLError:
-            assert nginx.poll() is None, (tmp_path / "log").read_text()
-            time.sleep(0.1)
-    yield proxied
-    nginx.terminate()
-    nginx.wait(timeout=30)
+    """`idle` behind a proxy, under /at/home, as on a home server with several services."""
+    locations = f"location /at/home/ {{ proxy_pass {idle.address}/; {PASSING} }}"
+    with nginx(tmp_path, locations, probe="/at/home/livez") as address:
+        yield types.SimpleNamespace(address=f"{address}/at/home")
 
 
 def test_upload_play_and_download_under_a_path_prefix(visit, idle, below, stems):

@@ -25,7 +25,8 @@ use vocalizer_store::archive::TarResults;
 use vocalizer_store::files::FileBlobs;
 use vocalizer_store::system::Argon2Passwords;
 
-use crate::support::{FakeSeparator, WORKER_TOKEN};
+use crate::fake_separator::FakeSeparator;
+use crate::support::WORKER_TOKEN;
 
 /// A worker's client, with enough retries to survive a server restart.
 pub(super) fn client(address: SocketAddr) -> Client {
