@@ -546,6 +546,12 @@ impl AccountService {
         Ok(NewSession { user: view(account), secret, lasts: settings.session, device })
     }
 
+    /// Writes an event into the audit log.
+    pub(super) async fn audit(&self, event: Event<'_>) {
+        let AccountPorts { audit, clock, .. } = &self.inner.ports;
+        event.write(audit.as_ref(), clock.now()).await;
+    }
+
     pub(super) fn check_password(&self, [password, repeated]: [&Secret<String>; 2]) -> Vec<Invalid> {
         let AccountSettings { min_password_chars: min, max_password_chars: max, .. } = self.inner.settings;
         let chars = password.expose().chars().count();

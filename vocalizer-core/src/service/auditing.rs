@@ -1,11 +1,12 @@
-//! What the account service writes into the audit log.
+//! What services write into the audit log.
 
 use std::net::IpAddr;
 
-use super::accounts::AccountService;
-use crate::account::{Account, UserId, household};
+use time::OffsetDateTime;
+
+use crate::account::{Account, household};
 use crate::causes::chain;
-use crate::ports::{Action, AuditEntry};
+use crate::ports::{Action, AuditEntry, AuditLog};
 
 /// An event for the audit log.
 pub(super) struct Event<'a> {
@@ -26,29 +27,17 @@ impl<'a> Event<'a> {
     }
 }
 
-impl AccountService {
-    /// Records an event of a user.
-    pub(super) async fn audit_user(&self, user: UserId, action: Action, subject: Option<String>) {
-        match self.ports().accounts.find(user).await {
-            Ok(Some(account)) => self.audit(Event { subject, ..Event::of(&account, action) }).await,
-            Ok(None) => {}
-            Err(error) => {
-                tracing::error!(error = chain(&error), action = action.name(), "writing the audit log failed")
-            }
-        }
-    }
-
-    /// Records an event. What it reports has been done, so a failure is only logged.
-    pub(super) async fn audit(&self, event: Event<'_>) {
-        let Event { actor, action, subject, address, details } = event;
-        let ports = self.ports();
+impl Event<'_> {
+    /// Writes the event. What it reports has been done, so a failure is only logged.
+    pub(super) async fn write(self, log: &dyn AuditLog, at: OffsetDateTime) {
+        let Self { actor, action, subject, address, details } = self;
         let entry = AuditEntry {
             subject,
             address: address.map(|address| household(address).to_string()),
             details: details.map(str::to_owned),
-            ..AuditEntry::new(ports.clock.now(), actor, action)
+            ..AuditEntry::new(at, actor, action)
         };
-        if let Err(error) = ports.audit.record(&entry).await {
+        if let Err(error) = log.record(&entry).await {
             tracing::error!(error = chain(&error), actor, action = action.name(), "writing the audit log failed");
         }
     }

@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use super::ServiceError;
 use super::accounts::{AccountService, Caller, later, owner, random};
-use crate::account::{ApiToken, Invite, Session, SessionDigest, TokenId, TokenName};
+use super::auditing::Event;
+use crate::account::{ApiToken, Invite, Session, SessionDigest, TokenId, TokenName, UserId};
 use crate::api::TokenView;
+use crate::causes::chain;
 use crate::ports::Action;
 use crate::secret::Secret;
 
@@ -204,6 +206,17 @@ impl AccountService {
                 Ok(())
             }
             false => Err(ServiceError::NotFound { what: "token" }),
+        }
+    }
+
+    /// Records an event of a user.
+    pub(super) async fn audit_user(&self, user: UserId, action: Action, subject: Option<String>) {
+        match self.ports().accounts.find(user).await {
+            Ok(Some(account)) => self.audit(Event { subject, ..Event::of(&account, action) }).await,
+            Ok(None) => {}
+            Err(error) => {
+                tracing::error!(error = chain(&error), action = action.name(), "writing the audit log failed")
+            }
         }
     }
 }
