@@ -57,7 +57,8 @@ async ({ seconds, which, script }) => {
   const recorder = new AudioWorkletNode(context, 'recorder',
     { numberOfInputs: nodes.length, numberOfOutputs: 0, processorOptions: { length: Math.round(seconds * context.sampleRate / 128) * 128 } });
   nodes.forEach((node, index) => node.connect(recorder, 0, index));
-  window.heard = () => new Promise((done) => {
+  window.heard = () => new Promise((done, fail) => {
+    setTimeout(() => fail(new Error('the audio thread did not answer for 30 s')), 30000);
     recorder.port.onmessage = ({ data }) => done(data);
     recorder.port.postMessage(null);
   });
@@ -110,6 +111,16 @@ LEVELS = """
 }))
 """
 
+# Whether the clock has reached a frame. It does not advance while playback is paused.
+RUN_ON = """
+(until) => {
+  const context = caught.contexts.at(-1);
+  if (context.currentTime * context.sampleRate >= until) return true;
+  if (document.querySelector('#player').dataset.state === 'paused') throw new Error('playback stopped');
+  return false;
+}
+"""
+
 STEMS = ["vocals", "drums", "bass", "other"]
 
 
@@ -129,11 +140,9 @@ def clock(page):
 
 
 def run_on(page, seconds):
-    """Waits until the audio clock has advanced; on a busy machine this can take longer than `seconds`."""
+    """Waits until the audio clock has advanced; on a busy machine this can take longer than `seconds`. Fails if playback stops."""
     until = clock(page) + seconds * page.evaluate("caught.contexts.at(-1).sampleRate")
-    page.wait_for_function(
-        "(until) => caught.contexts.at(-1).currentTime * caught.contexts.at(-1).sampleRate >= until", arg=until, timeout=0
-    )
+    page.wait_for_function(RUN_ON, arg=until, timeout=0)
 
 
 def opened(visit, service, song):
