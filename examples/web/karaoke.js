@@ -43,7 +43,7 @@ export function karaokeStage(song, act) {
 
   const open = h('button', { class: 'primary', id: 'sing', disabled: true, onclick: () => show() }, icon('mic'), h('span', { t: 'sing' }));
   const title = h('h2', { id: 'stage-title', dir: 'auto' });
-  const place = h('div', { class: 'lyrics', id: 'lyrics', tabindex: 0, label: 'lyrics' });
+  const place = h('div', { class: 'lyrics', id: 'lyrics', role: 'region', tabindex: 0, label: 'lyrics' });
   const trouble = h('p', { class: 'trouble', role: 'alert' });
   const input = h('input', { type: 'file', accept: '.lrc,text/plain', hidden: true, id: 'lyrics-file', onchange: () => {
     take(input.files[0]);

@@ -1,6 +1,6 @@
 // The practice panel: speed, pitch, a loop that gets faster, and the click.
 import { FASTEST_BPM, SLOWEST_BPM, tapper } from './click.js';
-import { h, setText } from './dom.js';
+import { announce, h, setText } from './dom.js';
 import { slider } from './slider.js';
 import { FASTEST, MOST_SEMITONES, SLOWEST } from './stretch.js';
 import { percent, recall, remember, signed, t } from './text.js';
@@ -116,6 +116,7 @@ export function practice(song, act) {
     Object.assign(set, found);
     bpm.input.value = set.bpm;
     bpm.input.setAttribute('aria-invalid', 'false');
+    announce(t('bpm-now', { bpm: set.bpm }));
     return applyClick();
   }
   function beginBar() {
@@ -155,7 +156,7 @@ export function practice(song, act) {
     setText(keyText, key ? t('key-now', { key: set.semitones ? `${keyName(key, 0)} → ${keyName(key, set.semitones)}` : keyName(key, 0) }) : '');
     train.checked = trains;
     setText(trained, trains ? t('train-now', { round: heard.round + 1, speed: percent(Math.round(heard.speed * 100)) }) : '');
-    setText(clickText, t(set.bpm ? 'bpm-now' : 'tap-hint', { bpm: set.bpm }));
+    setText(clickText, set.bpm ? '' : t('tap-hint'));
     const changed = [shown !== 1 && percent(Math.round(shown * 100)), set.semitones && semitones, clicks && set.bpm && t('bpm-now', { bpm: set.bpm })];
     setText(now, changed.filter(Boolean).join(' · '));
     reset.hidden = shown === 1 && !set.semitones;

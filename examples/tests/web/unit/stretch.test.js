@@ -4,7 +4,7 @@ import { Stretcher, attacks } from '../../../web/stretch.js';
 
 const RATE = 44100;
 const GRAIN = 8192;
-const SPEEDS = [0.5, 0.65, 0.8, 0.95, 1.1, 1.5];
+const SPEEDS = [0.5, 0.8, 0.95, 1.1, 1.5];
 
 const samples = (seconds, of) => Float32Array.from({ length: Math.round(seconds * RATE) }, (_, n) => of(n / RATE));
 const tone = (hertz, seconds, level = 0.5) => samples(seconds, (t) => level * Math.sin(2 * Math.PI * hertz * t));
@@ -44,7 +44,7 @@ const sum = (channels) => channels[0].map((_, n) => channels.reduce((all, each) 
 // Renders pieces as the engine does. `parts` are ranges of samples, one after the other; by default the whole.
 function rendered(channels, { speed = 1, semitones = 0, parts = [[0, channels[0].length]] }) {
   const stretcher = new Stretcher({ rate: RATE, channels: channels.length, semitones });
-  const outs = channels.map(() => []);
+  const pieces = channels.map(() => []);
   let carry = 0;
   for (const [begin, end] of parts) {
     for (let from = begin; from < end; from += GRAIN) {
@@ -53,17 +53,28 @@ function rendered(channels, { speed = 1, semitones = 0, parts = [[0, channels[0]
       const frames = Math.round(exact);
       carry = exact - frames;
       const { start, length } = stretcher.needs(from, to);
-      const input = channels.map((all) => Float32Array.from({ length }, (_, n) => all[start + n] ?? 0));
+      const input = channels.map((all) => {
+        const part = new Float32Array(length);
+        part.set(all.subarray(Math.max(0, start), start + length), Math.max(0, -start));
+        return part;
+      });
       const out = channels.map(() => new Float32Array(frames));
       stretcher.render({ start, channels: input }, from, to, out, frames);
-      out.forEach((piece, channel) => outs[channel].push(...piece));
+      out.forEach((piece, channel) => pieces[channel].push(piece));
     }
   }
-  return outs.map((all) => Float32Array.from(all));
+  return pieces.map((all) => {
+    const out = new Float32Array(all.reduce((length, piece) => length + piece.length, 0));
+    all.reduce((at, piece) => {
+      out.set(piece, at);
+      return at + piece.length;
+    }, 0);
+    return out;
+  });
 }
 
 // The frequency with the most energy, to 0.01 Hz.
-function pitch(all, near, width = 12) {
+function pitch(all, near) {
   const power = (hertz) => {
     let [real, imaginary] = [0, 0];
     for (let n = 0; n < all.length; n += 1) {
@@ -74,9 +85,8 @@ function pitch(all, near, width = 12) {
     return real ** 2 + imaginary ** 2;
   };
   let best = near;
-  for (const step of [1, 0.1, 0.01]) {
+  for (const [step, reach] of [[1, 6], [0.1, 1], [0.01, 0.1]]) {
     const around = best;
-    const reach = step === 1 ? width : 12 * step;
     let most = 0;
     for (let hertz = around - reach; hertz <= around + reach; hertz += step) {
       const found = power(hertz);
@@ -102,8 +112,8 @@ function onsets(all, level = 0.15) {
 
 test('a tone of 440 Hz an octave higher has 880 ± 1 Hz, and an octave lower 220 ± 1 Hz', () => {
   for (const [semitones, expected] of [[12, 880], [-12, 220], [7, 440 * 2 ** (7 / 12)], [-1, 440 * 2 ** (-1 / 12)]]) {
-    for (const speed of [0.5, 1, 1.5]) {
-      const [out] = rendered([tone(440, 3)], { speed, semitones });
+    for (const speed of [0.5, 1.5]) {
+      const [out] = rendered([tone(440, 1.6)], { speed, semitones });
       const found = pitch(out.subarray(0, RATE), expected);
       assert.ok(Math.abs(found - expected) < 1, `${semitones} semitones at ${speed}: ${found.toFixed(2)} Hz`);
     }
@@ -112,7 +122,7 @@ test('a tone of 440 Hz an octave higher has 880 ± 1 Hz, and an octave lower 220
 
 test('another speed does not change the pitch', () => {
   for (const speed of SPEEDS) {
-    const found = pitch(rendered([tone(440, 3)], { speed })[0].subarray(0, RATE), 440);
+    const found = pitch(rendered([tone(440, 1.6)], { speed })[0].subarray(0, RATE), 440);
     assert.ok(Math.abs(found - 440) < 1, `${speed}: ${found.toFixed(2)} Hz`);
   }
 });
@@ -120,14 +130,14 @@ test('another speed does not change the pitch', () => {
 test('a steady tone keeps its level and has no clicks', () => {
   for (const hertz of [55, 110, 440, 1760]) {
     for (const [speed, semitones] of [[0.5, 0], [0.8, 0], [1.5, 0], [1, 3], [0.7, -5]]) {
-      const out = rendered([tone(hertz, 4)], { speed, semitones })[0].subarray(RATE / 2);
+      const out = rendered([tone(hertz, 2.5)], { speed, semitones })[0].subarray(RATE / 2);
       const heard = hertz * 2 ** (semitones / 12);
       const steepest = out.reduce((most, value, n) => (n ? Math.max(most, Math.abs(value - out[n - 1])) : most), 0);
       assert.ok(steepest < 1.35 * 0.5 * 2 * Math.sin((Math.PI * heard) / RATE), `${hertz} Hz at ${speed}, ${semitones}: a step of ${steepest}`);
       // The level of each 50 ms.
       const level = (at) => Math.sqrt(out.subarray(at, at + RATE / 20).reduce((all, value) => all + value * value, 0) / (RATE / 20));
       const levels = [];
-      for (let at = 0; at + RATE < out.length; at += RATE / 20) levels.push(level(at));
+      for (let at = 0; at + RATE / 2 < out.length; at += RATE / 20) levels.push(level(at));
       assert.ok(Math.min(...levels) > 0.75 * Math.max(...levels), `${hertz} Hz at ${speed}, ${semitones}: ${Math.min(...levels)} to ${Math.max(...levels)}`);
     }
   }
@@ -136,7 +146,7 @@ test('a steady tone keeps its level and has no clicks', () => {
 test('the sound has the length of the song divided by the speed, to 1 %', () => {
   const all = Float32Array.from([...tone(440, 8), ...samples(1, () => 0)]);
   for (const speed of SPEEDS) {
-    for (const semitones of [0, 5, -5]) {
+    for (const semitones of [0, 5]) {
       const [out] = rendered([all], { speed, semitones });
       assert.equal(out.length, Math.round(all.length / speed));
       const end = out.findLastIndex((value) => Math.abs(value) > 0.1) / RATE;
