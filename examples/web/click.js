@@ -19,7 +19,7 @@ export function beatsBetween({ bpm, first, bar }, from, to) {
   const each = 60 / bpm;
   const found = [];
   // A rounding error must not drop the beat at `from`.
-  for (let n = Math.ceil((from - first) / each - 1e-6); first + n * each < to - 1e-6 * each; n += 1) found.push({ at: first + n * each, strong: ((n % bar) + bar) % bar === 0 });
+  for (let n = Math.ceil((from - first) / each - 1e-6); first + n * each < to - 1e-6 * each; n += 1) found.push({ at: first + n * each, strong: n % bar === 0 });
   return found;
 }
 

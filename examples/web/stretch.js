@@ -194,15 +194,8 @@ export class Stretcher {
   // Chooses where the next frame begins, whose nominal input position is `nominal`, and how long it is.
   #join(input, nominal, speed, hasJumped) {
     [this.#tails, this.#coming] = [this.#coming, this.#tails];
-    const natural = this.#place;
     this.#fade = this.#hasComing ? this.fade : 0;
     this.#faded = 0;
-    this.#choose(input, nominal, speed, hasJumped);
-    // Nothing is cut where the frame continues the one before.
-    if (this.#place === natural) this.#fade = 0;
-  }
-
-  #choose(input, nominal, speed, hasJumped) {
     const ahead = input.attacks.filter((each) => each >= nominal && each > this.#attack + this.fade);
     const wait = ahead.length ? (ahead[0] - nominal) / speed : Infinity;
     if (wait < 2 * this.fade) {
