@@ -16,6 +16,7 @@ const AHEAD_S = 4;
 // How far ahead of the clock to schedule, in addition to the output's own latency: the audio clock advances in steps.
 const LEAD_S = 0.04;
 const LATE_S = 0.015;
+const MOST_LEAD_S = 0.5;
 const TICK_MS = 200;
 // Every start and stop of sound is faded, so that none clicks.
 const FADE_S = 0.008;
@@ -345,13 +346,17 @@ export class Engine extends EventTarget {
       }
       const { piece, fresh } = next;
       if (fresh || !this.#run) this.#fadeIn(piece.frame);
-      this.#start(piece, cache);
-      // This thread was held up; the piece would start late and overlap the next one.
-      if (fresh && this.#now() >= piece.frame) {
-        this.#fadeOut(this.#soon());
+      const { stretcher } = this.#run;
+      if (!this.#start(piece, cache, fresh)) {
+        this.#run.gain.disconnect();
+        this.#run = null;
         this.#schedule.seek(piece.from);
-      } else if (this.#run.stretcher && !document.hidden) {
-        // Let the page work before the next piece is rendered.
+        this.#schedule.delay = piece.delay;
+        // Rendering may be what takes so long.
+        if (stretcher) this.#schedule.lead = Math.min(2 * this.#schedule.lead, MOST_LEAD_S * this.rate);
+      }
+      // Let the page work before the next piece is rendered.
+      if (stretcher && !document.hidden) {
         setTimeout(() => this.#pump());
         break;
       }
@@ -367,20 +372,28 @@ export class Engine extends EventTarget {
     this.dispatchEvent(new Event('round'));
   }
 
-  #start(piece, cache) {
+  // Starts a piece. Returns false if this thread was held up, so that a first piece would start late and overlap the next one.
+  #start(piece, cache, fresh) {
     const { frame, frames, from, to, index, speed, delay } = piece;
     const { stretcher } = this.#run;
+    const isLate = () => fresh && this.#now() >= frame;
     if (stretcher) {
       const free = this.#rendered[this.#mode];
       const buffer = free.pop() ?? new AudioBuffer({ length: RENDERED_FRAMES, numberOfChannels: cache.channels, sampleRate: this.rate });
       this.#render(stretcher, piece, cache, buffer);
+      if (isLate()) {
+        free.push(buffer);
+        return false;
+      }
       this.#play(buffer, frame, 0, frames, this.#run.gain, () => free.push(buffer));
     } else {
+      if (isLate()) return false;
       this.#play(cache.get(index), frame, from - index * SEGMENT, frames, this.#run.gain, cache.use(index));
     }
     for (const { at, strong } of this.#beats?.(from, to, delay * speed) ?? []) {
       this.#play(this.#click.buffer(strong), Math.round(frame + (at - from) / speed), 0, this.#click.frames, this.#click.output);
     }
+    return true;
   }
 
   // Plays a part of a buffer within the current run.
