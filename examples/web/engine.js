@@ -1,9 +1,11 @@
 // Plays a song's stems on one clock. Each segment is one multichannel buffer with all stems, played by one node, so the stems cannot
 // drift apart; the next segment starts at the exact sample where it ends. What plays when is decided by schedule.js.
 import { untilReachable } from './api.js';
+import { Click } from './click.js';
 import { Schedule } from './schedule.js';
 import { Segments } from './segments.js';
 import { Source } from './source.js';
+import { SLOWEST, Stretcher } from './stretch.js';
 
 export const STEMS = ['vocals', 'drums', 'bass', 'other'];
 
@@ -14,6 +16,7 @@ const AHEAD_S = 4;
 // How far ahead of the clock to schedule, in addition to the output's own latency: the audio clock advances in steps.
 const LEAD_S = 0.04;
 const LATE_S = 0.015;
+const MOST_LEAD_S = 0.5;
 const TICK_MS = 200;
 // Every start and stop of sound is faded, so that none clicks.
 const FADE_S = 0.008;
@@ -24,9 +27,12 @@ const SETTLE_MS = 150;
 const SLEEP_MS = 300;
 const NO_AUDIO_MS = 3000;
 const METER_SAMPLES = 2048;
+// With another speed or pitch, pieces of this length are rendered one by one, so that the first sound comes soon and this thread is never held up for long.
+const GRAIN = 8192;
+const RENDERED_FRAMES = Math.ceil(GRAIN / SLOWEST) + 2;
 
 // Dispatches `state` when `state` changes: paused, playing, waiting (for the network), ended; `decoded` with the samples of a segment;
-// `failed` with an error; `no-audio` if the browser does not start audio output.
+// `failed` with an error; `no-audio` if the browser does not start audio output; `round` when the loop repeats or the speed changes.
 export class Engine extends EventTarget {
   #context = null;
   #inputs = {};
@@ -48,6 +54,15 @@ export class Engine extends EventTarget {
   #choice = null;
   #closed = false;
   #mode = 'stems';
+  #semitones = 0;
+  // Rendered pieces and their input: memory that is used again.
+  #rendered = { stems: [], original: [] };
+  #input = [];
+  #output = [];
+  #heard = '';
+  #click = null;
+  #beats = null;
+  #countIn = 0;
   state = 'paused';
 
   constructor(song) {
@@ -64,8 +79,10 @@ export class Engine extends EventTarget {
   }
 
   #cache(mode, parts) {
-    const make = () => new AudioBuffer({ length: SEGMENT, numberOfChannels: 2 * parts, sampleRate: this.rate });
-    return new Segments({ most: KEPT[mode], make, read: (index, buffer, signal) => this.#read(mode, index, buffer, signal) });
+    const channels = 2 * parts;
+    const make = () => new AudioBuffer({ length: SEGMENT, numberOfChannels: channels, sampleRate: this.rate });
+    const cache = new Segments({ most: KEPT[mode], make, read: (index, buffer, signal) => this.#read(mode, index, buffer, signal) });
+    return Object.assign(cache, { channels });
   }
 
   // The playback position in samples.
@@ -75,6 +92,15 @@ export class Engine extends EventTarget {
 
   get mode() {
     return this.#mode;
+  }
+
+  // The speed that is heard, and the number of the loop's repetition.
+  get speed() {
+    return this.#schedule.playing(this.#now())?.speed ?? this.#schedule.speed;
+  }
+
+  get round() {
+    return this.#schedule.playing(this.#now())?.round ?? this.#schedule.round;
   }
 
   get loop() {
@@ -110,6 +136,7 @@ export class Engine extends EventTarget {
     }
     this.#gains.set('volume', volume);
     this.#inputs = { stems: splitter, original: volume };
+    this.#click = new Click(context, volume);
     this.#context = context;
     const latency = context.baseLatency || 0;
     this.#schedule.lead = Math.ceil((latency + LEAD_S) * this.rate);
@@ -130,6 +157,7 @@ export class Engine extends EventTarget {
     if (this.state === 'ended') this.seek(0);
     this.#on = true;
     clearTimeout(this.#sleep);
+    this.#schedule.delay = Math.round(this.#countIn / this.#schedule.speed);
     this.#setState('waiting');
     // Without an audio device or permission to play, resume() never resolves.
     const timeout = setTimeout(() => this.dispatchEvent(new Event('no-audio')), NO_AUDIO_MS);
@@ -186,6 +214,32 @@ export class Engine extends EventTarget {
   // Sets the loop range; null stops looping.
   setLoop(loop) {
     this.#schedule.loop = loop;
+    this.#schedule.restart();
+    this.#replan();
+  }
+
+  /**
+   * Sets the speed and the pitch, each without changing the other one.
+   * @param {{ speed: number, semitones: number, speedOf?: ((round: number) => number) | null }} how `speedOf` is the speed of a repetition of the loop
+   */
+  setTempo({ speed, semitones, speedOf = null }) {
+    this.#semitones = semitones;
+    const isPlain = speed === 1 && !semitones && !speedOf;
+    const margin = isPlain ? 0 : new Stretcher({ rate: this.rate, channels: 0, semitones }).after;
+    Object.assign(this.#schedule, { speed, speedOf, grain: isPlain ? Infinity : GRAIN, margin });
+    this.#schedule.restart();
+    this.#replan();
+    this.#tellRound();
+  }
+
+  /**
+   * Sets the click, and how many samples of the song are counted in before playback.
+   * @param {((from: number, to: number, counted: number) => { at: number, strong: boolean }[]) | null} beats between two samples, and in `counted` samples before them
+   * @param {number} countIn
+   */
+  setBeats(beats, countIn) {
+    this.#beats = beats;
+    this.#countIn = countIn;
     this.#replan();
   }
 
@@ -263,7 +317,10 @@ export class Engine extends EventTarget {
     gain.gain.setValueAtTime(0, begins);
     gain.gain.linearRampToValueAtTime(1, begins + FADE_S);
     gain.connect(this.#inputs[this.#mode]);
-    this.#run = { gain, begins, nodes: new Set() };
+    const isPlain = this.#schedule.grain === Infinity;
+    const channels = this.#segments[this.#mode].channels;
+    const stretcher = isPlain ? null : new Stretcher({ rate: this.rate, channels, semitones: this.#semitones });
+    this.#run = { gain, begins, nodes: new Set(), stretcher };
   }
 
   #fadeOut(time) {
@@ -289,22 +346,62 @@ export class Engine extends EventTarget {
       }
       const { piece, fresh } = next;
       if (fresh || !this.#run) this.#fadeIn(piece.frame);
-      this.#start(piece, cache);
-      // This thread was held up; the piece would start late and overlap the next one.
-      if (fresh && this.#now() >= piece.frame) {
-        this.#fadeOut(this.#soon());
+      const { stretcher } = this.#run;
+      if (!this.#start(piece, cache, fresh)) {
+        this.#run.gain.disconnect();
+        this.#run = null;
         this.#schedule.seek(piece.from);
+        this.#schedule.delay = piece.delay;
+        // Rendering may be what takes so long.
+        if (stretcher) this.#schedule.lead = Math.min(2 * this.#schedule.lead, MOST_LEAD_S * this.rate);
+      }
+      // Let the page work before the next piece is rendered.
+      if (stretcher && !document.hidden) {
+        setTimeout(() => this.#pump());
+        break;
       }
     }
+    this.#tellRound();
     this.#setState(this.#schedule.isBusy(this.#now()) ? 'playing' : 'waiting');
   }
 
-  #start({ frame, from, to, index }, cache) {
+  #tellRound() {
+    const heard = `${this.round} ${this.speed}`;
+    if (heard === this.#heard) return;
+    this.#heard = heard;
+    this.dispatchEvent(new Event('round'));
+  }
+
+  // Starts a piece. Returns false if this thread was held up, so that a first piece would start late and overlap the next one.
+  #start(piece, cache, fresh) {
+    const { frame, frames, from, to, index, speed, delay } = piece;
+    const { stretcher } = this.#run;
+    const isLate = () => fresh && this.#now() >= frame;
+    if (stretcher) {
+      const free = this.#rendered[this.#mode];
+      const buffer = free.pop() ?? new AudioBuffer({ length: RENDERED_FRAMES, numberOfChannels: cache.channels, sampleRate: this.rate });
+      this.#render(stretcher, piece, cache, buffer);
+      if (isLate()) {
+        free.push(buffer);
+        return false;
+      }
+      this.#play(buffer, frame, 0, frames, this.#run.gain, () => free.push(buffer));
+    } else {
+      if (isLate()) return false;
+      this.#play(cache.get(index), frame, from - index * SEGMENT, frames, this.#run.gain, cache.use(index));
+    }
+    for (const { at, strong } of this.#beats?.(from, to, delay * speed) ?? []) {
+      this.#play(this.#click.buffer(strong), Math.round(frame + (at - from) / speed), 0, this.#click.frames, this.#click.output);
+    }
+    return true;
+  }
+
+  // Plays a part of a buffer within the current run.
+  #play(buffer, frame, offset, frames, output, release = () => {}) {
     const run = this.#run;
-    const node = new AudioBufferSourceNode(this.#context, { buffer: cache.get(index) });
-    const release = cache.use(index);
-    node.connect(run.gain);
-    node.start(frame / this.rate, (from - index * SEGMENT) / this.rate, (to - from) / this.rate);
+    const node = new AudioBufferSourceNode(this.#context, { buffer });
+    node.connect(output);
+    node.start(frame / this.rate, offset / this.rate, frames / this.rate);
     run.nodes.add(node);
     node.onended = () => {
       node.disconnect();
@@ -313,6 +410,25 @@ export class Engine extends EventTarget {
       release();
       this.#pump();
     };
+  }
+
+  #render(stretcher, { from, to, frames }, cache, buffer) {
+    const { start, length } = stretcher.needs(from, to);
+    const channels = [];
+    for (let channel = 0; channel < cache.channels; channel += 1) {
+      if (!(this.#input[channel]?.length >= length)) this.#input[channel] = new Float32Array(length);
+      this.#output[channel] ??= new Float32Array(RENDERED_FRAMES);
+      const samples = this.#input[channel].subarray(0, length).fill(0);
+      channels.push(samples);
+      for (let at = Math.max(0, start); at < start + length;) {
+        const index = Math.floor(at / SEGMENT);
+        const end = Math.min(start + length, (index + 1) * SEGMENT);
+        cache.get(index)?.copyFromChannel(samples.subarray(at - start, end - start), channel, at - index * SEGMENT);
+        at = end;
+      }
+    }
+    stretcher.render({ start, channels }, from, to, this.#output, frames);
+    for (let channel = 0; channel < cache.channels; channel += 1) buffer.copyToChannel(this.#output[channel].subarray(0, frames), channel);
   }
 
   // Loads a segment, and plans on when it has come. One that is loaded is only kept for longer: nothing new can be planned.

@@ -30,10 +30,10 @@ export function outside(act) {
       session.metadata = new MediaMetadata({ title: act.title(), album: 'Vocalizer' });
       handle(true);
     },
-    show: (playbackState, position, duration) => {
+    show: (playbackState, position, duration, playbackRate) => {
       if (!session) return;
       session.playbackState = playbackState;
-      session.setPositionState?.({ position: Math.min(position, duration), duration });
+      session.setPositionState?.({ position: Math.min(position, duration), duration, playbackRate });
     },
     close: () => {
       tabs.close();

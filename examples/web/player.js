@@ -1,9 +1,14 @@
 // The player: holds the mix and the loop, and joins the engine, the transport, the stems, the timeline and the keys.
 import { untilReachable } from './api.js';
+import { beatsBetween } from './click.js';
 import { Engine, STEMS } from './engine.js';
 import { announce, explain, h, setText } from './dom.js';
+import { headroom } from './headroom.js';
+import { karaokeStage } from './karaoke.js';
 import { shortcuts } from './keys.js';
 import { outside } from './outside.js';
+import { practice } from './practice.js';
+import { get, songs } from './songs.js';
 import { recall, remember, t } from './text.js';
 import { timeline } from './timeline.js';
 import { stemTracks } from './tracks.js';
@@ -13,12 +18,8 @@ import { waveforms } from './waveforms.js';
 const SKIP_S = 5;
 const FIRST_LOOP_S = 8;
 const SHORTEST_LOOP_S = 0.25;
-// What "lower" leaves below full scale.
-const HEADROOM = 0.97;
 // The meters are smooth enough at a third of the pictures, and cost a third.
 const PICTURES_PER_METER = 3;
-// After a change the meters show the mix before it for a moment.
-const FADED_MS = 300;
 
 // Reads the player settings of a song, stored for this tab's session.
 function savedSettings(id) {
@@ -35,13 +36,13 @@ export function player(song, shared = null) {
   const engine = new Engine(song.id);
   const before = shared ? sharedSettings(shared) : savedSettings(song.id);
   const mix = Object.fromEntries(STEMS.map((stem) => [stem, { level: 1, mute: false, solo: false, ...before.mix?.[stem] }]));
-  const set = { volume: Number(recall('volume') ?? 1), karaoke: before.karaoke ?? false, loop: before.loop ?? null };
+  // `guide` is the level of the vocals in karaoke.
+  const set = { volume: Number(recall('volume') ?? 1), karaoke: before.karaoke ?? false, guide: 0, loop: before.loop ?? null };
   let frameRequest = 0;
   let closed = false;
   let told = -1;
-  // The mix's highest peak since the mix changed.
-  let loudest = 0;
-  let changedAt = 0;
+  // What all levels are multiplied with so that raised levels do not clip, also in downloads.
+  let quieter = 1;
 
   const ready = () => bar.isEnabled();
   const seconds = (sample) => sample / engine.rate;
@@ -52,10 +53,9 @@ export function player(song, shared = null) {
     toggleLoop: () => setLoop(engine.loop ? null : set.loop ?? region(), true),
     loopEdge: (end) => setLoopEdge(end),
     setVolume: (volume) => { set.volume = volume; remember('volume', volume); applyMix(); },
-    lower: () => lower(),
   });
-  const tracks = stemTracks(mix, () => mixChanged());
-  const waves = waveforms(song, tracks.rows);
+  const tracks = stemTracks(mix, () => applyMix());
+  const waves = waveforms(song, tracks.rows, () => applyMix());
   const time = timeline(tracks.rows, {
     ready,
     seek: (to) => seek(to),
@@ -63,23 +63,44 @@ export function player(song, shared = null) {
     resized: () => showPosition(),
     loop: ([from, to], spoken) => setLoop([from * engine.rate, to * engine.rate], spoken),
   });
-  const karaoke = h('button', { class: 'toggle', id: 'karaoke', label: 'karaoke', 'aria-pressed': 'false', onclick: () => { set.karaoke = !set.karaoke; mixChanged(); } }, h('span', { t: 'karaoke' }));
+  const karaoke = h('button', { class: 'toggle', id: 'karaoke', label: 'karaoke', 'aria-pressed': 'false', onclick: () => { set.karaoke = !set.karaoke; applyMix(); } }, h('span', { t: 'karaoke' }));
   const choice = ['stems', 'original'].map((mode) => h('input', { type: 'radio', name: 'heard', id: `heard-${mode}`, value: mode, checked: mode === 'stems', onchange: () => setSource(mode) }));
   const heard = h('fieldset', { class: 'heard' }, h('legend', { class: 'unseen', t: 'heard' }),
     choice.map((input) => h('label', { class: 'option' }, input, h('span', { t: `heard-${input.value}` }))));
+  const drill = practice(song, {
+    setTempo: (how) => { if (ready()) engine.setTempo(how); },
+    setClick: (grid, isOn, countsIn) => { if (ready()) setClick(grid, isOn, countsIn); },
+    startLoop: () => { if (!engine.loop) setLoop(set.loop ?? region(), true); },
+    position: () => (ready() ? seconds(engine.position) : 0),
+  });
+  const stage = karaokeStage(song, {
+    toggle: () => toggle(),
+    skip: (by) => skip(by),
+    setGuide: (level) => { set.guide = level; applyMix(); },
+    enter: () => sing(true),
+    leave: () => sing(false),
+    semitones: drill.semitones,
+    setPitch: drill.setPitch,
+  });
   const message = h('p', { class: 'message', id: 'player-status', role: 'status' });
   const element = h('section', { class: 'player', id: 'player', label: 'player', 'data-state': 'opening' },
-    bar.element, h('div', { class: 'switches' }, karaoke, heard, bar.loops, bar.volume), message, bar.loud, time.element);
+    bar.element, h('div', { class: 'switches' }, karaoke, heard, bar.loops, bar.volume, stage.open), message, bar.loud, time.element, drill.element);
 
   // A stem's effective level after mute, solo and karaoke.
   function audible(stem) {
     const alone = STEMS.some((each) => mix[each].solo);
-    const silent = mix[stem].mute || (alone && !mix[stem].solo) || (set.karaoke && stem === 'vocals');
-    return silent ? 0 : mix[stem].level;
+    const silent = mix[stem].mute || (alone && !mix[stem].solo);
+    if (silent) return 0;
+    return set.karaoke && stem === 'vocals' ? set.guide : mix[stem].level;
   }
 
+  const allAudible = () => Object.fromEntries(STEMS.map((stem) => [stem, audible(stem)]));
+
   function applyMix() {
-    STEMS.forEach((stem) => engine.setLevel(stem, audible(stem)));
+    const levels = allAudible();
+    quieter = headroom(levels, waves.peaks());
+    STEMS.forEach((stem) => engine.setLevel(stem, quieter * levels[stem]));
+    bar.showLoud(tooLoud());
     engine.setVolume(set.volume);
     tracks.show(audible);
     bar.showVolume(set.volume);
@@ -88,24 +109,21 @@ export function player(song, shared = null) {
     element.dispatchEvent(new Event('mix'));
   }
 
-  function mixChanged() {
-    loudest = 0;
-    changedAt = performance.now();
-    bar.showLoud(0);
+  // By how many decibels the mix is turned down.
+  const tooLoud = () => Math.round(-200 * Math.log10(quieter)) / 10;
+
+  // The stage silences the vocals, up to their guide level, until it closes.
+  let karaokeBefore = false;
+  function sing(on) {
+    if (on) karaokeBefore = set.karaoke;
+    else set.guide = 0;
+    set.karaoke = on || karaokeBefore;
     applyMix();
   }
 
-  // By how many decibels the mix exceeds full scale because of raised levels; without them the song itself is that loud.
-  function tooLoud() {
-    if (loudest <= 1 || !STEMS.some((stem) => audible(stem) > 1)) return 0;
-    return Math.ceil(200 * Math.log10(loudest)) / 10;
-  }
-
-  // Lowers all levels alike until the loudest moment so far fits.
-  function lower() {
-    const by = HEADROOM / loudest;
-    for (const stem of STEMS) mix[stem].level = Math.floor(mix[stem].level * by * 100) / 100;
-    mixChanged();
+  function setClick(grid, isOn, countsIn) {
+    const beats = (from, to, counted) => beatsBetween(grid, seconds(from - counted), seconds(isOn ? to : from)).map(({ at, strong }) => ({ at: at * engine.rate, strong }));
+    engine.setBeats(grid && (isOn || countsIn) ? beats : null, grid && countsIn ? (60 / grid.bpm) * grid.bar * engine.rate : 0);
   }
 
   function save() {
@@ -180,6 +198,7 @@ export function player(song, shared = null) {
   function showPosition() {
     if (!ready()) return;
     const at = seconds(engine.position);
+    stage.tick(at);
     const whole = Math.floor(at);
     // Texts and sliders change once a second: they cost a layout.
     const tell = whole !== told || !engine.isOn;
@@ -192,14 +211,7 @@ export function player(song, shared = null) {
   function showPeaks() {
     const peaks = engine.peaks();
     tracks.rows.forEach(({ bar: meter }, index) => meter.show(peaks[index]));
-    const sides = peaks.slice(STEMS.length);
-    bar.mixMeter.show(...sides);
-    if (Math.max(...sides) <= loudest || performance.now() < changedAt + FADED_MS) return;
-    const earlier = tooLoud();
-    loudest = Math.max(...sides);
-    if (tooLoud() === earlier) return;
-    bar.showLoud(tooLoud());
-    element.dispatchEvent(new Event('mix'));
+    bar.mixMeter.show(...peaks.slice(STEMS.length));
   }
 
   let pictures = 0;
@@ -210,16 +222,22 @@ export function player(song, shared = null) {
     frameRequest = engine.isOn ? requestAnimationFrame(tick) : 0;
   }
 
+  const tellOutside = () => controls.show(engine.isOn ? 'playing' : 'paused', seconds(engine.position), seconds(engine.length), engine.speed);
   let wasOn = false;
   engine.addEventListener('state', () => {
     bar.showState(engine.isOn);
+    stage.showState(engine.isOn);
     element.dataset.state = engine.state;
     setText(message, engine.state === 'waiting' ? t('buffering') : '');
     if (engine.isOn && !wasOn) controls.started();
     wasOn = engine.isOn;
-    controls.show(engine.isOn ? 'playing' : 'paused', seconds(engine.position), seconds(engine.length));
+    tellOutside();
     if (!engine.isOn) [bar.mixMeter, ...tracks.rows.map((row) => row.bar)].forEach((meter) => meter.clear());
     if (!frameRequest) tick();
+  });
+  engine.addEventListener('round', () => {
+    drill.heard({ speed: engine.speed, round: engine.round });
+    tellOutside();
   });
   engine.addEventListener('no-audio', () => setText(message, t('no-sound')));
   engine.addEventListener('decoded', (/** @type {CustomEvent} */ { detail }) => waves.take(detail));
@@ -239,9 +257,12 @@ export function player(song, shared = null) {
   });
   const endKeys = shortcuts({
     ' ': toggle, k: () => karaoke.click(), l: () => bar.pressLoop(), '[': () => setLoopEdge(0), ']': () => setLoopEdge(1), o: () => choice[choice[0].checked ? 1 : 0].click(),
+    '-': () => announce(drill.faster(-1)), '=': () => announce(drill.faster(1)), '+': () => announce(drill.faster(1)), t: drill.tap,
     0: () => seek(0), Home: () => seek(0), ArrowLeft: () => skip(-SKIP_S), ArrowRight: () => skip(SKIP_S),
   }, (stem, solo) => tracks.press(stem, solo ? 'solo' : 'mute'));
   const onPageHide = () => save();
+  const onSongs = () => drill.know(get(song.id)?.analysis);
+  songs.addEventListener('change', onSongs);
   window.addEventListener('pagehide', onPageHide);
 
   async function open() {
@@ -272,13 +293,16 @@ export function player(song, shared = null) {
     if (before.loopOn) setLoop(before.loop);
     applyMix();
     showPosition();
+    drill.open();
+    drill.know(song.analysis);
+    stage.ready();
   }
 
   return {
     element,
     open,
     // Effective levels, for downloading the mix, and what is heard instead of it.
-    levels: () => Object.fromEntries(STEMS.map((stem) => [stem, audible(stem)])),
+    levels: () => Object.fromEntries(STEMS.map((stem) => [stem, quieter * audible(stem)])),
     hearsOriginal: () => engine.mode === 'original',
     tooLoud,
     isOpen: ready,
@@ -289,15 +313,17 @@ export function player(song, shared = null) {
       const [from, to] = engine.loop ?? [];
       return { ...levels, start_ms: ms(engine.position), ...(engine.loop && { loop_from_ms: ms(from), loop_to_ms: ms(to) }) };
     },
-    update: () => { applyMix(); showLoop(); told = -1; showPosition(); },
+    update: () => { applyMix(); showLoop(); told = -1; showPosition(); drill.show(); stage.showControls(); },
     close: () => {
       closed = true;
       save();
+      stage.close();
       engine.close();
       waves.close();
       time.close();
       controls.close();
       endKeys();
+      songs.removeEventListener('change', onSongs);
       window.removeEventListener('pagehide', onPageHide);
       cancelAnimationFrame(frameRequest);
     },

@@ -14,7 +14,7 @@ let most = STEP;
 let rest = false;
 /**
  * @typedef {{ id: string, title: string, uploader_id: string | null, uploaded_at: string, status: string, progress?: number, hash: string,
- *   queue_position?: number, failure_reason?: string, lossless?: boolean, provenance?: Record<string, any> }} Song
+ *   queue_position?: number, failure_reason?: string, lossless?: boolean, provenance?: Record<string, any>, analysis?: Record<string, any> }} Song
  */
 /** @type {Map<string, Song>} */
 const known = new Map();

@@ -51,6 +51,8 @@ export function translateElement(element) {
 export const translate = (root) => root.querySelectorAll('[data-t], [data-t-label], [data-t-hint]').forEach(translateElement);
 
 export const number = (value) => new Intl.NumberFormat(locale).format(value);
+// With its sign: +2, −0.5, 0.
+export const signed = (value) => new Intl.NumberFormat(locale, { signDisplay: 'exceptZero' }).format(value);
 export const percent = (value) => new Intl.NumberFormat(locale, { style: 'percent' }).format(value / 100);
 export const compare = () => new Intl.Collator(locale, { numeric: true }).compare;
 

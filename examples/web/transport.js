@@ -4,7 +4,7 @@ import { meter } from './meter.js';
 import { slider } from './slider.js';
 import { clock, percent, t } from './text.js';
 
-/** @param {{ toggle, toStart, toggleLoop, loopEdge: (end: 0 | 1) => void, setVolume: (volume: number) => void, lower }} act */
+/** @param {{ toggle, toStart, toggleLoop, loopEdge: (end: 0 | 1) => void, setVolume: (volume: number) => void }} act */
 export function transport(volumeAtFirst, act) {
   const playIcon = h('span', {}, icon('play'));
   const play = h('button', { class: 'round', id: 'play', disabled: true, label: 'play', onclick: act.toggle }, playIcon);
@@ -44,11 +44,7 @@ export function transport(volumeAtFirst, act) {
     },
     showVolume: (value) => volume.setAttribute('aria-valuetext', percent(Math.round(value * 100))),
     mixMeter,
-    // Tells how far the mix is above full scale, and offers to lower it; 0 dB or less removes the message.
-    showLoud: (decibels) => {
-      if (decibels <= 0) return loud.replaceChildren();
-      if (!loud.firstChild) loud.append(h('span'), h('button', { class: 'small', id: 'lower', t: 'lower', onclick: act.lower }));
-      return setText(loud.firstChild, t('too-loud', { decibels }));
-    },
+    // Tells by how many decibels the mix is turned down so that raised levels do not clip.
+    showLoud: (decibels) => setText(loud, decibels > 0 ? t('too-loud', { decibels }) : ''),
   };
 }

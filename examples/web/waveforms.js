@@ -9,8 +9,8 @@ const AT_ONCE = 2;
 const STEP = 4;
 const QUIETEST_FULL = 24;
 
-/** `rows` have a `stem` and a `canvas`. */
-export function waveforms(song, rows) {
+/** `rows` have a `stem` and a `canvas`; `came` is called when all peaks have come. */
+export function waveforms(song, rows, came = () => {}) {
   const heard = new Map(rows.map(({ stem }) => [stem, new Uint8Array(BINS)]));
   const known = new Map();
   let closed = false;
@@ -68,9 +68,12 @@ export function waveforms(song, rows) {
       }
     }
     redraw();
+    if (!closed && known.size === rows.length) came();
   }
 
   return {
+    // The peaks of all stems, or null.
+    peaks: () => (known.size === rows.length ? known : null),
     load: () => {
       const queue = rows.map(({ stem }) => stem);
       for (let n = 0; n < AT_ONCE; n += 1) fetchPeaks(queue);

@@ -180,28 +180,14 @@ def test_volume_is_kept_for_the_next_song(visit, idle, song, tmp_path):
     assert abs(page.evaluate("caught.gains.findLast((gain) => gain.numberOfOutputs && gain.gain.value < 0.9)?.gain.value") - 0.4) < 0.01
 
 
-def test_levels_that_clip_are_shown_and_can_be_lowered(visit, idle, tmp_path):
+def test_meters_show_each_stem_and_the_mix(visit, idle, tmp_path):
     loud = delivered(idle, stems(tmp_path, ["-b:a", "128k"], seconds=120, sound="0.34*sin(2*PI*220*t)"), title="Loud")
     page = opened(visit, idle, loud)
     playing(page)
     run_on(page, 1)
-    # ffmpeg spreads one channel to two at 0.23: four times that is below full scale.
-    expect(page.locator("#too-loud")).to_be_empty()
     assert page.locator(".transport .meter.over").count() == 0
-    # Each meter shows something.
     bars = page.locator(".meter i").evaluate_all("(bars) => bars.map((bar) => new DOMMatrix(getComputedStyle(bar).transform).a)")
     assert len(bars) == 6 and min(bars) > 0.5, bars
-    for stem in listening.STEMS:
-        page.locator(f".track[data-stem={stem}] input").fill("1.5")
-    expect(page.locator("#too-loud")).to_contain_text(re.compile(r"2\.[789] dB too loud"))
-    expect(page.locator("#take-note")).to_contain_text(re.compile(r"2\.[789] dB too loud"))
-    expect(page.locator(".transport .meter")).to_have_class(re.compile("over"))
-    page.get_by_role("button", name="Lower all levels").click()
-    expect(page.locator("#too-loud")).to_be_empty()
-    expect(page.locator("#take-note")).to_be_empty()
-    run_on(page, 1)
-    expect(page.locator("#too-loud")).to_be_empty()
-    assert 0.95 < float(page.locator(".track[data-stem=bass] input").input_value()) < 1.1
 
 
 # Other tabs and media keys.

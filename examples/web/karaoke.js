@@ -1,0 +1,191 @@
+// Karaoke: a view that fills the screen, with large lyrics and few controls.
+import { announce, explain, h, icon, setText } from './dom.js';
+import { NoLyrics, decoded, lineAt, parse } from './lyrics.js';
+import { slider } from './slider.js';
+import { all, uploadTime } from './songs.js';
+import { currentLanguage, percent, recall, remember, signed, t } from './text.js';
+
+const MOST_BYTES = 1_000_000;
+const SKIP_S = 5;
+const LATER_S = 0.1;
+// The song that continues here when its page opens.
+let coming = null;
+
+// The song after this one in the list, which begins again at its end.
+function following(id) {
+  const ready = all().filter((song) => song.status === 'SPLIT').sort((one, other) => (uploadTime(one) < uploadTime(other) ? 1 : -1));
+  const at = ready.findIndex((song) => song.id === id);
+  const next = at < 0 ? null : ready[(at + 1) % ready.length];
+  return next?.id === id ? null : next;
+}
+
+// The lyrics of a song, stored in this browser: the file's text, and by how many seconds they are late.
+function stored(id) {
+  try {
+    const { text, later } = JSON.parse(recall(`lyrics-${id}`)) ?? {};
+    return { text, lines: parse(text), later: Number(later) || 0 };
+  } catch {
+    return { text: '', lines: [], later: 0 };
+  }
+}
+
+/**
+ * @param {{ id: string, title: string }} song
+ * @param {{ toggle: () => void, skip: (seconds: number) => void, setGuide: (level: number) => void, enter: () => void, leave: () => void,
+ *   semitones: () => number, setPitch: (semitones: number) => void }} act
+ */
+export function karaokeStage(song, act) {
+  let lyrics = stored(song.id);
+  let sung = -2;
+  let position = 0;
+  let guide = Number(recall('guide') ?? 0);
+  let wake = null;
+
+  const open = h('button', { class: 'primary', id: 'sing', disabled: true, onclick: () => show() }, icon('mic'), h('span', { t: 'sing' }));
+  const title = h('h2', { id: 'stage-title', dir: 'auto' });
+  const place = h('div', { class: 'lyrics', id: 'lyrics', role: 'region', tabindex: 0, label: 'lyrics' });
+  const trouble = h('p', { class: 'trouble', role: 'alert' });
+  const input = h('input', { type: 'file', accept: '.lrc,text/plain', hidden: true, id: 'lyrics-file', onchange: () => {
+    take(input.files[0]);
+    input.value = '';
+  } });
+  const choose = h('button', { class: 'small', id: 'lyrics-choose', onclick: () => input.click() });
+  const remove = h('button', { class: 'small', id: 'lyrics-remove', t: 'lyrics-remove', onclick: () => keep({ text: '', lines: [], later: 0 }) });
+  const playIcon = h('span', {}, icon('play'));
+  const play = h('button', { class: 'round', id: 'stage-play', label: 'play', onclick: act.toggle }, playIcon);
+  const next = h('button', { id: 'next-song', t: 'next-song', onclick: () => {
+    coming = following(song.id)?.id ?? null;
+    if (coming) location.hash = `#/songs/${coming}`;
+  } });
+  const level = slider({ id: 'guide', min: 0, max: 1, step: 0.05, value: guide }, (value) => {
+    guide = value;
+    remember('guide', value);
+    act.setGuide(value);
+    showControls();
+  });
+  // A value with a button on each side.
+  function pair(name, change) {
+    const value = h('output', { id: `${name}-value` });
+    const button = (end, sign, by) => h('button', { class: 'small step', id: `${name}-${end}`, label: `${name}-${end}`, onclick: () => { change(by); showControls(); } }, sign);
+    return { value, element: h('div', { class: 'pair', role: 'group', label: name }, h('span', { t: name }), button('less', '−', -1), value, button('more', '+', 1)) };
+  }
+  const pitch = pair('pitch', (by) => act.setPitch(act.semitones() + by));
+  const later = pair('lyrics-time', (by) => keep({ ...lyrics, later: Math.round((lyrics.later + by * LATER_S) * 10) / 10 }));
+  const dialog = h('dialog', { class: 'stage', id: 'stage', 'aria-labelledby': 'stage-title' },
+    h('div', { class: 'stage-head' }, title, h('button', { class: 'plain', id: 'stage-close', label: 'close', onclick: () => dialog.close() }, icon('close'))),
+    place, trouble, input,
+    h('div', { class: 'stage-foot' }, play, h('label', { class: 'pair' }, h('span', { t: 'guide' }), level), pitch.element, later.element, choose, remove, next));
+
+  dialog.addEventListener('close', () => {
+    act.leave();
+    wake?.then((lock) => lock?.release());
+    if (document.fullscreenElement && !coming) document.exitFullscreen();
+    dialog.remove();
+  });
+  // Leaving full screen leaves the stage, too: Escape does both.
+  const onFull = () => { if (!document.fullscreenElement) dialog.close(); };
+  dialog.addEventListener('keydown', (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey || event.target.matches('button, input')) return;
+    const run = { ' ': act.toggle, ArrowLeft: () => act.skip(-SKIP_S), ArrowRight: () => act.skip(SKIP_S) }[event.key];
+    if (!run) return;
+    event.preventDefault();
+    run();
+  });
+  // Files dropped here are lyrics, not uploads.
+  for (const name of ['dragenter', 'dragleave', 'dragover', 'drop']) {
+    dialog.addEventListener(name, (event) => {
+      event.preventDefault();
+      event.stopPropagation();
+      if (name === 'drop') take(event.dataTransfer.files[0]);
+    });
+  }
+
+  async function take(file) {
+    if (!file) return;
+    setText(trouble, '');
+    try {
+      if (file.size > MOST_BYTES) throw new NoLyrics('too large');
+      const text = decoded(new Uint8Array(await file.arrayBuffer()), currentLanguage() === 'ru' ? 'windows-1251' : 'windows-1252');
+      keep({ text, lines: parse(text), later: 0 });
+      announce(t('lyrics-taken', { n: lyrics.lines.length }));
+    } catch (error) {
+      setText(trouble, error instanceof NoLyrics ? t('lyrics-bad', { name: file.name }) : explain(error));
+    }
+  }
+
+  function keep(now) {
+    const isSame = now.lines === lyrics.lines;
+    lyrics = now;
+    remember(`lyrics-${song.id}`, JSON.stringify({ text: lyrics.text, later: lyrics.later }));
+    if (!isSame) draw();
+    tick(position);
+    showControls();
+  }
+
+  function draw() {
+    sung = -2;
+    place.replaceChildren(...lyrics.lines.length ? lyrics.lines.map(({ text }) => h('p', { dir: 'auto' }, text || '♪')) : [h('p', { class: 'none', t: 'lyrics-none' })]);
+  }
+
+  function showControls() {
+    setText(title, song.title);
+    setText(pitch.value, signed(act.semitones()));
+    setText(later.value, t('seconds', { seconds: signed(lyrics.later) }));
+    setText(choose, t(lyrics.lines.length ? 'lyrics-other' : 'lyrics-choose'));
+    level.setAttribute('aria-valuetext', percent(Math.round(guide * 100)));
+    remove.hidden = later.element.hidden = !lyrics.lines.length;
+    next.hidden = !following(song.id);
+  }
+
+  // Marks the line that is sung, and moves it to the middle.
+  function tick(seconds) {
+    position = seconds;
+    if (!dialog.open || !lyrics.lines.length) return;
+    const at = lineAt(lyrics.lines, seconds - lyrics.later);
+    if (at === sung) return;
+    place.children[sung]?.removeAttribute('aria-current');
+    sung = at;
+    const line = /** @type {HTMLElement} */ (place.children[Math.max(0, at)]);
+    if (at >= 0) line.setAttribute('aria-current', 'true');
+    const calm = matchMedia('(prefers-reduced-motion: reduce)').matches;
+    place.scrollTo({ top: line.offsetTop + line.offsetHeight / 2 - place.clientHeight / 2, behavior: calm ? 'auto' : 'smooth' });
+  }
+
+  function show() {
+    coming = null;
+    act.setGuide(guide);
+    act.enter();
+    draw();
+    showControls();
+    document.body.append(dialog);
+    dialog.showModal();
+    tick(position);
+    play.focus();
+    if (!document.fullscreenElement) document.documentElement.requestFullscreen?.().catch(() => { /* the dialog covers the page all the same */ });
+    document.addEventListener('fullscreenchange', onFull);
+    wake = navigator.wakeLock?.request('screen').catch(() => null);
+  }
+
+  return {
+    open,
+    // The song is open; the one before it may have been sung here.
+    ready: () => {
+      open.disabled = false;
+      if (coming !== song.id) return;
+      show();
+      act.toggle();
+    },
+    tick,
+    showState: (on) => {
+      playIcon.replaceChildren(icon(on ? 'pause' : 'play'));
+      play.dataset.tLabel = on ? 'pause' : 'play';
+      play.setAttribute('aria-label', play.title = t(play.dataset.tLabel));
+    },
+    showControls,
+    close: () => {
+      document.removeEventListener('fullscreenchange', onFull);
+      dialog.close();
+      dialog.remove();
+    },
+  };
+}

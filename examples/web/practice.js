@@ -1,0 +1,202 @@
+// The practice panel: speed, pitch, a loop that gets faster, and the click.
+import { FASTEST_BPM, SLOWEST_BPM, tapper } from './click.js';
+import { announce, h, setText } from './dom.js';
+import { slider } from './slider.js';
+import { FASTEST, MOST_SEMITONES, SLOWEST } from './stretch.js';
+import { percent, recall, remember, signed, t } from './text.js';
+
+const SPEED_STEP = 0.05;
+const BARS = [2, 3, 4, 5, 6, 7];
+const TONICS = ['C', 'C#', 'D', 'D#', 'E', 'F', 'F#', 'G', 'G#', 'A', 'A#', 'B'];
+const FRESH = { speed: 1, semitones: 0, train: { from: 60, to: 100, by: 5, every: 1 }, bpm: 0, first: 0, bar: 4, countIn: false };
+
+/** The speed of a repetition of the loop. @param {{ from: number, to: number, by: number, every: number }} train in percent, and rounds */
+export function speedOfRound({ from, to, by, every }, round) {
+  const steps = Math.floor(round / every);
+  return (from < to ? Math.min(to, from + by * steps) : Math.max(to, from - by * steps)) / 100;
+}
+
+/** A key's name, moved by semitones: Am, F#. */
+export function keyName({ tonic, mode }, semitones) {
+  const at = TONICS.indexOf(tonic);
+  return at < 0 ? '' : `${TONICS[(at + semitones + 12 * 12) % 12]}${mode === 'minor' ? 'm' : ''}`;
+}
+
+// The settings of a song, stored for its next visit; anything else in their place is ignored.
+function stored(id) {
+  try {
+    const { train, ...kept } = JSON.parse(recall(`practice-${id}`) ?? '{}');
+    const isNumber = (value) => Number.isFinite(value);
+    const numbers = (values, names) => Object.fromEntries(names.filter((name) => isNumber(values?.[name])).map((name) => [name, values[name]]));
+    return { ...FRESH, ...numbers(kept, ['speed', 'semitones', 'bpm', 'first', 'bar']), countIn: kept.countIn === true, train: { ...FRESH.train, ...numbers(train, ['from', 'to', 'by', 'every']) } };
+  } catch {
+    return structuredClone(FRESH);
+  }
+}
+
+/**
+ * `act.setTempo` and `act.setClick` take what is to be heard; `act.startLoop` loops unless something is looped; `act.position` is in seconds of the song.
+ * @param {{ id: string, analysis?: { tempo?: { bpm: number } | null, key?: { tonic: string, mode: string } | null } }} song
+ * @param {{ setTempo: (how: { speed: number, semitones: number, speedOf: ((round: number) => number) | null }) => void,
+ *   setClick: (grid: { bpm: number, first: number, bar: number } | null, isOn: boolean, countsIn: boolean) => void, startLoop: () => void, position: () => number }} act
+ */
+export function practice(song, act) {
+  const set = stored(song.id);
+  let analysis = song.analysis ?? {};
+  const taps = tapper();
+  let trains = false;
+  let clicks = false;
+
+  // A slider with buttons for single steps.
+  function dial({ name, min, max, step, normal }, changed) {
+    let now = normal;
+    const move = (value) => changed(Math.min(max, Math.max(min, Math.round(value / step) * step)));
+    const input = slider({ id: name, min, max, step, value: normal, ondblclick: () => move(normal) }, move);
+    const output = h('output', { for: name, id: `${name}-now` });
+    const button = (end, sign, by) => h('button', { class: 'small step', label: `${name}-${end}`, onclick: () => move(now + by) }, sign);
+    const element = h('div', { class: 'dial' }, h('label', { for: name, t: name }), output, h('div', { class: 'row' }, button('less', '−', -step), input, button('more', '+', step)));
+    return {
+      element,
+      show: (value, text) => {
+        now = value;
+        input.value = value;
+        input.setAttribute('aria-valuetext', text);
+        setText(output, text);
+      },
+    };
+  }
+  const speed = dial({ name: 'speed', min: SLOWEST, max: FASTEST, step: SPEED_STEP, normal: 1 }, (value) => {
+    trains = false;
+    set.speed = Math.round(value * 100) / 100;
+    applyTempo();
+  });
+  const pitch = dial({ name: 'pitch', min: -MOST_SEMITONES, max: MOST_SEMITONES, step: 1, normal: 0 }, (value) => { set.semitones = value; applyTempo(); });
+  const keyText = h('span', { class: 'dim', id: 'key-now' });
+  const reset = h('button', { class: 'small', id: 'practice-reset', t: 'practice-reset', onclick: () => {
+    trains = false;
+    Object.assign(set, { speed: 1, semitones: 0 });
+    applyTempo();
+  } });
+
+  // A number that is applied when it is complete and allowed.
+  function field(name, min, max, step, of, key, apply) {
+    const input = h('input', { type: 'number', id: name, min, max, step, inputmode: 'decimal', value: of[key] || '', oninput: () => {
+      const value = Number(input.value);
+      const isGood = input.value !== '' && value >= min && value <= max;
+      input.setAttribute('aria-invalid', String(!isGood));
+      if (!isGood) return;
+      of[key] = value;
+      apply();
+    } });
+    return { input, element: h('label', { class: 'number' }, h('span', { t: name }), input) };
+  }
+  const [slowest, fastest] = [100 * SLOWEST, 100 * FASTEST];
+  const train = h('input', { type: 'checkbox', id: 'train', onchange: () => {
+    trains = train.checked;
+    if (trains) act.startLoop();
+    applyTempo();
+  } });
+  const trainFields = [
+    field('train-from', slowest, fastest, 5, set.train, 'from', () => applyTempo()),
+    field('train-to', slowest, fastest, 5, set.train, 'to', () => applyTempo()),
+    field('train-by', 1, 50, 1, set.train, 'by', () => applyTempo()),
+    field('train-every', 1, 99, 1, set.train, 'every', () => applyTempo()),
+  ];
+  const trained = h('p', { class: 'dim', id: 'train-now', role: 'status' });
+
+  const click = h('input', { type: 'checkbox', id: 'click', onchange: () => { clicks = click.checked; applyClick(); } });
+  const countIn = h('input', { type: 'checkbox', id: 'count-in', checked: set.countIn, onchange: () => { set.countIn = countIn.checked; applyClick(); } });
+  const bpm = field('bpm', SLOWEST_BPM, FASTEST_BPM, 0.1, set, 'bpm', () => applyClick());
+  const bar = h('select', { id: 'bar', onchange: () => { set.bar = Number(bar.value); applyClick(); } }, BARS.map((beats) => h('option', { value: beats, selected: beats === set.bar }, String(beats))));
+  const clickText = h('p', { class: 'dim', id: 'click-now', role: 'status' });
+
+  function tap() {
+    const found = taps.tap(act.position());
+    if (!found) return setText(clickText, t('tap-on'));
+    Object.assign(set, found);
+    bpm.input.value = set.bpm;
+    bpm.input.setAttribute('aria-invalid', 'false');
+    announce(t('bpm-now', { bpm: set.bpm }));
+    return applyClick();
+  }
+  function beginBar() {
+    set.first = act.position();
+    applyClick();
+  }
+
+  const check = (input, name) => h('label', { class: 'option' }, input, h('span', { t: name }));
+  const now = h('span', { class: 'dim', id: 'practice-now' });
+  const element = h('details', { class: 'practice', id: 'practice' }, h('summary', {}, h('span', { t: 'practice' }), now), h('div', { class: 'drills' },
+    h('div', { class: 'drill' }, speed.element, pitch.element, h('div', { class: 'row' }, keyText, reset), h('p', { class: 'dim', t: 'practice-note' })),
+    h('div', { class: 'drill' }, check(train, 'train'), h('div', { class: 'numbers' }, trainFields.map((each) => each.element)), trained),
+    h('div', { class: 'drill' }, h('div', { class: 'row' }, check(click, 'click'), check(countIn, 'count-in')),
+      h('div', { class: 'numbers' }, bpm.element, h('label', { class: 'number' }, h('span', { t: 'bar' }), bar)),
+      h('div', { class: 'row' }, h('button', { class: 'small', id: 'tap', t: 'tap', onclick: tap }), h('button', { class: 'small', id: 'first-beat', t: 'first-beat', onclick: beginBar })), clickText)));
+
+  function applyTempo() {
+    const speedOf = trains ? (round) => speedOfRound(set.train, round) : null;
+    act.setTempo({ speed: speedOf ? speedOf(0) : set.speed, semitones: set.semitones, speedOf });
+    save();
+    show();
+  }
+  function applyClick() {
+    act.setClick(set.bpm ? { bpm: set.bpm, first: set.first, bar: set.bar } : null, clicks, set.countIn);
+    save();
+    show();
+  }
+  const save = () => remember(`practice-${song.id}`, JSON.stringify(set));
+
+  let heard = { speed: set.speed, round: 0 };
+  function show() {
+    const shown = trains ? heard.speed : set.speed;
+    speed.show(shown, percent(Math.round(shown * 100)));
+    const semitones = t('semitones', { n: set.semitones, signed: signed(set.semitones) });
+    pitch.show(set.semitones, semitones);
+    const { key } = analysis;
+    setText(keyText, key ? t('key-now', { key: set.semitones ? `${keyName(key, 0)} → ${keyName(key, set.semitones)}` : keyName(key, 0) }) : '');
+    train.checked = trains;
+    setText(trained, trains ? t('train-now', { round: heard.round + 1, speed: percent(Math.round(heard.speed * 100)) }) : '');
+    setText(clickText, set.bpm ? '' : t('tap-hint'));
+    const changed = [shown !== 1 && percent(Math.round(shown * 100)), set.semitones && semitones, clicks && set.bpm && t('bpm-now', { bpm: set.bpm })];
+    setText(now, changed.filter(Boolean).join(' · '));
+    reset.hidden = shown === 1 && !set.semitones;
+  }
+
+  return {
+    element,
+    // What the server measured.
+    know: (measured) => {
+      analysis = measured ?? analysis;
+      if (!set.bpm && analysis.tempo) {
+        set.bpm = Math.round(analysis.tempo.bpm * 10) / 10;
+        bpm.input.value = set.bpm;
+        applyClick();
+      }
+      show();
+    },
+    // The song is open: apply what is stored.
+    open: () => {
+      if (set.speed !== 1 || set.semitones) applyTempo();
+      if (set.countIn) applyClick();
+      show();
+    },
+    show,
+    // What is heard now: the speed, and how often the loop was repeated.
+    heard: (now) => {
+      heard = now;
+      show();
+    },
+    semitones: () => set.semitones,
+    setPitch: (semitones) => {
+      set.semitones = Math.min(MOST_SEMITONES, Math.max(-MOST_SEMITONES, semitones));
+      applyTempo();
+    },
+    faster: (steps) => {
+      trains = false;
+      set.speed = Math.round(100 * Math.min(FASTEST, Math.max(SLOWEST, set.speed + steps * SPEED_STEP))) / 100;
+      applyTempo();
+      return percent(Math.round(set.speed * 100));
+    },
+    tap,
+  };
+}
