@@ -15,6 +15,7 @@ use crate::client::Settings;
 use crate::identity::Identity;
 use crate::retry::OnRetry;
 use crate::service::{HttpService, Layers};
+use crate::traceparent::Traceparent;
 use crate::{Client, Error, tls};
 
 /// Builds a [`Client`]; see [`Client::builder`].
@@ -45,6 +46,7 @@ pub struct ClientBuilder {
     http: Option<reqwest::Client>,
     layers: Layers,
     headers: HeaderMap,
+    trace: Traceparent,
     on_retry: Option<OnRetry>,
     settings: Settings,
 }
@@ -77,6 +79,7 @@ impl ClientBuilder {
             http: None,
             layers: Layers::default(),
             headers: HeaderMap::new(),
+            trace: Traceparent::default(),
             on_retry: None,
             settings: Settings::default(),
         }
@@ -198,6 +201,23 @@ impl ClientBuilder {
         Ok(self)
     }
 
+    /// Calls a function for each request, which then belongs to the trace that it returns: the value of the header
+    /// `traceparent` by the W3C recommendation "Trace Context". Another value is not sent.
+    ///
+    /// ```
+    /// use vocalizer_client::{Client, Error};
+    ///
+    /// # fn main() -> Result<(), Error> {
+    /// // With OpenTelemetry, return the context of the current span.
+    /// let trace = || Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".to_owned());
+    /// let client = Client::builder("http://127.0.0.1:8000").with_traceparent(trace).build()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn with_traceparent(self, trace: impl Fn() -> Option<String> + Send + Sync + 'static) -> Self {
+        Self { trace: Traceparent::of(trace), ..self }
+    }
+
     /// Calls a function before each retry, with the error and the pause.
     ///
     /// ```
@@ -288,7 +308,8 @@ impl ClientBuilder {
         };
         let (base, headers, on_retry) = (Arc::new(base), Arc::new(self.headers), self.on_retry);
         let service = self.layers.wrap(http.clone());
-        Ok(Client { http, service, base, headers, identity, on_retry, settings: self.settings, limits: Arc::default() })
+        let (trace, settings, limits) = (self.trace, self.settings, Arc::default());
+        Ok(Client { http, service, base, headers, identity, trace, on_retry, settings, limits })
     }
 }
 

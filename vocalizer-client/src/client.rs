@@ -17,6 +17,7 @@ use vocalizer_api::secret::Secret;
 use crate::identity::Identity;
 use crate::retry::{OnRetry, Retry};
 use crate::service::{self, HttpService};
+use crate::traceparent::Traceparent;
 use crate::{Error, answer};
 
 /// A client for one server, with at most one session or API token.
@@ -34,6 +35,7 @@ pub struct Client {
     /// Headers of all requests.
     pub(crate) headers: Arc<HeaderMap>,
     pub(crate) identity: Identity,
+    pub(crate) trace: Traceparent,
     pub(crate) on_retry: Option<OnRetry>,
     pub(crate) settings: Settings,
     /// The server's limits, and when they were read.
@@ -112,7 +114,8 @@ impl Client {
     /// Sends a request with the client's headers and credentials, and keeps the cookies of the response.
     pub(crate) async fn exchange(&self, request: RequestBuilder) -> Result<Response, Error> {
         let request = self.identity.authorize(request.headers((*self.headers).clone()));
-        let request = request.build().map_err(Error::from_reqwest)?;
+        let mut request = request.build().map_err(Error::from_reqwest)?;
+        self.trace.add_to(&mut request);
         let span = service::span(&request);
         let result = self.service.send(request).instrument(span.clone()).await;
         service::record(&span, &result);

@@ -60,6 +60,7 @@ mod service;
 mod shares;
 mod songs;
 mod tls;
+mod traceparent;
 mod upload;
 mod watch;
 pub mod webhooks;

@@ -19,6 +19,7 @@
 //! | [`service`] | the use cases, over the ports |
 //! | [`worker`] | the loop that takes jobs, splits songs and delivers stems |
 //! | [`secret`] | values that must not appear in logs |
+//! | [`trace`] | the trace that the current work belongs to |
 //!
 //! # Example
 //!
@@ -68,6 +69,7 @@ pub mod song;
 #[cfg(feature = "system-clock")]
 mod system_clock;
 pub mod tally;
+pub mod trace;
 pub mod webhook;
 pub mod worker;
 

@@ -117,10 +117,12 @@ impl From<StatusKind> for SongStatus {
 
 impl From<LeasedJob> for JobView {
     fn from(job: LeasedJob) -> Self {
-        let LeasedJob { lease, hash, model, key, attempt, visibility } = job;
+        let LeasedJob { lease, hash, model, key, trace, attempt, visibility } = job;
         let mut view = Self::new(lease, hash.to_string(), attempt, millis(visibility));
         view.model = model.map(|model| model.to_string());
         view.result = (key != hash).then(|| key.to_string());
+        view.traceparent = trace.map(|trace| trace.parent.to_string());
+        view.published_at_ms = trace.and_then(|trace| trace.published_at_ms);
         view
     }
 }

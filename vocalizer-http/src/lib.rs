@@ -74,6 +74,7 @@ mod request;
 mod routes;
 mod share;
 mod sniff;
+mod trace;
 
 /// Compiles the example in the README.
 #[cfg(doctest)]

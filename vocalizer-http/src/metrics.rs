@@ -1,5 +1,6 @@
 //! Prometheus metrics.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,8 +18,8 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 use tokio::time::timeout;
 use vocalizer_core::causes::chain;
-use vocalizer_core::ports::{Backlog, JobQueue, QueueError};
-use vocalizer_core::service::{RenderingCounts, ServiceError, SongService, WebhookAttempts};
+use vocalizer_core::ports::{Backlog, Census, JobQueue, QueueError};
+use vocalizer_core::service::{ModelCounts, RenderingCounts, ServiceError, SongService, UploadCounts, WebhookAttempts};
 use vocalizer_core::song::StatusKind;
 
 /// Timeout for the queue depth. Scrapes time out after ten seconds.
@@ -49,7 +50,7 @@ pub enum Metric {
         /// The label's name.
         label: &'static str,
         /// The counts by the label's value.
-        counts: Vec<(&'static str, u64)>,
+        counts: Vec<(Cow<'static, str>, u64)>,
     },
     /// A total of time.
     Seconds {
@@ -87,7 +88,7 @@ impl Collector for Collected {
                 Metric::Counters { name, help, label, counts } => {
                     let mut family = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
                     for (value, count) in counts {
-                        ConstCounter::new(count).encode(family.encode_family(&[(label, value)])?)?;
+                        ConstCounter::new(count).encode(family.encode_family(&[(label, &*value)])?)?;
                     }
                 }
                 Metric::Seconds { name, help, total } => {
@@ -111,8 +112,53 @@ impl MoreMetrics for WebhookMetrics {
             name: "webhook_attempts",
             help: "Attempts of this server to deliver to webhooks, by result: ok or failed",
             label: "result",
-            counts: vec![("ok", delivered), ("failed", failed)],
+            counts: vec![("ok".into(), delivered), ("failed".into(), failed)],
         }]
+    }
+}
+
+/// The work for each model, and what became of resumable uploads. Labels are the operator's models only.
+pub(crate) struct WorkMetrics(pub(crate) SongService);
+
+impl MoreMetrics for WorkMetrics {
+    fn metrics(&self) -> Vec<Metric> {
+        let models = self.0.model_counts();
+        let by_model = |count: fn(&ModelCounts) -> u64| {
+            models.iter().map(|(name, counts)| (name.to_string().into(), count(counts))).collect()
+        };
+        let UploadCounts { finished, expired, expired_bytes } = self.0.upload_counts();
+        vec![
+            Metric::Counters {
+                name: "model_splits",
+                help: "Results that this server stored, by model",
+                label: "model",
+                counts: by_model(|counts| counts.splits),
+            },
+            Metric::Counters {
+                name: "model_failures",
+                help: "Jobs that this server gave up, by model",
+                label: "model",
+                counts: by_model(|counts| counts.failures),
+            },
+            Metric::Counters {
+                name: "model_seconds",
+                help: "How long the splits of these results took, by model",
+                label: "model",
+                counts: by_model(|counts| counts.busy.as_secs()),
+            },
+            Metric::Counters {
+                name: "resumable_uploads",
+                help: "Resumable uploads that ended on this server, by result: finished or expired",
+                label: "result",
+                counts: vec![("finished".into(), finished), ("expired".into(), expired)],
+            },
+            Metric::Counters {
+                name: "resumable_upload_bytes",
+                help: "Bytes of resumable uploads that this server deleted, by result: expired",
+                label: "result",
+                counts: vec![("expired".into(), expired_bytes)],
+            },
+        ]
     }
 }
 
@@ -132,6 +178,9 @@ impl EncodeLabelSet for RequestLabels {
 
 /// A single label: name and value.
 type Label = [(&'static str, &'static str); 1];
+
+/// The label of a model.
+type ModelLabel = [(&'static str, String); 1];
 
 /// A gauge without labels. It is a family so that it can be omitted.
 type Unlabelled = Family<[(&'static str, &'static str); 0], Gauge>;
@@ -154,6 +203,10 @@ pub(crate) struct Metrics {
     pending_deliveries: Unlabelled,
     unfinished_bytes: Gauge,
     unfinished_uploads: Gauge,
+    waiting_songs: Family<ModelLabel, Gauge>,
+    waiting_owners: Gauge,
+    models: Family<ModelLabel, Gauge>,
+    shares: Gauge,
 }
 
 impl Metrics {
@@ -193,6 +246,14 @@ impl Metrics {
         registry.register_with_unit("webhook_oldest_pending", help, Unit::Seconds, oldest_delivery.clone());
         let help = "Webhooks that were disabled after repeated failure";
         registry.register("webhooks_disabled", help, disabled_webhooks.clone());
+        let (waiting_songs, models) = <(Family<ModelLabel, Gauge>, Family<ModelLabel, Gauge>)>::default();
+        let (waiting_owners, shares) = (Gauge::default(), Gauge::default());
+        registry.register("waiting_songs", "Songs that wait for a worker, by model", waiting_songs.clone());
+        let help = "Users with songs that wait for a worker; anonymous songs count as one user's";
+        registry.register("waiting_owners", help, waiting_owners.clone());
+        let help = "Whether a worker for the model was there within two minutes (0 or 1)";
+        registry.register("model_has_worker", help, models.clone());
+        registry.register("share_links", "Share links, including those that have just expired", shares.clone());
         Self {
             registry,
             requests,
@@ -211,6 +272,10 @@ impl Metrics {
             pending_deliveries,
             unfinished_bytes,
             unfinished_uploads,
+            waiting_songs,
+            waiting_owners,
+            models,
+            shares,
         }
     }
 
@@ -243,6 +308,7 @@ impl Metrics {
             self.renderings.get_or_create(&[("state", state)]).set(gauge(count as u64));
         }
         self.rendition_bytes.set(gauge(bytes));
+        self.read_census(songs).await?;
         let unfinished = songs.unfinished_uploads().await?;
         self.unfinished_uploads.set(gauge(unfinished.uploads));
         self.unfinished_bytes.set(gauge(unfinished.bytes));
@@ -253,6 +319,22 @@ impl Metrics {
             self.oldest_delivery.get_or_create(&[]).set(age);
             self.disabled_webhooks.get_or_create(&[]).set(gauge(disabled));
         }
+        Ok(())
+    }
+
+    /// Counts what waits, by the operator's models: songs for others, which fail soon, have no place here.
+    async fn read_census(&self, songs: &SongService) -> Result<(), ServiceError> {
+        let Census { waiting, waiting_owners, shares } = songs.repository().census().await?;
+        let models = songs.models_with_workers().await;
+        let default = models.first().map(|(name, _)| *name);
+        for (name, has_worker) in models {
+            let label = [("model", name.to_string())];
+            let its = waiting.iter().filter(|(model, _)| model.or(default) == Some(name));
+            self.waiting_songs.get_or_create(&label).set(gauge(its.map(|(_, count)| count).sum()));
+            self.models.get_or_create(&label).set(i64::from(has_worker));
+        }
+        self.waiting_owners.set(gauge(waiting_owners));
+        self.shares.set(gauge(shares));
         Ok(())
     }
 

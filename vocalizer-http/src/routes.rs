@@ -308,6 +308,15 @@ pub(crate) enum Found {
     Nothing,
 }
 
+impl Found {
+    pub(crate) fn route(&self) -> Option<&'static Route> {
+        match self {
+            Self::Route(route, _) => Some(route),
+            Self::Methods(_) | Self::Nothing => None,
+        }
+    }
+}
+
 impl Routes {
     pub(crate) fn new() -> Result<Self, matchit::InsertError> {
         let (mut router, mut paths) = (Router::new(), Vec::<(&str, Methods)>::new());

@@ -20,7 +20,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use tracing::Instrument as _;
+use tracing::field::Empty;
 use vocalizer_core::api::ErrorCode;
 use vocalizer_core::service::{AccountService, RemoteLeases, SongService};
 
@@ -30,7 +30,7 @@ use crate::body::{Body, Incoming, RequestBody, full, in_span};
 use crate::caps::{Connections, LongResponses};
 use crate::failure::Failure;
 use crate::handlers::resumable;
-use crate::metrics::{self, Metrics, WebhookMetrics};
+use crate::metrics::{self, Metrics, WebhookMetrics, WorkMetrics};
 pub use crate::metrics::{Metric, MoreMetrics};
 use crate::page::{Page, PageFile};
 use crate::probe::Probe;
@@ -39,7 +39,7 @@ use crate::pulse::Pulse;
 use crate::request::{Peer, Request, check_worker, proof};
 use crate::routes::{Access, Found, Operation, Route, Routes};
 use crate::settings::HttpSettings;
-use crate::{hosts, openapi, origin, share};
+use crate::{hosts, openapi, origin, share, trace};
 
 /// Keeps search engines from listing what a share link opens.
 const ROBOTS: HeaderName = HeaderName::from_static("x-robots-tag");
@@ -83,6 +83,7 @@ impl Server {
         let probe = probe(&songs);
         let mut metrics = Metrics::new();
         metrics::add(&mut metrics.registry, Arc::new(WebhookMetrics(songs.clone())));
+        metrics::add(&mut metrics.registry, Arc::new(WorkMetrics(songs.clone())));
         let app = App {
             archives: LongResponses::archives(&caps),
             event_streams: LongResponses::event_streams(&caps),
@@ -269,9 +270,17 @@ async fn respond(app: Arc<App>, routes: &Routes, peer: IpAddr, request: http::Re
     let is_shared = matches!(&found, Found::Route(Route { access: Access::Reader | Access::Share, .. }, _))
         && share::shown(request.headers()).is_some();
     let is_resumable = path.strip_prefix(resumable::PATH).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-    let span = tracing::info_span!("request", %id, %method, operation);
+    let logged_path = share::loggable(&path);
+    let traced = trace::begin(
+        app.songs.settings().traces,
+        &request,
+        found.route(),
+        logged_path,
+        |trace_id| tracing::info_span!("request", %id, %method, operation, trace_id, status = Empty),
+    );
+    let span = traced.span().clone();
     let answered = AssertUnwindSafe(answer(&app, found, peer, request)).catch_unwind();
-    let mut response = match answered.instrument(span.clone()).await {
+    let mut response = match traced.run(answered).await {
         Ok(Ok(response)) => response,
         Ok(Err(failure)) => {
             if let Some(private) = &failure.private {
@@ -304,7 +313,8 @@ async fn respond(app: Arc<App>, routes: &Routes, peer: IpAddr, request: http::Re
     let status = response.status().as_u16();
     app.metrics.answered(operation, status, timed.then(|| began.elapsed()));
     let took_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
-    tracing::info!(parent: &span, path = %share::loggable(&path), status, took_ms, "request completed");
+    tracing::info!(parent: &span, path = %logged_path, status, took_ms, "request completed");
+    span.record("status", status);
     response.map(|body| in_span(body, span))
 }
 

@@ -37,7 +37,7 @@ use crate::settings::{Caps, Timeouts};
 ///
 /// impl MoreMetrics for Songs {
 ///     fn metrics(&self) -> Vec<Metric> {
-///         let counts = vec![("done", 3), ("failed", 0)];
+///         let counts = vec![("done".into(), 3), ("failed".into(), 0)];
 ///         vec![Metric::Counters { name: "songs", help: "Songs by outcome.", label: "outcome", counts }]
 ///     }
 /// }

@@ -88,6 +88,7 @@ pub async fn compose_with(config: &Config, data: &DataDir, tuning: Tuning) -> Re
             retention: config.policy.retention,
             ask_again_after: config.ask_again_after,
             model_timeout: config.model_timeout,
+            traces: config.traces,
             ..SongSettings::default()
         })
         .build();

@@ -14,6 +14,7 @@ use vocalizer_core::models::InvalidModelName;
 use vocalizer_core::models::{InvalidModels, ModelName, Models};
 use vocalizer_core::secret::Secret;
 use vocalizer_core::service::{RenderingSettings, ResumableSettings};
+use vocalizer_core::trace::Sampling;
 use vocalizer_http::settings::{AllowedHosts, Caps};
 
 use super::adapters::{check_broker, check_bucket};
@@ -77,6 +78,8 @@ pub struct Config {
     pub renderings: RenderingSettings,
     /// Bounds of resumable uploads.
     pub resumable: ResumableSettings,
+    /// Which traces are recorded.
+    pub traces: Sampling,
     /// The grace period for open work at shutdown.
     pub shutdown_grace: Duration,
 }
@@ -136,6 +139,7 @@ impl Config {
             caps: caps(&args.caps),
             renderings: renderings(&args.renderings, args.room.renditions_max_bytes),
             resumable: args.resumable.into(),
+            traces: Sampling::default(),
             shutdown_grace: Duration::from_secs(args.advanced.shutdown_grace_s),
         })
     }

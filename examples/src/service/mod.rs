@@ -21,6 +21,7 @@ mod policy;
 mod priority;
 mod serve;
 mod stop;
+mod traces;
 #[cfg(any(feature = "separate", feature = "cluster"))]
 mod worker;
 #[cfg(any(feature = "separate", feature = "cluster"))]

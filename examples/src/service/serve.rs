@@ -19,6 +19,7 @@ use super::config::Config;
 use super::data::DataDir;
 use super::logging;
 use super::stop::stop_token;
+use super::traces::Traces;
 #[cfg(feature = "separate")]
 use super::workers::{Load, LocalWorkers, WorkerState};
 use crate::exit::{failed, misused};
@@ -39,7 +40,12 @@ pub(crate) fn serve(args: &ServeArgs) -> ExitCode {
         Ok(config) => config,
         Err(error) => return misused(&error),
     };
-    logging::start(args.advanced.log_format);
+    let traces = match Traces::from_env("vocalizer") {
+        Ok(traces) => traces,
+        Err(error) => return misused(&error),
+    };
+    config.traces = traces.sampling;
+    logging::start_with(args.advanced.log_format, Some(&traces));
     limit_by_files(&mut config);
     warn_about_hosts(args, &config);
     #[cfg(feature = "separate")]

@@ -28,6 +28,7 @@ use super::args::WorkerArgs;
 use super::config;
 use super::error::{ConfigError, invalid};
 use super::stop::stop_token;
+use super::traces::Traces;
 use super::workers::{Load, LocalWorkers, WorkerState};
 use super::{adapters, logging};
 use crate::exit::{failed, misused};
@@ -129,7 +130,11 @@ pub fn worker_with(args: &WorkerArgs, load: Load) -> ExitCode {
         config.print(args);
         return ExitCode::SUCCESS;
     }
-    logging::start(args.log_format);
+    let traces = match Traces::from_env("vocalizer-worker") {
+        Ok(traces) => traces,
+        Err(error) => return misused(&error),
+    };
+    logging::start_with(args.log_format, Some(&traces));
     let runtime = match Runtime::new() {
         Ok(runtime) => runtime,
         Err(error) => return failed(&error),

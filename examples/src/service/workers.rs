@@ -134,7 +134,11 @@ impl MoreMetrics for WorkerState {
                 name: "worker_songs",
                 help: "Songs by outcome.",
                 label: "ended",
-                counts: vec![("done", counts.done()), ("failed", counts.failed()), ("retried", counts.retried())],
+                counts: vec![
+                    ("done".into(), counts.done()),
+                    ("failed".into(), counts.failed()),
+                    ("retried".into(), counts.retried()),
+                ],
             },
             // Audio seconds divided by busy seconds is the real-time factor.
             seconds("worker_busy", "Time spent separating.", counts.busy_ms()),

@@ -18,6 +18,7 @@ use vocalizer_core::models::Models;
 use vocalizer_core::ports::{Stems, ThrottleSettings};
 use vocalizer_core::secret::Secret;
 use vocalizer_core::service::{AccountService, AccountSettings, RenderingSettings, ResumableSettings, SongService};
+use vocalizer_core::trace::Sampling;
 use vocalizer_core::worker::{Worker, WorkerSettings};
 use vocalizer_http::settings::{AllowedHosts, Caps, Timeouts};
 use vocalizer_model::audio::{AudioFormat, Bitrate, StemWriter};
@@ -145,6 +146,7 @@ impl Service {
             caps: settings.caps,
             renderings: settings.renderings,
             resumable: settings.resumable,
+            traces: Sampling::default(),
             shutdown_grace: Duration::from_secs(1),
         };
         let data = DataDir::open(&config).unwrap();

@@ -11,7 +11,7 @@ use vocalizer_api::hash::{ParseHashError, SongHash};
 use vocalizer_api::id::LeaseId;
 use vocalizer_api::{JobData, JobView, MAX_JOB_DELAY, MAX_JOB_WAIT};
 use vocalizer_core::models::{Capabilities, InvalidModelName, ModelName};
-use vocalizer_core::ports::{Depth, Failure, Job, JobPayload, JobQueue, JobState, Lease, QueueError};
+use vocalizer_core::ports::{Depth, Failure, Job, JobPayload, JobQueue, JobState, JobTrace, Lease, QueueError};
 
 use super::RemoteSettings;
 use super::calls::{cause, status};
@@ -62,7 +62,8 @@ impl RemoteQueue {
     }
 
     /// Creates a queue from a configured client, with the worker token as
-    /// [its token](crate::ClientBuilder::with_token).
+    /// [its token](crate::ClientBuilder::with_token). For requests in the trace of their job, its
+    /// [trace](crate::ClientBuilder::with_traceparent) is [the current one](vocalizer_core::trace::current).
     ///
     /// ```no_run
     /// use std::sync::Arc;
@@ -168,13 +169,16 @@ struct RemoteLease {
 
 impl RemoteLease {
     fn new(client: Client, view: JobView, models: Option<String>) -> Result<Self, Error> {
-        let JobView { lease, hash, attempt, visibility_ms, model, result, .. } = view;
+        let JobView { lease, hash, attempt, visibility_ms, model, result, traceparent, published_at_ms, .. } = view;
         let parsed = |hash: String| hash.parse().map_err(|error: ParseHashError| Error::malformed(200, error));
         let hash = parsed(hash)?;
         let key = result.map_or(Ok(hash), parsed)?;
         let model = model.map(|model| model.parse()).transpose();
         let model = model.map_err(|error: InvalidModelName| Error::malformed(200, error))?;
-        let job = Job { model, key, ..Job::new(hash, JobPayload::Stored) };
+        // An invalid trace must not cost a song its job.
+        let trace = traceparent.and_then(|parent| parent.parse().ok());
+        let trace = trace.map(|parent| JobTrace { parent, published_at_ms });
+        let job = Job { model, key, trace, ..Job::new(hash, JobPayload::Stored) };
         Ok(Self { client, id: lease, job, attempt, visibility: Duration::from_millis(visibility_ms), models })
     }
 

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use vocalizer_api::secret::Secret;
+use vocalizer_core::trace::current;
 
 use crate::{Client, Error};
 
@@ -65,7 +66,8 @@ impl RemoteSettings {
     }
 
     pub(super) fn client(&self) -> Result<Client, Error> {
-        let mut builder = Client::builder(self.address.expose());
+        let trace = || current().map(|trace| trace.to_string());
+        let mut builder = Client::builder(self.address.expose()).with_traceparent(trace);
         if let Some(token) = &self.token {
             builder = builder.with_token(token.clone());
         }

@@ -152,3 +152,23 @@ async fn request_is_a_span_without_secrets() {
     }
     assert!(!log.contains("hunter2"), "{log}");
 }
+
+#[tokio::test]
+async fn requests_carry_the_trace_that_the_program_names() {
+    let me = || {
+        let body = r#"{"ok":true,"errors":[],"data":{"user":null}}"#;
+        canned::answer_with("200 OK", "Content-Type: application/json\r\n", body)
+    };
+    let (address, requests) = canned::script(vec![me(), me(), me()]).await;
+    let trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    let traces = Arc::new(Mutex::new(vec![None, Some("two words\r\nx: y".to_owned()), Some(trace.to_owned())]));
+    let client = Client::builder(address).with_traceparent(move || traces.lock().unwrap().pop().flatten());
+    let client = client.build().unwrap();
+    for _ in 0..3 {
+        client.me().await.unwrap();
+    }
+    let requests = requests.lock().unwrap();
+    assert!(requests[0].contains(&format!("traceparent: {trace}")), "{requests:?}");
+    // An invalid one, and none.
+    assert!(!requests[1].contains("traceparent") && !requests[2].contains("traceparent"), "{requests:?}");
+}

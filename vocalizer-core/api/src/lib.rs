@@ -19,6 +19,7 @@
 //! | [`backoff`] | pauses between attempts |
 //! | [`causes`] | an error and its causes in one line |
 //! | [`text`] | characters that do not show as they are |
+//! | [`trace`] | trace contexts, which relate the work of several programs to each other |
 
 // Labels items with the feature they need; docs.rs builds with nightly.
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -32,6 +33,7 @@ pub mod model;
 pub mod part;
 pub mod secret;
 pub mod text;
+pub mod trace;
 
 mod failure;
 mod provenance;

@@ -52,6 +52,7 @@ macro_rules! queue_conformance {
             dropped_grant_call_loses_no_job
             job_of_a_further_model_waits_for_its_worker
             granted_lease_names_the_model
+            job_keeps_its_trace
             owners_take_turns
             newcomer_waits_for_one_job_of_each_owner
             higher_priority_is_first
@@ -116,6 +117,8 @@ macro_rules! songs_conformance {
             stale_number_removes_no_newer_entry
             new_song_replaces_outbox_entry
             outbox_number_is_never_reused
+            outbox_keeps_the_trace
+            census_counts_what_waits_and_is_shared
             claimed_entry_is_exclusive_until_expiry
             concurrent_claims_are_disjoint
             song_quota_is_enforced

@@ -1,6 +1,6 @@
 //! Songs and their outbox in memory.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -12,11 +12,12 @@ use super::webhook_state::Webhooks;
 use crate::account::{SessionDigest, ShareId, ShareLink, UserId};
 use crate::dedupe::{self, Advance, UploadPlan};
 use crate::ports::{
-    Cancelled, Charge, Cursor, Expiry, JobLine, PartialUpload, Pending, Removed, RepositoryError, ResultRepository,
-    ShareRepository, SongCounts, SongFilter, SongRepository, WebhookRepository,
+    Cancelled, Census, Charge, Cursor, Expiry, JobLine, PartialUpload, Pending, Removed, RepositoryError,
+    ResultRepository, ShareRepository, SongCounts, SongFilter, SongRepository, WebhookRepository,
 };
 use crate::quota::{Quota, Uploader, Usage};
 use crate::song::{IllegalTransition, Song, SongHash, SongId, StatusKind, StemsInfo, Target, Title};
+use crate::trace::current;
 
 /// A [`SongRepository`] in memory.
 #[derive(Debug, Default)]
@@ -67,7 +68,7 @@ impl State {
     fn enqueue(&mut self, hash: &SongHash) {
         if self.outbox.iter().all(|entry| entry.hash != *hash) {
             self.numbers += 1;
-            self.outbox.push(Pending { number: self.numbers, hash: *hash });
+            self.outbox.push(Pending { number: self.numbers, hash: *hash, trace: current() });
         }
     }
 
@@ -340,6 +341,18 @@ impl SongRepository for MemorySongs {
     async fn count(&self) -> Result<SongCounts, RepositoryError> {
         let state = self.state();
         Ok(StatusKind::ALL.map(|kind| state.songs.iter().filter(|song| song.status().kind() == kind).count() as u64))
+    }
+
+    async fn census(&self) -> Result<Census, RepositoryError> {
+        let state = self.state();
+        let waiting = state.songs.iter().filter(|song| song.status().kind() == StatusKind::Uploaded);
+        let (mut by_model, mut owners) = (BTreeMap::new(), BTreeSet::new());
+        for song in waiting {
+            *by_model.entry(song.target().model).or_default() += 1;
+            owners.insert(song.uploader());
+        }
+        let (waiting_owners, shares) = (owners.len() as u64, state.shares.len() as u64);
+        Ok(Census { waiting: by_model.into_iter().collect(), waiting_owners, shares })
     }
 
     fn webhooks(&self) -> Option<&dyn WebhookRepository> {

@@ -1,13 +1,16 @@
 //! Jobs.
 
 use std::fmt;
+use std::str::FromStr;
 
 use bytes::Bytes;
+use thiserror::Error;
 
 use crate::account::UserId;
 use crate::models::{Capabilities, ModelName};
 use crate::secret::Secret;
 use crate::song::SongHash;
+use crate::trace::TraceContext;
 
 /// A song to be split.
 #[derive(Debug, Clone)]
@@ -20,13 +23,15 @@ pub struct Job {
     pub model: Option<ModelName>,
     /// Identifies the job and addresses its result: the hash, or the [key](crate::models::result_key) of a further model.
     pub key: SongHash,
+    /// The trace in which it was requested.
+    pub trace: Option<JobTrace>,
 }
 
 impl Job {
     /// Returns a job for the default model.
     #[must_use]
     pub const fn new(hash: SongHash, payload: JobPayload) -> Self {
-        Self { hash, payload, model: None, key: hash }
+        Self { hash, payload, model: None, key: hash, trace: None }
     }
 
     /// Sets the model and the key of the result.
@@ -35,10 +40,51 @@ impl Job {
         Self { model: Some(model), key, ..self }
     }
 
+    /// Sets the trace.
+    #[must_use]
+    pub fn with_trace(self, trace: Option<JobTrace>) -> Self {
+        Self { trace, ..self }
+    }
+
     /// Returns whether a worker with these capabilities takes the job.
     #[must_use]
     pub fn fits(&self, capabilities: &Capabilities) -> bool {
         capabilities.take(self.model, self.key == self.hash)
+    }
+}
+
+/// The trace of a job. Its text, for stores, is the trace context and the time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct JobTrace {
+    /// The span that published it.
+    pub parent: TraceContext,
+    /// When it was published, in milliseconds since 1970; `None` if unknown.
+    pub published_at_ms: Option<i64>,
+}
+
+/// The text is not the trace of a job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("invalid trace of a job")]
+pub struct InvalidJobTrace;
+
+impl fmt::Display for JobTrace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.published_at_ms {
+            Some(published_at_ms) => write!(f, "{} {published_at_ms}", self.parent),
+            None => self.parent.fmt(f),
+        }
+    }
+}
+
+impl FromStr for JobTrace {
+    type Err = InvalidJobTrace;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (parent, published_at_ms) = match text.split_once(' ') {
+            Some((parent, time)) => (parent, Some(time.parse().map_err(|_| InvalidJobTrace)?)),
+            None => (text, None),
+        };
+        Ok(Self { parent: parent.parse().map_err(|_| InvalidJobTrace)?, published_at_ms })
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use vocalizer_api::id::LeaseId;
 
-use super::{Job, QueueError};
+use super::{Job, JobTrace, QueueError};
 use crate::models::{Capabilities, ModelName};
 use crate::song::{FailureReason, SongHash};
 
@@ -96,6 +96,8 @@ pub struct LeasedJob {
     pub model: Option<ModelName>,
     /// The key of the result; see [`Job::key`].
     pub key: SongHash,
+    /// The trace in which it was requested.
+    pub trace: Option<JobTrace>,
     /// The number of this attempt, from 1.
     pub attempt: u32,
     /// How long the lease is valid from now, and from each extension.

@@ -8,8 +8,10 @@ use time::OffsetDateTime;
 use super::{JobLine, RepositoryError, ResultRepository, ShareRepository, Space, UploadRepository, WebhookRepository};
 use crate::account::{UserId, Viewer};
 use crate::dedupe::Advance;
+use crate::models::ModelName;
 use crate::quota::{Quota, QuotaChange, Uploader, Weight};
 use crate::song::{Song, SongHash, SongId, StatusKind, Title};
+use crate::trace::TraceContext;
 
 /// The result of [`SongRepository::remove`].
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -131,6 +133,19 @@ pub struct Pending {
     pub number: i64,
     /// The [key](crate::song::Target::key) of the songs to split: their hash for the default model.
     pub hash: SongHash,
+    /// The [trace](crate::trace::current) in which the entry was added.
+    pub trace: Option<TraceContext>,
+}
+
+/// What else is counted, for monitoring.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Census {
+    /// The number of `UPLOADED` songs by model, in no guaranteed order; `None` stands for the default model.
+    pub waiting: Vec<(Option<ModelName>, u64)>,
+    /// The number of different owners of `UPLOADED` songs; all anonymous ones count as one.
+    pub waiting_owners: u64,
+    /// The number of share links.
+    pub shares: u64,
 }
 
 /// The number of songs in each status, in the order of [`StatusKind::ALL`].
@@ -173,7 +188,7 @@ pub trait SongRepository: ShareRepository + ResultRepository + UploadRepository 
     /// In one step: [`settle`](crate::dedupe::settle) decides by the songs with the same hash and the results of its key,
     /// and the song is stored. If the plan is to
     /// enqueue, its hash gets a new entry in the outbox, replacing an existing one: the old entry may be about to be
-    /// removed for a job that a worker already dropped. Returns the song as stored, durable on return. Admitting the
+    /// removed for a job that a worker already dropped. The entry keeps the [current trace](crate::trace::current). Returns the song as stored, durable on return. Admitting the
     /// same song again succeeds without effect and returns its current state.
     ///
     /// # Errors
@@ -403,6 +418,15 @@ pub trait SongRepository: ShareRepository + ResultRepository + UploadRepository 
     ///
     /// Those of every method.
     async fn count(&self) -> Result<SongCounts, RepositoryError>;
+
+    /// Counts what waits and what is shared. The default counts nothing.
+    ///
+    /// # Errors
+    ///
+    /// Those of every method.
+    async fn census(&self) -> Result<Census, RepositoryError> {
+        Ok(Census::default())
+    }
 
     /// Returns when the newest song was uploaded; `None` if there is no song. Newer blobs may belong to a song that is
     /// missing from a restored database.

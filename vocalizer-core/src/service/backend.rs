@@ -90,6 +90,7 @@ impl SongService {
     pub(super) async fn give_up(&self, hash: &SongHash, reason: &FailureReason) -> Result<(), ServiceError> {
         let failed = self.ports().songs.advance(hash, &Advance::Fail(reason.clone())).await?;
         tracing::warn!(%hash, songs = failed.len(), %reason, "song failed");
+        self.count_failure(&failed);
         Ok(self.clear_progress(hash).await?)
     }
 
@@ -112,7 +113,8 @@ impl SongService {
             writer.commit(&key).await?;
         }
         let stems = StemsInfo { formats, provenance, names, ..StemsInfo::MP3 };
-        let changed = self.ports().songs.advance(hash, &Advance::Finish(stems)).await?;
+        let changed = self.ports().songs.advance(hash, &Advance::Finish(stems.clone())).await?;
+        self.count_split(&changed, &stems);
         tracing::info!(%hash, songs = changed.len(), "song split");
         self.clear_progress(hash).await?;
         Ok(Wanted::Yes)

@@ -47,6 +47,8 @@ mod tokens;
 mod upload;
 mod webhook_attempts;
 mod webhooks;
+mod work_counter;
+mod work_counts;
 
 pub use crate::ports::LeasedJob;
 pub use account_settings::AccountSettings;
@@ -74,3 +76,4 @@ pub use upload::SongUpload;
 pub use vocalizer_api::id::{LeaseId, ParseLeaseIdError};
 pub use webhook_attempts::WebhookAttempts;
 pub use webhooks::IssuedWebhook;
+pub use work_counter::{ModelCounts, UploadCounts};

@@ -254,6 +254,15 @@ impl SongService {
         self.model_last_seen(model).await.is_some_and(|ago| ago <= PRESENCE)
     }
 
+    /// Returns for each allowed model, the default first, whether a worker for it was there within the last minutes.
+    pub async fn models_with_workers(&self) -> Vec<(ModelName, bool)> {
+        let mut models = Vec::new();
+        for name in self.models().names() {
+            models.push((name, self.has_worker(&name).await));
+        }
+        models
+    }
+
     /// Returns how long ago a worker for a model was last seen.
     pub(super) async fn model_last_seen(&self, model: &ModelName) -> Option<Duration> {
         let seen = self.ports().coordination.progress(&presence_key(model)).await.ok().flatten()?;

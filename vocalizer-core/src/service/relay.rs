@@ -11,9 +11,10 @@ use super::ServiceError;
 use super::change_notifier::Changed;
 use super::songs::SongService;
 use crate::causes::chain;
-use crate::ports::{BlobError, BlobKey, Job, JobPayload, Pending, QueueError};
+use crate::ports::{BlobError, BlobKey, Job, JobPayload, JobTrace, Pending, QueueError};
 use crate::secret::Secret;
 use crate::song::{Song, SongHash, SongHasher};
+use crate::trace::{Kind, TraceContext, Traced};
 
 /// Jobs published concurrently. If payloads are inline, this many songs are in memory.
 const CONCURRENCY: usize = 4;
@@ -121,13 +122,17 @@ impl SongService {
     /// Publishes the job of an outbox entry, unless its song failed to read recently. Returns whether it is on the
     /// queue.
     async fn relay_one(&self, entry: Pending) -> Result<bool, ServiceError> {
-        let Pending { number, hash } = entry;
+        let Pending { number, hash, trace } = entry;
         let now = self.ports().clock.elapsed();
         // It stays claimed for a while; the others continue.
         if self.relaying().state().postponed.get(&number).is_some_and(|(_, until)| *until > now) {
             return Ok(false);
         }
-        let published = self.publish(&hash).await;
+        let attributes = vec![("messaging.operation.type", "send".to_owned())];
+        let make = |trace_id| tracing::info_span!("publish", %hash, trace_id);
+        let publishing = Traced::child_of(trace, Kind::Producer, attributes, make);
+        let parent = publishing.context();
+        let published = publishing.run(self.publish(&hash, parent)).await;
         let is_published = match &published {
             Ok(()) => true,
             Err(Unpublished::Song(error)) => {
@@ -167,15 +172,20 @@ impl SongService {
         Ok(())
     }
 
-    /// Publishes one job with the payload that the queue needs.
-    async fn publish(&self, key: &SongHash) -> Result<(), Unpublished> {
+    /// Publishes one job with the payload that the queue needs, and its trace.
+    async fn publish(&self, key: &SongHash, parent: Option<TraceContext>) -> Result<(), Unpublished> {
         let queue = &self.ports().queue;
         let claim = || JobPayload::Claim(Secret::new(format!("/songs/{key}/source")));
         let songs = self.ports().songs.with_key(key).await?;
         let hash = songs.first().map_or(key, Song::hash);
-        let job = |payload| match songs.first() {
-            Some(song) => Job::new(*hash, payload).with_model(self.model_of_song(song), *key),
-            None => Job::new(*key, payload),
+        let job = |payload| {
+            let now_ms = self.ports().clock.now().unix_timestamp_nanos() / 1_000_000;
+            let trace = parent.map(|parent| JobTrace { parent, published_at_ms: i64::try_from(now_ms).ok() });
+            match songs.first() {
+                Some(song) => Job::new(*hash, payload).with_model(self.model_of_song(song), *key),
+                None => Job::new(*key, payload),
+            }
+            .with_trace(trace)
         };
         let payload = match queue.max_inline_bytes() {
             None => JobPayload::Stored,

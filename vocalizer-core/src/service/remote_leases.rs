@@ -84,8 +84,8 @@ impl RemoteLeases {
         let Some(leased) = self.clock.within(wait, self.queue.lease_for(capabilities)).await else { return Ok(None) };
         let leased = leased?;
         let (id, visibility, attempt) = (LeaseId::random(), leased.visibility(), leased.attempt());
-        let &Job { hash, model, key, .. } = leased.job();
-        let job = LeasedJob { lease: id, hash, model, key, attempt, visibility };
+        let &Job { hash, model, key, trace, .. } = leased.job();
+        let job = LeasedJob { lease: id, hash, model, key, trace, attempt, visibility };
         // Returned before the lease expires, since an expiry would count as an attempt.
         let until = self.clock.elapsed().saturating_add(visibility / 2);
         self.leases().push(KeptLease { id, lease: Arc::new(AsyncMutex::new(Some(leased))), until, arrived: false });

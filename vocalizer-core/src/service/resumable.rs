@@ -187,9 +187,15 @@ impl SongService {
                 let _lock = self.ports().coordination.lock(&PartialUpload::hash_of(id)).await?;
                 // It may have continued or ended since the query.
                 let upload = self.ports().songs.find_upload(id).await?;
-                if upload.is_some_and(|upload| upload.expires_at <= self.clock().now()) {
+                if let Some(upload) = upload.filter(|upload| upload.expires_at <= self.clock().now()) {
                     self.remove_upload(id).await?;
                     swept.uploads += 1;
+                    if upload.song.is_none() {
+                        self.work_counter().count_upload(|counts| {
+                            counts.expired += 1;
+                            counts.expired_bytes += upload.received_bytes;
+                        });
+                    }
                 }
             }
             if expired.len() < BATCH as usize {
@@ -330,6 +336,7 @@ impl ResumableUpload {
         match finished {
             Ok(song) => {
                 ports.songs.finish_upload(id, song.id).await?;
+                service.work_counter().count_upload(|counts| counts.finished += 1);
                 if let Err(error) = ports.blobs.delete_all(&PartialUpload::hash_of(id)).await {
                     tracing::warn!(upload = %id, error = chain(&error), "deleting pieces failed; they expire");
                 }

@@ -10,6 +10,7 @@ use crate::limits::Limits;
 use crate::ports::ThrottleSettings;
 use crate::quota::{AddressKey, Quota, Uploader};
 use crate::secret::Secret;
+use crate::trace::Sampling;
 
 /// Settings of the service.
 #[derive(Debug, Clone, Copy)]
@@ -44,6 +45,8 @@ pub struct SongSettings {
     pub share_guesses: ThrottleSettings,
     /// The bounds of resumable uploads.
     pub resumable: ResumableSettings,
+    /// Which traces are recorded. Default: those that callers record.
+    pub traces: Sampling,
 }
 
 /// Who may upload, and how much.
@@ -118,6 +121,7 @@ impl Default for SongSettings {
             retention: Retention::default(),
             share_guesses: ThrottleSettings::per_address(),
             resumable: ResumableSettings::default(),
+            traces: Sampling::default(),
         }
     }
 }

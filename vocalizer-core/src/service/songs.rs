@@ -13,6 +13,7 @@ use super::relay_state::RelayState;
 use super::renderings::Renderings;
 use super::song_settings::SongSettings;
 use super::webhook_attempts::AttemptCounter;
+use super::work_counter::WorkCounter;
 use crate::account::Viewer;
 use crate::api::SongView;
 use crate::models::Models;
@@ -95,6 +96,7 @@ struct Inner {
     known_shares: KnownShares,
     attempts: AttemptCounter,
     interrupts: Interrupts,
+    work: WorkCounter,
 }
 
 /// Which songs to list, and how many.
@@ -137,6 +139,7 @@ impl SongService {
             known_shares,
             interrupts,
             attempts,
+            work: WorkCounter::default(),
         };
         Self { inner: Arc::new(inner) }
     }
@@ -167,6 +170,10 @@ impl SongService {
 
     pub(super) fn interrupts(&self) -> &Interrupts {
         &self.inner.interrupts
+    }
+
+    pub(super) fn work_counter(&self) -> &WorkCounter {
+        &self.inner.work
     }
 
     pub(super) fn attempts(&self) -> &AttemptCounter {

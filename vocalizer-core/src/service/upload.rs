@@ -14,6 +14,7 @@ use crate::causes::chain;
 use crate::ports::{AudioFacts, BlobKey, BlobWriter, Charge, RepositoryError};
 use crate::quota::{Quota, Uploader, Weight};
 use crate::song::{Song, SongHash, SongHasher, SongId, StatusKind, Title};
+use crate::trace::{Kind, Traced};
 
 /// An upload in progress. It is hashed while being written, in constant memory. Dropping it leaves nothing behind.
 pub struct SongUpload {
@@ -284,7 +285,13 @@ impl SongUpload {
     /// [`ServiceError::Conflict`] if another song has the [chosen ID](Self::with_id), [`ServiceError::Invalid`] if
     /// another one has the [key](Self::with_key), [`ServiceError::Duplicate`], [`ServiceError::Exceeded`], [`ServiceError::Full`], [`ServiceError::Unavailable`] or [`ServiceError::Internal`].
     /// Nothing is stored then.
-    pub async fn finish(mut self, title: &str) -> Result<SongView, ServiceError> {
+    pub async fn finish(self, title: &str) -> Result<SongView, ServiceError> {
+        let size_bytes = self.size_bytes;
+        let storing = Traced::new(Kind::Internal, || tracing::info_span!("store", size_bytes));
+        storing.run(self.store(title)).await
+    }
+
+    async fn store(mut self, title: &str) -> Result<SongView, ServiceError> {
         let ports = self.service.ports();
         let mut invalid = Vec::new();
         let title = Title::parse(title, self.service.settings().limits.max_title_chars);

@@ -6,6 +6,7 @@ use std::time::Duration;
 use futures_util::StreamExt as _;
 use futures_util::future::select;
 use futures_util::stream::FuturesUnordered;
+use tracing::field::Empty;
 
 use super::accounts::random;
 use super::webhook_attempts::WebhookAttempts;
@@ -15,6 +16,7 @@ use crate::api::{DeliveryStatus, DeliveryView, WebhookEvent, WebhookPayload, Web
 use crate::causes::chain;
 use crate::ports::{ClaimedDelivery, WebhookRepository, WebhookRequest, WebhookSender};
 use crate::secret::Secret;
+use crate::trace::{Kind, NewSpan, Traced};
 use crate::webhook::{Delivery, Health, Webhook, WebhookId};
 use crate::wire::rfc3339;
 
@@ -256,7 +258,18 @@ impl SongService {
         let (clock, ClaimedDelivery { webhook, delivery }) = (&self.ports().clock, claimed);
         let Webhook { id, url, secret, health, .. } = webhook;
         let request = WebhookRequest { url, secret, at: clock.now(), payload: payload(&delivery) };
-        let answer = clock.within(ATTEMPT_TIMEOUT, sender.send(&request)).await;
+        let new = NewSpan {
+            context: self.settings().traces.context(None),
+            parent: None,
+            kind: Kind::Client,
+            name: None,
+            began: None,
+            attributes: Vec::new(),
+        };
+        let make = |trace_id| tracing::info_span!("webhook", delivery = %delivery.id, trace_id, error = Empty);
+        let sending = Traced::of(new, make);
+        let span = sending.span().clone();
+        let answer = sending.run(clock.within(ATTEMPT_TIMEOUT, sender.send(&request))).await;
         let answer = answer.unwrap_or_else(|| Err(format!("no response within {} s", ATTEMPT_TIMEOUT.as_secs())));
         let ended_at = clock.now();
         let delivery = delivery.after(ended_at, answer);
@@ -266,6 +279,7 @@ impl SongService {
                 tracing::info!(webhook = %id, delivery = %delivery.id, event = %delivery.event, "webhook delivered");
             }
             Some(error) => {
+                span.record("error", error);
                 tracing::info!(webhook = %id, delivery = %delivery.id, attempts = delivery.attempts, error, "webhook failed");
             }
         }

@@ -4,7 +4,7 @@ use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use futures_util::future::{Either, select};
 
@@ -15,6 +15,7 @@ use super::trouble::Trouble;
 use crate::causes::chain;
 use crate::ports::{AudioError, BackendError, Blob, Failure, Job, JobPayload, Progress, QueueError, StemSet, Wanted};
 use crate::song::{FailureReason, SongHash};
+use crate::trace::{Kind, NewSpan, TraceContext, Traced};
 
 /// The failure reason of a song whose stored bytes do not match its hash.
 pub(crate) const DAMAGED: &str = "its file is damaged on the server; upload it again";
@@ -62,6 +63,19 @@ impl Worker {
     /// Processes a job and settles it. Returns the problem if the job is not done and other jobs might hit the same
     /// one.
     pub(super) async fn work(&self, lease: Box<dyn crate::ports::Lease>, stop: &mut Stop<'_>) -> Option<Trouble> {
+        let (job, attempt) = (lease.job(), lease.attempt());
+        let parent = job.trace.map(|trace| trace.parent);
+        // Later attempts have waited for something else too.
+        if let Some(parent) = parent.filter(|_| attempt <= 1) {
+            record_wait(parent, job.trace.and_then(|trace| trace.published_at_ms));
+        }
+        let attributes = vec![("messaging.operation.type", "process".to_owned())];
+        let make = |trace_id| tracing::info_span!("lease", hash = %job.key, attempt, trace_id);
+        let leased = Traced::child_of(parent, Kind::Consumer, attributes, make);
+        leased.run(self.work_on(lease, stop)).await
+    }
+
+    async fn work_on(&self, lease: Box<dyn crate::ports::Lease>, stop: &mut Stop<'_>) -> Option<Trouble> {
         let hash = lease.job().key;
         let attempt = lease.attempt();
         let mut held = HeldLease::new(lease, self.ports().clock.as_ref());
@@ -115,11 +129,14 @@ impl Worker {
             Err(error) => return Err(Ended::Backend(error)),
         }
         let began = self.ports().clock.elapsed();
-        let separated = self.separate(&job, held, stop).await;
+        let model = job.model.map(tracing::field::display);
+        let splitting = Traced::new(Kind::Internal, || tracing::info_span!("split", model));
+        let separated = splitting.run(self.separate(&job, held, stop)).await;
         self.counts().busy(self.ports().clock.elapsed().saturating_sub(began));
         let stems = separated?;
         self.counts().split(stems.duration().unwrap_or_default());
-        unless_stopped(stop, self.deliver(&job.key, stems.as_ref(), held)).await
+        let delivering = Traced::new(Kind::Client, || tracing::info_span!("deliver"));
+        unless_stopped(stop, delivering.run(self.deliver(&job.key, stems.as_ref(), held))).await
     }
 
     async fn separate(
@@ -259,6 +276,20 @@ impl Worker {
             }
         }
     }
+}
+
+/// Records how long the job waited in the queue, by the clocks of the server and of this machine.
+fn record_wait(parent: TraceContext, published_at_ms: Option<i64>) {
+    let Some(since_ms) = published_at_ms.and_then(|ms| u64::try_from(ms).ok()) else { return };
+    let new = NewSpan {
+        context: parent.child(),
+        parent: Some(parent),
+        kind: Kind::Internal,
+        name: None,
+        began: SystemTime::UNIX_EPOCH.checked_add(Duration::from_millis(since_ms)),
+        attributes: Vec::new(),
+    };
+    let _ = Traced::of(new, |_| tracing::info_span!("wait"));
 }
 
 /// Runs `work` unless the grace period ends first.

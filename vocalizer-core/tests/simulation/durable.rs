@@ -46,7 +46,8 @@ impl DurableLeases for Queue {
             }
         }
         let (hash, model, key, attempt) = (lease.job.hash, lease.job.model, lease.job.key, lease.attempt);
-        Ok(LeasedJob { lease: id(lease.token), hash, model, key, attempt, visibility: VISIBILITY })
+        let trace = lease.job.trace;
+        Ok(LeasedJob { lease: id(lease.token), hash, model, key, trace, attempt, visibility: VISIBILITY })
     }
 
     async fn extend(&self, lease: LeaseId) -> Result<(), QueueError> {

@@ -23,6 +23,7 @@ use futures_util::stream;
 use http::{HeaderMap, Response};
 use serde::Serialize;
 use tracing::Instrument as _;
+use vocalizer_core::trace::{current, within};
 
 use crate::answer;
 use crate::body::{self, Body, full};
@@ -42,7 +43,7 @@ where
     E: Send + 'static,
     Failure: From<E>,
 {
-    Ok(tokio::spawn(work.in_current_span()).await.map_err(Failure::internal)??)
+    Ok(tokio::spawn(within(current(), work).in_current_span()).await.map_err(Failure::internal)??)
 }
 
 /// The response to a `HEAD` for a file that does not exist yet. Its length is unknown.

@@ -20,5 +20,6 @@ mod resumable;
 mod status;
 mod streams;
 mod support;
+mod traces;
 mod uploads;
 mod work;

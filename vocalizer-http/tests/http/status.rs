@@ -37,7 +37,7 @@ impl MoreMetrics for Model {
                 name: "songs",
                 help: "Songs.",
                 label: "outcome",
-                counts: vec![("done", 3), ("failed", 0)],
+                counts: vec![("done".into(), 3), ("failed".into(), 0)],
             },
             Metric::Seconds { name: "busy", help: "Work.", total: Duration::from_millis(1_500) },
         ]

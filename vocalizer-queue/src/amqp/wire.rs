@@ -9,13 +9,15 @@
 //! | `x-vocalizer-reason` | why it became a dead letter |
 //! | `x-vocalizer-model` | the model to split with |
 //! | `x-vocalizer-result` | key of a further model's result, in place of the hash |
+//! | `traceparent` | the W3C trace context of the span that published the job |
+//! | `x-vocalizer-published-ms` | when it did so, in milliseconds since 1970 |
 //! | `x-vocalizer-hash` | hash of the dead letter's song, if `message_id` does not contain it |
 
 use bytes::Bytes;
 use lapin::BasicProperties;
 use lapin::types::{AMQPValue, FieldTable};
 use time::OffsetDateTime;
-use vocalizer_core::ports::{DeadLetter, Job, JobPayload};
+use vocalizer_core::ports::{DeadLetter, Job, JobPayload, JobTrace};
 use vocalizer_core::secret::Secret;
 use vocalizer_core::song::{FailureReason, SongHash};
 
@@ -28,6 +30,8 @@ const REASON: &str = "x-vocalizer-reason";
 const MODEL: &str = "x-vocalizer-model";
 const RESULT: &str = "x-vocalizer-result";
 const HASH: &str = "x-vocalizer-hash";
+const TRACE: &str = "traceparent";
+const PUBLISHED: &str = "x-vocalizer-published-ms";
 
 /// Number of unsuccessful deliveries by a quorum queue.
 const DELIVERY_COUNT: &str = "x-delivery-count";
@@ -67,6 +71,12 @@ impl Message {
         }
         if attempts > 0 {
             headers.insert(ATTEMPTS.into(), AMQPValue::LongLongInt(attempts.into()));
+        }
+        if let Some(JobTrace { parent, published_at_ms }) = job.trace {
+            headers.insert(TRACE.into(), text(&parent.to_string()));
+            if let Some(published_at_ms) = published_at_ms {
+                headers.insert(PUBLISHED.into(), AMQPValue::LongLongInt(published_at_ms));
+            }
         }
         let properties = properties(headers).with_message_id(job.hash.to_string().into());
         Ok(Self { body, properties })
@@ -127,7 +137,17 @@ impl Received {
         let invalid = "the headers x-vocalizer-model and x-vocalizer-result are invalid";
         let model = self.header_text(MODEL).map(str::parse).transpose().map_err(|_| invalid)?;
         let key = self.header_text(RESULT).map(str::parse).transpose().map_err(|_| invalid)?;
-        Ok(Job { model, key: key.unwrap_or(job.hash), ..job })
+        Ok(Job { model, key: key.unwrap_or(job.hash), trace: self.trace(), ..job })
+    }
+
+    /// The trace; `None` if it is missing or invalid, since it must not cost a song its job.
+    fn trace(&self) -> Option<JobTrace> {
+        let parent = self.header_text(TRACE)?.parse().ok()?;
+        let published_at_ms = match self.header(PUBLISHED) {
+            Some(AMQPValue::LongLongInt(published_at_ms)) => Some(*published_at_ms),
+            _ => None,
+        };
+        Some(JobTrace { parent, published_at_ms })
     }
 
     /// Number of earlier attempts.

@@ -59,7 +59,7 @@ impl Jobs {
                 free_at = statement_timestamp() + make_interval(secs => $3), \
                 ready_at = CASE WHEN $2 THEN statement_timestamp() + make_interval(secs => $3) ELSE ready_at END \
             WHERE number = (SELECT number FROM next) \
-            RETURNING hash, model, source, attempts + 1 - lease_counts::int AS attempt";
+            RETURNING hash, model, source, trace, attempts + 1 - lease_counts::int AS attempt";
         const NEXT: &str = "\
             SELECT extract(epoch FROM min(greatest(ready_at, free_at)) - statement_timestamp())::float8 \
             FROM queue_jobs \
@@ -81,12 +81,14 @@ impl Jobs {
         match taken.await? {
             Next::Job(row) => {
                 let (key, attempt) = read(&row, |row| Ok((hash(row)?, number(row, "attempt")?)))?;
-                let (hash, model) = read(&row, |row| {
+                let (hash, model, trace) = read(&row, |row| {
                     let source = row.try_get::<Option<&str>, _>("source")?.map(str::parse).transpose()?;
                     let model = row.try_get::<Option<&str>, _>("model")?.map(str::parse).transpose()?;
-                    Ok((source.unwrap_or(key), model))
+                    // A trace that cannot be read is as good as none.
+                    let trace = row.try_get::<Option<&str>, _>("trace")?.and_then(|trace| trace.parse().ok());
+                    Ok((source.unwrap_or(key), model, trace))
                 })?;
-                Ok(Next::Job(LeasedJob { lease, hash, model, key, attempt, visibility: self.visibility }))
+                Ok(Next::Job(LeasedJob { lease, hash, model, key, trace, attempt, visibility: self.visibility }))
             }
             Next::In(next) => Ok(Next::In(next)),
         }

@@ -70,8 +70,8 @@ const JOIN: &str = "\
 
 const INSERT: &str = "\
     WITH fresh AS (\
-        INSERT INTO queue_jobs (hash, published_at, ready_at, free_at, owner, priority, model, source) \
-        SELECT $1, statement_timestamp(), statement_timestamp(), statement_timestamp(), $2, $3, $4, $5 \
+        INSERT INTO queue_jobs (hash, published_at, ready_at, free_at, owner, priority, model, source, trace) \
+        SELECT $1, statement_timestamp(), statement_timestamp(), statement_timestamp(), $2, $3, $4, $5, $6 \
         WHERE NOT EXISTS (\
             SELECT 1 FROM queue_jobs WHERE hash = $1 AND (lease IS NULL OR free_at <= statement_timestamp())) \
         RETURNING 1) \
@@ -114,6 +114,7 @@ impl Jobs {
                         query(FORGET).bind(&hash).execute(&mut *step).await?;
                         let insert = in_line(INSERT).bind(job.model.map(|model| model.to_string()));
                         let insert = insert.bind((job.hash != job.key).then(|| job.hash.to_string()));
+                        let insert = insert.bind(job.trace.map(|trace| trace.to_string()));
                         jobs = insert.execute(&mut *step).await?.rows_affected();
                     }
                     if jobs == 0 {

@@ -33,6 +33,7 @@ const MIGRATIONS: Migrations = Migrations {
         (1, "jobs", include_str!("../../migrations/postgres/0001_jobs.sql")),
         (2, "lines", include_str!("../../migrations/postgres/0002_lines.sql")),
         (3, "models", include_str!("../../migrations/postgres/0003_models.sql")),
+        (4, "traces", include_str!("../../migrations/postgres/0004_traces.sql")),
     ],
 };
 
@@ -275,8 +276,8 @@ struct PostgresLease {
 
 impl PostgresLease {
     fn new(shared: Arc<Shared>, leased: LeasedJob) -> Self {
-        let LeasedJob { hash, model, key, .. } = leased;
-        let job = Job { model, key, ..Job::new(hash, JobPayload::Stored) };
+        let LeasedJob { hash, model, key, trace, .. } = leased;
+        let job = Job { model, key, trace, ..Job::new(hash, JobPayload::Stored) };
         Self { shared, leased, job, dropped: Dropped::Release, runtime: Handle::current() }
     }
 

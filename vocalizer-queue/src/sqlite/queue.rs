@@ -178,8 +178,8 @@ impl DurableLeases for SqliteQueue {
         let held = self.schedule.take(capabilities).await;
         let (lease, visibility) = (held.lease(), held.visibility());
         let Queued { job, attempts, .. } = held.queued();
-        let &Job { hash, model, key, .. } = job;
-        let granted = LeasedJob { lease, hash, model, key, attempt: *attempts, visibility };
+        let &Job { hash, model, key, trace, .. } = job;
+        let granted = LeasedJob { lease, hash, model, key, trace, attempt: *attempts, visibility };
         let before = attempts.saturating_sub(1);
         // If this call is cancelled here, the job returns, and the next lease overwrites this.
         self.record.put(held.queued(), before, Duration::ZERO, Some((lease, false))).await?;

@@ -21,6 +21,7 @@ const MIGRATIONS: Migrations = Migrations {
         (3, "durable leases", include_str!("../../migrations/sqlite/0003_durable_leases.sql")),
         (4, "lines", include_str!("../../migrations/sqlite/0004_lines.sql")),
         (5, "models", include_str!("../../migrations/sqlite/0005_models.sql")),
+        (6, "traces", include_str!("../../migrations/sqlite/0006_traces.sql")),
     ],
 };
 
@@ -52,7 +53,7 @@ impl Record {
     pub(super) async fn jobs(&self) -> Result<Vec<Found>, QueueError> {
         let rows = query(
             "SELECT number, hash, owner, priority, attempts, published_at_ms, ready_at_ms, delay_ms, lease, lease_counts, \
-             model, source FROM queue_jobs \
+             model, source, trace FROM queue_jobs \
              ORDER BY ready_at_ms, attempts, number",
         )
         .fetch_all(self.database.read())
@@ -72,8 +73,8 @@ impl Record {
             .map_err(unavailable)?;
         query(
             "INSERT INTO queue_jobs \
-             (number, hash, attempts, published_at_ms, ready_at_ms, delay_ms, owner, priority, model, source) \
-             VALUES (?1, ?2, 0, ?3, ?3, 0, ?4, ?5, ?6, ?7)",
+             (number, hash, attempts, published_at_ms, ready_at_ms, delay_ms, owner, priority, model, source, trace) \
+             VALUES (?1, ?2, 0, ?3, ?3, 0, ?4, ?5, ?6, ?7, ?8)",
         )
         .bind(signed(number))
         .bind(job.key.to_string())
@@ -82,6 +83,7 @@ impl Record {
         .bind(line.priority)
         .bind(job.model.map(|model| model.to_string()))
         .bind(source(job))
+        .bind(job.trace.map(|trace| trace.to_string()))
         .execute(&mut *step)
         .await
         .map_err(unavailable)?;
@@ -111,8 +113,8 @@ impl Record {
         query(
             "INSERT INTO queue_jobs \
              (number, hash, attempts, published_at_ms, ready_at_ms, delay_ms, lease, lease_counts, owner, priority, \
-             model, source) \
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) \
+             model, source, trace) \
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) \
              ON CONFLICT (number) DO UPDATE SET attempts = excluded.attempts, ready_at_ms = excluded.ready_at_ms, \
              delay_ms = excluded.delay_ms, lease = excluded.lease, lease_counts = excluded.lease_counts",
         )
@@ -128,6 +130,7 @@ impl Record {
         .bind(queued.line.priority)
         .bind(queued.job.model.map(|model| model.to_string()))
         .bind(source(&queued.job))
+        .bind(queued.job.trace.map(|trace| trace.to_string()))
         .execute(&mut *step)
         .await
         .map_err(unavailable)?;
@@ -214,7 +217,9 @@ fn job(row: &SqliteRow) -> Result<Job, BoxError> {
     let key = hash(row)?;
     let hash = row.try_get::<Option<&str>, _>("source")?.map(str::parse).transpose()?.unwrap_or(key);
     let model = row.try_get::<Option<&str>, _>("model")?.map(str::parse).transpose()?;
-    Ok(Job { model, key, ..Job::new(hash, JobPayload::Stored) })
+    // A trace that cannot be read is as good as none.
+    let trace = row.try_get::<Option<&str>, _>("trace")?.and_then(|trace| trace.parse().ok());
+    Ok(Job { model, key, trace, ..Job::new(hash, JobPayload::Stored) })
 }
 
 /// Returns the hash of the song if it is not the key.

@@ -26,6 +26,10 @@ impl Fresh {
 
 #[async_trait]
 impl QueuePlace for Fresh {
+    fn keeps_traces(&self) -> bool {
+        true
+    }
+
     async fn queue(&self, visibility: Duration) -> Arc<dyn JobQueue> {
         let queue: AmqpQueue = queue(settings().with_kind(self.kind).with_visibility(visibility));
         queue.check().await.unwrap();

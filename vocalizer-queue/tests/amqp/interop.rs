@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use lapin::types::{AMQPValue, FieldTable};
-use vocalizer_core::ports::{Failure, Job, JobPayload, JobQueue};
+use vocalizer_core::ports::{Failure, Job, JobPayload, JobQueue, JobTrace};
 use vocalizer_core::secret::Secret;
 use vocalizer_queue::AmqpQueueKind;
 
@@ -34,6 +34,30 @@ async fn original_worker_receives_song_and_hash() {
         assert_eq!(delivery.data, b"song");
         assert_eq!(delivery.properties.message_id().as_ref().unwrap().as_str(), hash("song").to_string());
         assert_eq!(delivery.properties.delivery_mode(), &Some(2), "the message is not persistent");
+    }
+}
+
+#[tokio::test]
+async fn trace_is_in_the_standard_header() {
+    let (name, parent) = (fresh_name(), "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01");
+    let queue = queue(settings().with_queue(&name));
+    let trace = JobTrace { parent: parent.parse().unwrap(), published_at_ms: Some(7) };
+    queue.publish(job("song").with_trace(Some(trace))).await.unwrap();
+    let delivery = Raw::connect(shared()).await.take(&name).await;
+    let headers = delivery.properties.headers().clone().unwrap();
+    assert_eq!(headers.inner()["traceparent"], AMQPValue::LongString(parent.into()));
+    let original = Raw::connect(shared()).await;
+    // A program of others that is traced does not say when it published; an invalid header costs no song.
+    for (header, expected) in
+        [(parent, Some(JobTrace { published_at_ms: None, ..trace })), (&parent.to_uppercase(), None), ("", None)]
+    {
+        let mut headers = FieldTable::default();
+        headers.insert("traceparent".into(), AMQPValue::LongString(header.into()));
+        let properties = named(&hash("song").to_string()).with_headers(headers);
+        original.publish(&name, b"song", properties).await;
+        let lease = leased(&queue, "song").await;
+        assert_eq!(lease.job().trace, expected, "{header}");
+        lease.acknowledge().await.unwrap();
     }
 }
 

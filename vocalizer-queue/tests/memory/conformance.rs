@@ -14,6 +14,10 @@ struct OneQueue {
 
 #[async_trait]
 impl QueuePlace for OneQueue {
+    fn keeps_traces(&self) -> bool {
+        true
+    }
+
     fn selects_models(&self) -> bool {
         true
     }

@@ -69,7 +69,7 @@ async fn newer_database_is_rejected() {
 async fn user_without_create_permission_can_use_existing_tables() {
     let place = TestDatabase::new().await;
     let applied = PostgresQueue::migrate(&place.url()).await.unwrap();
-    assert_eq!(applied, ["queue 0001 jobs", "queue 0002 lines", "queue 0003 models"]);
+    assert_eq!(applied, ["queue 0001 jobs", "queue 0002 lines", "queue 0003 models", "queue 0004 traces"]);
     let mut admin = place.connect().await;
     let role = format!("{}_user", place.name);
     execute(&mut admin, &format!("CREATE ROLE {role} LOGIN PASSWORD 'sesame'")).await;

@@ -23,6 +23,10 @@ impl Timed {
 
 #[async_trait]
 impl QueuePlace for Timed {
+    fn keeps_traces(&self) -> bool {
+        true
+    }
+
     fn selects_models(&self) -> bool {
         true
     }

@@ -4,7 +4,7 @@ use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
 
 use vocalizer_core::account::UserId;
-use vocalizer_core::ports::{Depth, Failure, JobLine, JobQueue, JobState};
+use vocalizer_core::ports::{Depth, Failure, JobLine, JobQueue, JobState, JobTrace};
 
 use super::support::{TestFile, VISIBILITY, hash, job, leased, never};
 
@@ -21,6 +21,19 @@ async fn restart_keeps_jobs_in_order() {
         leased(&queue, name).await.acknowledge().await.unwrap();
     }
     assert_eq!(place.open().await.depth().await.unwrap(), Depth { leased: Some(0), ..Depth::default() });
+}
+
+#[tokio::test]
+async fn restart_keeps_traces() {
+    let place = TestFile::new();
+    let parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".parse().unwrap();
+    let trace = Some(JobTrace { parent, published_at_ms: Some(7) });
+    place.open().await.publish(job("a").with_trace(trace)).await.unwrap();
+    let lease = leased(&place.open().await, "a").await;
+    assert_eq!(lease.job().trace, trace);
+    // Like a killed process.
+    std::mem::forget(lease);
+    assert_eq!(leased(&place.open().await, "a").await.job().trace, trace);
 }
 
 #[tokio::test]

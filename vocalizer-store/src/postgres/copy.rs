@@ -5,6 +5,7 @@ use sqlx::{query, query_as};
 use thiserror::Error;
 use vocalizer_core::ports::{Cursor, RepositoryError};
 use vocalizer_core::song::{SongHash, Status};
+use vocalizer_core::trace::TraceContext;
 
 use super::accounts::{insert_account, insert_invite, insert_session};
 use super::administration::{insert_entry, put_marks};
@@ -128,7 +129,7 @@ pub async fn copy_from_sqlite(from: &SqliteStore, to: &PostgresStore) -> Result<
     let mut place = Snapshot::START;
     while let Some(page) = from.outbox(&mut place).await.map_err(CopyError::Source)? {
         for entry in &page {
-            copied.outbox_entries += enqueue(&mut step, &entry.hash).await?;
+            copied.outbox_entries += enqueue(&mut step, &entry.hash, entry.trace).await?;
         }
     }
     let mut place = Snapshot::START;
@@ -141,7 +142,7 @@ pub async fn copy_from_sqlite(from: &SqliteStore, to: &PostgresStore) -> Result<
             copied.songs += insert(&mut step, &whole).await?;
             let song = &whole.song;
             if song.status() == &Status::Uploaded {
-                copied.outbox_entries += enqueue(&mut step, &song.target().key).await?;
+                copied.outbox_entries += enqueue(&mut step, &song.target().key, None).await?;
             }
         }
     }
@@ -220,8 +221,9 @@ async fn insert(step: &mut PgConnection, whole: &WholeSong) -> Result<u64, CopyE
     row_count(statement.execute(step).await)
 }
 
-async fn enqueue(step: &mut PgConnection, hash: &SongHash) -> Result<u64, CopyError> {
-    let statement = query("INSERT INTO outbox (hash) VALUES ($1) ON CONFLICT (hash) DO NOTHING").bind(hash.to_string());
+async fn enqueue(step: &mut PgConnection, hash: &SongHash, trace: Option<TraceContext>) -> Result<u64, CopyError> {
+    let statement = query("INSERT INTO outbox (hash, trace) VALUES ($1, $2) ON CONFLICT (hash) DO NOTHING");
+    let statement = statement.bind(hash.to_string()).bind(trace.map(|trace| trace.to_string()));
     row_count(statement.execute(step).await)
 }
 

@@ -24,8 +24,8 @@ pub(super) const CHECK: &str = "\
 
 /// Adds a hash to the outbox. An existing entry gets a new number and loses its claim.
 pub(super) const ENQUEUE: &str = "\
-    INSERT INTO outbox (hash) VALUES ($1) \
-    ON CONFLICT (hash) DO UPDATE SET number = DEFAULT, claimed_until_us = NULL";
+    INSERT INTO outbox (hash, trace) VALUES ($1, $2) \
+    ON CONFLICT (hash) DO UPDATE SET number = DEFAULT, claimed_until_us = NULL, trace = excluded.trace";
 
 /// Returns the oldest songs to delete.
 pub(super) const EXPIRED: &str = concat!(
@@ -123,7 +123,7 @@ pub(super) async fn claim(
             ORDER BY number LIMIT $1 FOR UPDATE SKIP LOCKED \
         ) \
         UPDATE outbox SET claimed_until_us = $3 FROM free WHERE outbox.number = free.number \
-        RETURNING outbox.number, outbox.hash";
+        RETURNING outbox.number, outbox.hash, outbox.trace";
     store
         .attempt(|| async {
             let rows = query(SQL)

@@ -7,6 +7,7 @@ use vocalizer_core::account::{Account, ApiToken, PasswordHash, Session, SessionD
 use vocalizer_core::account::{Invite, UserId};
 use vocalizer_core::api::WebhookEvent;
 use vocalizer_core::api::id::UploadId;
+use vocalizer_core::models::ModelName;
 use vocalizer_core::part::{InvalidStem, Stem};
 use vocalizer_core::ports::{
     AuditEntry, Backlog, BoxError, JobLine, PartialUpload, Pending, RepositoryError, SongRecord, UserRecord,
@@ -175,14 +176,26 @@ pub(crate) fn hash<R: Columns>(row: &R) -> Result<SongHash, BoxError> {
     Ok(row.text("hash")?.parse()?)
 }
 
-/// A row of `number, hash`.
+/// A row of `number, hash, trace`. A trace that cannot be read is as good as none.
 pub(crate) fn pending<R: Columns>(row: &R) -> Result<Pending, BoxError> {
-    Ok(Pending { number: row.number("number")?, hash: hash(row)? })
+    let trace = row.maybe_text("trace")?.and_then(|trace| trace.parse().ok());
+    Ok(Pending { number: row.number("number")?, hash: hash(row)?, trace })
 }
 
 /// A row of `status, songs`.
 pub(crate) fn counted<R: Columns>(row: &R) -> Result<(StatusKind, u64), BoxError> {
     Ok((row.text("status")?.parse()?, u64::try_from(row.number("songs")?)?))
+}
+
+/// A row of `model, songs`.
+pub(crate) fn waiting<R: Columns>(row: &R) -> Result<(Option<ModelName>, u64), BoxError> {
+    let model = row.maybe_text("model")?.map(str::parse).transpose()?;
+    Ok((model, u64::try_from(row.number("songs")?)?))
+}
+
+/// A row of `owners, shares`.
+pub(crate) fn owners_and_shares<R: Columns>(row: &R) -> Result<(u64, u64), BoxError> {
+    Ok((u64::try_from(row.number("owners")?)?, u64::try_from(row.number("shares")?)?))
 }
 
 /// A row of `newest`, a time.

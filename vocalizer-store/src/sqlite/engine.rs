@@ -21,7 +21,7 @@ pub(super) type Statement = Query<'static, Sqlite, SqliteArguments>;
 pub(super) const CHECK: &str = "PRAGMA user_version = 0";
 
 /// Adds a hash to the outbox. An existing entry gets a new number.
-pub(super) const ENQUEUE: &str = "INSERT OR REPLACE INTO outbox (hash) VALUES ($1)";
+pub(super) const ENQUEUE: &str = "INSERT OR REPLACE INTO outbox (hash, trace) VALUES ($1, $2)";
 
 /// Returns the oldest songs to delete. The plus prevents SQLite from scanning the index of the status.
 pub(super) const EXPIRED: &str = concat!(

@@ -108,7 +108,7 @@ impl Snapshot {
 
     pub(crate) async fn outbox(&mut self, after: &mut i64) -> Result<Option<Vec<Pending>>, RepositoryError> {
         const SQL: &str =
-            "SELECT number AS place, number, hash FROM outbox WHERE number > ? ORDER BY number LIMIT 1000";
+            "SELECT number AS place, number, hash, trace FROM outbox WHERE number > ? ORDER BY number LIMIT 1000";
         self.page(SQL, after, rows::pending).await
     }
 

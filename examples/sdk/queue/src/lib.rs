@@ -269,8 +269,8 @@ impl DurableLeases for RedbQueue {
         let mut held = self.take().await?;
         held.is_open = false;
         let visibility = self.shared.visibility;
-        let &Job { hash, model, key, .. } = &held.job;
-        Ok(LeasedJob { lease: held.lease, hash, model, key, attempt: held.attempt, visibility })
+        let &Job { hash, model, key, trace, .. } = &held.job;
+        Ok(LeasedJob { lease: held.lease, hash, model, key, trace, attempt: held.attempt, visibility })
     }
 
     async fn extend(&self, lease: LeaseId) -> Result<(), QueueError> {

@@ -3,7 +3,11 @@
 mod alarm;
 mod broker;
 mod child;
+#[cfg(feature = "otlp")]
+mod collector;
 mod large;
 mod pausing;
 mod place;
 mod stopping;
+#[cfg(feature = "otlp")]
+mod traces;

@@ -27,32 +27,48 @@ pub(super) struct Place {
     pub(super) broker: Option<Broker>,
     pub(super) address: String,
     dir: tempfile::TempDir,
+    variables: Vec<(String, String)>,
 }
 
 impl Place {
     /// Starts a server whose jobs go through this broker, or over HTTP without one.
     pub(super) async fn new(broker: Option<Broker>) -> Self {
-        Self::with(broker, None).await
+        Self::with(broker, None, Vec::new()).await
     }
 
     /// Starts a server whose songs and jobs are in this database.
     pub(super) async fn on(database: Postgres) -> Self {
-        Self::with(None, Some(database)).await
+        Self::with(None, Some(database), Vec::new()).await
     }
 
-    async fn with(broker: Option<Broker>, database: Option<Postgres>) -> Self {
+    /// Starts a server with these variables, which its workers get too.
+    #[cfg(feature = "otlp")]
+    pub(super) async fn with_variables(broker: Option<Broker>, variables: &[(&str, &str)]) -> Self {
+        let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        Self::with(broker, None, variables).await
+    }
+
+    /// Stops the server as `systemctl stop` does, and returns its log and exit status.
+    #[cfg(feature = "otlp")]
+    pub(super) async fn stop(self) -> (String, ExitStatus) {
+        let out = self.server.out.clone();
+        let (status, _) = self.server.terminate().await;
+        (std::fs::read_to_string(out).unwrap(), status)
+    }
+
+    async fn with(broker: Option<Broker>, database: Option<Postgres>, variables: Vec<(String, String)>) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let mut server = serve(&dir, broker.as_ref(), database.as_ref(), "127.0.0.1:0");
+        let mut server = serve(&dir, broker.as_ref(), database.as_ref(), "127.0.0.1:0", &variables);
         let line = server.wait_for_log("listens on http://").await;
         let address = line.split("http://").nth(1).unwrap().to_owned();
-        Self { server, database, broker, address, dir }
+        Self { server, database, broker, address, dir, variables }
     }
 
     /// Kills the server and starts another on the same address and data.
     pub(super) async fn replace_server(&mut self) {
         let _ = self.server.child.kill();
         let _ = self.server.child.wait();
-        self.server = serve(&self.dir, self.broker.as_ref(), self.database.as_ref(), &self.address);
+        self.server = serve(&self.dir, self.broker.as_ref(), self.database.as_ref(), &self.address, &self.variables);
         self.server.wait_for_log("listens on http://").await;
     }
 
@@ -92,7 +108,8 @@ impl Place {
             .env("SHUTDOWN_GRACE_S", grace.as_secs().to_string())
             .env("BACKEND_ADDR", format!("http://{}", self.address))
             .env("LISTEN_ADDR", "127.0.0.1:0")
-            .env("WORK_DIR", self.dir.path().join(format!("{name}.work")));
+            .env("WORK_DIR", self.dir.path().join(format!("{name}.work")))
+            .envs(self.variables.iter().cloned());
         command
     }
 
@@ -107,13 +124,20 @@ impl Place {
     }
 }
 
-fn serve(dir: &tempfile::TempDir, broker: Option<&Broker>, database: Option<&Postgres>, listen: &str) -> Process {
+fn serve(
+    dir: &tempfile::TempDir,
+    broker: Option<&Broker>,
+    database: Option<&Postgres>,
+    listen: &str,
+    variables: &[(String, String)],
+) -> Process {
     let mut command = Command::new(env!("CARGO_BIN_EXE_vocalizer"));
     command
         .env_clear()
         .args(["serve", "--no-worker", "--listen-addr", listen, "--data-dir"])
         .arg(dir.path().join("data"));
     command.env("WORKER_TOKEN", WORKER_TOKEN);
+    command.envs(variables.iter().cloned());
     command.envs(database.map(|database| ("DATABASE_URL", &database.url)));
     Process::start(command, broker, dir.path().join("server"))
 }

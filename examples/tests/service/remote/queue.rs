@@ -74,6 +74,10 @@ impl Place {
 
 #[async_trait]
 impl QueuePlace for Place {
+    fn keeps_traces(&self) -> bool {
+        true
+    }
+
     async fn queue(&self, visibility: Duration) -> Arc<dyn JobQueue> {
         let service = match &self.dir {
             None => {

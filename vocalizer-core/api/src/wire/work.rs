@@ -56,13 +56,28 @@ pub struct JobView {
     /// What takes the place of the hash in the paths of reports and of the result; missing for the hash itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub result: Option<String>,
+    /// The W3C trace context in which the song was requested; missing if there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub traceparent: Option<String>,
+    /// When the job was published, in milliseconds since 1970; missing if unknown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub published_at_ms: Option<i64>,
 }
 
 impl JobView {
     /// Returns a leased job.
     #[must_use]
     pub const fn new(lease: LeaseId, hash: String, attempt: u32, visibility_ms: u64) -> Self {
-        Self { lease, hash, attempt, visibility_ms, model: None, result: None }
+        Self {
+            lease,
+            hash,
+            attempt,
+            visibility_ms,
+            model: None,
+            result: None,
+            traceparent: None,
+            published_at_ms: None,
+        }
     }
 }
 

@@ -8,6 +8,7 @@ mod place;
 mod publishing;
 mod settling;
 mod state;
+mod traces;
 
 pub use fairness::{
     higher_priority_is_first, newcomer_waits_for_one_job_of_each_owner, owners_take_turns,
@@ -35,3 +36,4 @@ pub use settling::{
     unpolled_settlement_is_a_dropped_lease,
 };
 pub use state::{depth_counts_waiting_leased_and_dead_jobs, state_reports_waiting_leased_and_absent};
+pub use traces::job_keeps_its_trace;

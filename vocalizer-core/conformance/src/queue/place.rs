@@ -54,6 +54,11 @@ pub trait QueuePlace: Send + Sync {
         false
     }
 
+    /// Returns whether a job keeps its [trace](Job::trace).
+    fn keeps_traces(&self) -> bool {
+        false
+    }
+
     /// Returns whether the queue is fair: whether it knows [lines](vocalizer_core::ports::JobLine) and withdraws jobs.
     fn has_lines(&self) -> bool {
         true

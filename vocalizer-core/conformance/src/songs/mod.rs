@@ -3,6 +3,7 @@
 mod admitting;
 mod advancing;
 mod cancelling;
+mod census;
 mod listing;
 mod outbox;
 mod place;
@@ -30,6 +31,7 @@ pub use cancelling::{
     cancellation_and_result_exclude_each_other, cancelled_song_fails_and_leaves_the_outbox,
     cancelling_one_of_two_songs_keeps_the_job, only_waiting_songs_are_cancelled, only_waiting_songs_have_lines,
 };
+pub use census::census_counts_what_waits_and_is_shared;
 pub use listing::{
     cursor_outlives_its_song, hashes_are_listed_once_by_status, list_filters_by_status, pages_are_contiguous,
     songs_are_counted_by_status, songs_are_listed_newest_first, songs_of_other_users_are_not_listed,
@@ -37,8 +39,8 @@ pub use listing::{
 };
 pub use outbox::{
     claimed_entry_is_exclusive_until_expiry, concurrent_claims_are_disjoint, hash_is_requested_once,
-    new_song_replaces_outbox_entry, outbox_is_oldest_first_and_limited, outbox_number_is_never_reused,
-    stale_number_removes_no_newer_entry,
+    new_song_replaces_outbox_entry, outbox_is_oldest_first_and_limited, outbox_keeps_the_trace,
+    outbox_number_is_never_reused, stale_number_removes_no_newer_entry,
 };
 pub use place::SongsPlace;
 pub use quotas::{

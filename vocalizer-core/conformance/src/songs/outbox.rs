@@ -8,6 +8,7 @@ use futures_util::future::join_all;
 use super::place::{SongsPlace, admit_song, failed_song, outbox};
 use crate::support::{at_us, hash};
 use vocalizer_core::ports::Pending;
+use vocalizer_core::trace::{TraceContext, within};
 
 pub async fn outbox_is_oldest_first_and_limited(place: &impl SongsPlace) {
     let songs = place.songs().await;
@@ -111,4 +112,22 @@ pub async fn concurrent_claims_are_disjoint(place: &impl SongsPlace) {
     let numbers: Vec<_> = claims.into_iter().flat_map(|claim| claim.unwrap()).map(|entry| entry.number).collect();
     assert_eq!(numbers.iter().collect::<BTreeSet<_>>().len(), numbers.len(), "an entry was claimed twice");
     assert!(numbers.len() <= 20);
+}
+
+pub async fn outbox_keeps_the_trace(place: &impl SongsPlace) {
+    let songs = place.songs().await;
+    let caller: TraceContext = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".parse().unwrap();
+    within(Some(caller), admit_song(&songs, "a")).await;
+    admit_song(&songs, "b").await;
+    let traces = async || {
+        let entries = place.songs().await.pending(10).await.unwrap();
+        entries.iter().map(|entry| entry.trace).collect::<Vec<_>>()
+    };
+    assert_eq!(traces().await, [Some(caller), None]);
+    let claimed = songs.claim(1, Duration::from_secs(60), at_us(0)).await.unwrap();
+    assert_eq!(claimed[0].trace, Some(caller));
+    // A newer request has its own trace.
+    failed_song(&songs, "c").await;
+    within(Some(caller.child()), admit_song(&songs, "c")).await;
+    assert!(traces().await.last().unwrap().is_some_and(|trace| trace != caller));
 }

@@ -10,11 +10,12 @@ use vocalizer_core::account::UserId;
 use vocalizer_core::api::WebhookEvent;
 use vocalizer_core::dedupe::{Advance, UploadPlan};
 use vocalizer_core::ports::{
-    Cancelled, Charge, Cursor, Expiry, JobLine, Pending, Removed, RepositoryError, ResultRepository as _, SongCounts,
-    SongFilter, SongRepository, Space, WebhookRepository,
+    Cancelled, Census, Charge, Cursor, Expiry, JobLine, Pending, Removed, RepositoryError, ResultRepository as _,
+    SongCounts, SongFilter, SongRepository, Space, WebhookRepository,
 };
 use vocalizer_core::quota::{Quota, QuotaChange, Uploader};
 use vocalizer_core::song::{IllegalTransition, Song, SongHash, SongId, Status, StatusKind, StoredSong, Title};
+use vocalizer_core::trace::current;
 
 use super::engine::{self, Connection, Store, repository};
 use super::{lines, quotas, result_rows, webhooks};
@@ -273,7 +274,7 @@ impl SongRepository for Store {
 
     async fn pending(&self, limit: u32) -> Result<Vec<Pending>, RepositoryError> {
         self.attempt(|| async {
-            let rows = query("SELECT number, hash FROM outbox ORDER BY number LIMIT $1")
+            let rows = query("SELECT number, hash, trace FROM outbox ORDER BY number LIMIT $1")
                 .bind(i64::from(limit))
                 .fetch_all(self.read())
                 .await
@@ -324,6 +325,20 @@ impl SongRepository for Store {
         .await
     }
 
+    async fn census(&self) -> Result<Census, RepositoryError> {
+        const WAITING: &str = "SELECT model, count(*) AS songs FROM songs WHERE status = 'UPLOADED' GROUP BY model";
+        const OTHERS: &str = "\
+            SELECT (SELECT count(DISTINCT coalesce(uploader, '')) FROM songs WHERE status = 'UPLOADED') AS owners, \
+            (SELECT count(*) FROM shares) AS shares";
+        self.attempt(|| async {
+            let waiting = query(WAITING).fetch_all(self.read()).await.map_err(repository)?;
+            let others = query(OTHERS).fetch_one(self.read()).await.map_err(repository)?;
+            let (waiting_owners, shares) = read(&others, rows::owners_and_shares)?;
+            Ok(Census { waiting: read_all(&waiting, rows::waiting)?, waiting_owners, shares })
+        })
+        .await
+    }
+
     async fn newest_upload(&self) -> Result<Option<OffsetDateTime>, RepositoryError> {
         self.attempt(|| async {
             let row = query("SELECT max(uploaded_at_us) AS newest FROM songs").fetch_one(self.read()).await;
@@ -349,7 +364,8 @@ impl SongRepository for Store {
 /// that has just published the old entry must not remove the new one.
 pub(super) async fn enqueue(step: &mut Connection, plan: UploadPlan, hash: &SongHash) -> Result<(), RepositoryError> {
     if plan == UploadPlan::Enqueue {
-        query(engine::ENQUEUE).bind(hash.to_string()).execute(step).await.map_err(repository)?;
+        let trace = current().map(|trace| trace.to_string());
+        query(engine::ENQUEUE).bind(hash.to_string()).bind(trace).execute(step).await.map_err(repository)?;
     }
     Ok(())
 }
