@@ -52,7 +52,7 @@ impl Client {
     /// has no resumable uploads, or rejects the size, the title, the model or the stems.
     pub async fn begin_upload(&self, upload: &mut Upload) -> Result<UploadView, Error> {
         let size_bytes = upload.size_bytes().await?.ok_or_else(unknown_size)?;
-        self.create_upload(upload, size_bytes).await
+        self.create_upload(upload.metadata(), size_bytes).await
     }
 
     /// Continues a resumable upload where the server's bytes end, and returns the song. It is retried as
@@ -120,9 +120,9 @@ impl Client {
         answer::nothing(response, self.settings.max_answer_bytes).await
     }
 
-    async fn create_upload(&self, upload: &Upload, size_bytes: u64) -> Result<UploadView, Error> {
+    async fn create_upload(&self, metadata: String, size_bytes: u64) -> Result<UploadView, Error> {
         let request = self.request(Method::POST, "songs/uploads")?.header(VERSION.0, VERSION.1);
-        let request = request.header("upload-length", size_bytes).header("upload-metadata", upload.metadata());
+        let request = request.header("upload-length", size_bytes).header("upload-metadata", metadata);
         self.call::<UploadData>(request).await.map(|data| data.upload)
     }
 
@@ -185,7 +185,7 @@ impl Client {
         place: &mut Option<Place>,
     ) -> Result<Option<SongView>, Error> {
         let Some(known) = place else {
-            let UploadView { id, received_bytes, .. } = self.create_upload(upload, size_bytes).await?;
+            let UploadView { id, received_bytes, .. } = self.create_upload(upload.metadata(), size_bytes).await?;
             *place = Some(Place { id, received_bytes, is_known: true });
             return Ok(None);
         };
