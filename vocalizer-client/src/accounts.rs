@@ -41,9 +41,13 @@ struct NewTokenForm<'a> {
 impl Client {
     /// Registers a user and logs in.
     ///
-    /// ```no_run
-    /// # use vocalizer_client::{Client, Error, ErrorCode, Secret};
-    /// # async fn demo(client: &Client, password: Secret<String>) -> Result<(), Error> {
+    /// ```
+    /// # use vocalizer_client::{Error, ErrorCode, Secret};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Error> {
+    /// # let server = vocalizer_testing::TestServer::start().await;
+    /// # let client = server.client();
+    /// # let password = Secret::new("correct horse".to_owned());
     /// match client.register("ada", &password).await {
     ///     Err(error) if error.has_code(ErrorCode::Conflict) => println!("choose another name"),
     ///     Err(error) if error.has_code(ErrorCode::InviteRequired) => println!("ask the operator for an invite"),
@@ -65,9 +69,13 @@ impl Client {
 
     /// Registers a user with an invite from the server's operator, and logs in.
     ///
-    /// ```no_run
-    /// # use vocalizer_client::{Client, Error, ErrorCode, Secret};
-    /// # async fn demo(client: &Client, password: String, invite: String) -> Result<(), Error> {
+    /// ```
+    /// # use vocalizer_client::{Error, ErrorCode, Secret};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Error> {
+    /// # let server = vocalizer_testing::TestServer::start().await;
+    /// # let client = server.client();
+    /// # let (password, invite) = ("correct horse".to_owned(), "an invite".to_owned());
     /// let (password, invite) = (Secret::new(password), Secret::new(invite));
     /// match client.register_with_invite("ada", &password, &invite).await {
     ///     Err(error) if error.has_code(ErrorCode::InviteInvalid) => println!("the invite was used or has expired"),
@@ -94,10 +102,15 @@ impl Client {
 
     /// Logs in. Later uploads are only visible to this user.
     ///
-    /// ```no_run
-    /// # use vocalizer_client::{Client, Secret};
-    /// # async fn demo(client: &Client) -> Result<(), Box<dyn std::error::Error>> {
-    /// let password = Secret::new(std::env::var("VOCALIZER_PASSWORD")?);
+    /// ```
+    /// # use vocalizer_client::{Error, Secret};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Error> {
+    /// # let server = vocalizer_testing::TestServer::start().await;
+    /// # let client = server.client();
+    /// # let password = Secret::new("correct horse".to_owned());
+    /// # client.register("ada", &password).await?;
+    /// # client.logout().await?;
     /// client.login("ada", &password).await?;
     /// assert_eq!(client.me().await?.map(|user| user.username).as_deref(), Some("ada"));
     /// # Ok(())
@@ -113,9 +126,14 @@ impl Client {
 
     /// Ends the session. API tokens stay valid; see [`Client::revoke_token`].
     ///
-    /// ```no_run
-    /// # use vocalizer_client::{Client, Error};
-    /// # async fn demo(client: &Client) -> Result<(), Error> {
+    /// ```
+    /// # use vocalizer_client::{Error, Secret};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Error> {
+    /// # let server = vocalizer_testing::TestServer::start().await;
+    /// # let client = server.client();
+    /// # let password = Secret::new("correct horse".to_owned());
+    /// # client.register("ada", &password).await?;
     /// client.logout().await?;
     /// assert_eq!(client.me().await?, None);
     /// # Ok(())
@@ -131,9 +149,14 @@ impl Client {
 
     /// Ends all sessions of the user, including this one, and revokes all API tokens.
     ///
-    /// ```no_run
-    /// # use vocalizer_client::{Client, Error, Secret};
-    /// # async fn demo(client: &Client, password: Secret<String>) -> Result<(), Error> {
+    /// ```
+    /// # use vocalizer_client::{Error, Secret};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Error> {
+    /// # let server = vocalizer_testing::TestServer::start().await;
+    /// # let client = server.client();
+    /// # let password = Secret::new("correct horse".to_owned());
+    /// # client.register("ada", &password).await?;
     /// // A laptop was stolen: its session and its tokens must end. This session ends too.
     /// client.logout_everywhere().await?;
     /// client.login("ada", &password).await?;
@@ -150,9 +173,11 @@ impl Client {
 
     /// Returns the current user, by session or token; `None` if anonymous.
     ///
-    /// ```no_run
-    /// # use vocalizer_client::{Client, Error};
-    /// # async fn demo(client: &Client) -> Result<(), Error> {
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), vocalizer_client::Error> {
+    /// # let server = vocalizer_testing::TestServer::start().await;
+    /// # let client = server.client();
     /// match client.me().await? {
     ///     Some(user) => println!("logged in as {}", user.username),
     ///     None => println!("not logged in"),
@@ -170,9 +195,15 @@ impl Client {
 
     /// Changes the user's password. This ends all other sessions and revokes all API tokens.
     ///
-    /// ```no_run
-    /// # use vocalizer_client::{Client, Error, ErrorCode, Secret};
-    /// # async fn demo(client: &Client, old: Secret<String>, new: Secret<String>) -> Result<(), Error> {
+    /// ```
+    /// # use vocalizer_client::{Error, ErrorCode, Secret};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Error> {
+    /// # let server = vocalizer_testing::TestServer::start().await;
+    /// # let client = server.client();
+    /// # let old = Secret::new("correct horse".to_owned());
+    /// # client.register("ada", &old).await?;
+    /// # let new = Secret::new("battery staple".to_owned());
     /// match client.change_password(&old, &new).await {
     ///     Err(error) if error.has_code(ErrorCode::Unauthenticated) => println!("the old password is wrong"),
     ///     Err(error) if error.has_code(ErrorCode::Invalid) => println!("choose another password: {error}"),
@@ -192,12 +223,18 @@ impl Client {
 
     /// Creates an API token, which acts as the user without a session. It expires after `expires_in_days`, or never.
     ///
-    /// ```no_run
-    /// # use vocalizer_client::Client;
-    /// # async fn demo(client: &Client) -> Result<(), Box<dyn std::error::Error>> {
+    /// ```
+    /// # use vocalizer_client::Secret;
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let server = vocalizer_testing::TestServer::start().await;
+    /// # let client = server.client();
+    /// # let password = Secret::new("correct horse".to_owned());
+    /// # client.register("ada", &password).await?;
+    /// # let folder = tempfile::tempdir()?;
     /// let created = client.create_token("nightly import", Some(365)).await?;
     /// // The server does not show it again.
-    /// std::fs::write("vocalizer-token", created.secret.expose())?;
+    /// std::fs::write(folder.path().join("vocalizer-token"), created.secret.expose())?;
     /// # Ok(())
     /// # }
     /// ```
@@ -213,9 +250,14 @@ impl Client {
 
     /// Returns the user's API tokens.
     ///
-    /// ```no_run
-    /// # use vocalizer_client::{Client, Error};
-    /// # async fn demo(client: &Client) -> Result<(), Error> {
+    /// ```
+    /// # use vocalizer_client::{Error, Secret};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Error> {
+    /// # let server = vocalizer_testing::TestServer::start().await;
+    /// # let client = server.client();
+    /// # let password = Secret::new("correct horse".to_owned());
+    /// # client.register("ada", &password).await?;
     /// for token in client.tokens().await? {
     ///     println!("{}: expires {}", token.name, token.expires_at.as_deref().unwrap_or("never"));
     /// }
@@ -232,12 +274,19 @@ impl Client {
 
     /// Revokes an API token.
     ///
-    /// ```no_run
-    /// # use vocalizer_client::{Client, Error};
-    /// # async fn demo(client: &Client) -> Result<(), Error> {
+    /// ```
+    /// # use vocalizer_client::{Error, Secret};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Error> {
+    /// # let server = vocalizer_testing::TestServer::start().await;
+    /// # let client = server.client();
+    /// # let password = Secret::new("correct horse".to_owned());
+    /// # client.register("ada", &password).await?;
+    /// # client.create_token("old laptop", None).await?;
     /// for token in client.tokens().await?.iter().filter(|token| token.name == "old laptop") {
     ///     client.revoke_token(token.id).await?;
     /// }
+    /// # assert_eq!(client.tokens().await?, []);
     /// # Ok(())
     /// # }
     /// ```

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use reqwest::{Response, header};
-use serde::de::DeserializeOwned;
+use reqwest::{Response, StatusCode, header};
+use serde::de::{DeserializeOwned, IgnoredAny};
 use vocalizer_api::Envelope;
 
 use crate::Error;
@@ -34,6 +34,35 @@ pub(crate) async fn data<T: DeserializeOwned>(response: Response, max_bytes: u64
         }
         Ok(data) => Ok(data),
     }
+}
+
+/// Checks a response that has a body only if it is an error.
+pub(crate) async fn nothing(response: Response, max_bytes: u64) -> Result<(), Error> {
+    if response.status() == StatusCode::NO_CONTENT {
+        return Ok(());
+    }
+    data::<IgnoredAny>(response, max_bytes).await.map(drop)
+}
+
+/// Returns a text without an envelope, of one of these types. Errors have an envelope.
+pub(crate) async fn text(response: Response, kinds: &[&'static str], max_bytes: u64) -> Result<String, Error> {
+    let status = response.status();
+    if !status.is_success() {
+        return data::<IgnoredAny>(response, max_bytes).await.map(|_| String::new());
+    }
+    if !kinds.iter().any(|kind| is(&response, kind)) {
+        return Err(wrong_type(&response, "text"));
+    }
+    String::from_utf8(limited(response, max_bytes).await?).map_err(|error| Error::malformed(status.as_u16(), error))
+}
+
+/// Returns JSON without an envelope, whatever the status.
+pub(crate) async fn json<T: DeserializeOwned>(response: Response, max_bytes: u64) -> Result<T, Error> {
+    if !is(&response, "application/json") {
+        return Err(wrong_type(&response, "JSON"));
+    }
+    let status = response.status().as_u16();
+    serde_json::from_slice(&limited(response, max_bytes).await?).map_err(|error| Error::malformed(status, error))
 }
 
 /// Returns whether the response has this content type.

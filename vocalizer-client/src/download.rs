@@ -69,12 +69,18 @@ impl Client {
     /// If the file is not ready yet, the client retries for up to
     /// [`ClientBuilder::with_ready_timeout`](crate::ClientBuilder::with_ready_timeout).
     ///
-    /// ```no_run
+    /// ```
+    /// # use vocalizer_client::{Format, Part, Upload};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let server = vocalizer_testing::TestServer::start().await;
+    /// # let client = server.client();
     /// # use std::io::Write;
-    /// # use vocalizer_client::{Client, Format, Part, SongId};
-    /// # async fn demo(client: &Client, id: SongId) -> Result<(), Box<dyn std::error::Error>> {
+    /// # let folder = tempfile::tempdir()?;
+    /// # let id = client.upload(Upload::from_bytes("Clair de lune", "clair.mp3", "any bytes")).await?.id;
+    /// # client.wait(id).await?;
     /// let mut download = client.download(id, (Part::Vocals, Format::Flac)).await?;
-    /// let mut file = std::fs::File::create("vocals.flac")?;
+    /// let mut file = std::fs::File::create(folder.path().join("vocals.flac"))?;
     /// while let Some(chunk) = download.next_chunk().await? {
     ///     file.write_all(&chunk)?;
     /// }
@@ -115,17 +121,26 @@ pub struct FileInfo {
 impl Client {
     /// Continues a download at `offset`, also in another process. `etag` is the [first download's](Download::etag).
     ///
-    /// ```no_run
+    /// ```
+    /// # use vocalizer_client::{Part, Upload};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let server = vocalizer_testing::TestServer::start().await;
+    /// # let client = server.client();
     /// # use std::io::Write;
-    /// # use vocalizer_client::{Client, Part, SongId};
-    /// # async fn demo(client: &Client, id: SongId) -> Result<(), Box<dyn std::error::Error>> {
-    /// let mut file = std::fs::File::options().append(true).open("vocals.mp3")?;
+    /// # let folder = tempfile::tempdir()?;
+    /// # let id = client.upload(Upload::from_bytes("Clair de lune", "clair.mp3", "any bytes")).await?.id;
+    /// # client.wait(id).await?;
+    /// # let path = folder.path().join("vocals.mp3");
+    /// # std::fs::write(&path, "fake ")?;
+    /// # let etag = client.file_info(id, Part::Vocals).await?.etag.ok_or("no ETag")?;
+    /// let mut file = std::fs::File::options().append(true).open(&path)?;
     /// let offset = file.metadata()?.len();
-    /// let etag = std::fs::read_to_string("vocals.etag")?;
     /// let mut rest = client.resume(id, Part::Vocals, offset, &etag).await?;
     /// while let Some(chunk) = rest.next_chunk().await? {
     ///     file.write_all(&chunk)?;
     /// }
+    /// # assert_eq!(std::fs::read_to_string(&path)?, "fake vocals");
     /// # Ok(())
     /// # }
     /// ```
@@ -147,12 +162,19 @@ impl Client {
 
     /// Returns the size, the media type and the ETag of a file, without downloading it.
     ///
-    /// ```no_run
-    /// # use vocalizer_client::{Client, Error, Part, SongId};
-    /// # async fn demo(client: &Client, id: SongId, known_etag: Option<&str>) -> Result<(), Error> {
+    /// ```
+    /// # use vocalizer_client::{Part, Upload};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let server = vocalizer_testing::TestServer::start().await;
+    /// # let client = server.client();
+    /// # let folder = tempfile::tempdir()?;
+    /// # let id = client.upload(Upload::from_bytes("Clair de lune", "clair.mp3", "any bytes")).await?.id;
+    /// # client.wait(id).await?;
+    /// # let known_etag = None;
     /// let info = client.file_info(id, Part::Vocals).await?;
     /// if info.etag.is_none() || info.etag.as_deref() != known_etag {
-    ///     client.download_to(id, Part::Vocals, "vocals.mp3").await?;
+    ///     client.download_to(id, Part::Vocals, folder.path().join("vocals.mp3")).await?;
     /// }
     /// # Ok(())
     /// # }

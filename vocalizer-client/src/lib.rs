@@ -52,6 +52,7 @@ mod file;
 mod flow;
 mod identity;
 mod models;
+mod operations;
 mod query;
 mod resumable;
 mod retry;
@@ -74,6 +75,7 @@ pub use download::{Download, FileInfo};
 pub use error::{BoxError, Error};
 pub use file::{Archive, Gains, SongFile};
 pub use models::SplitWith;
+pub use operations::Readiness;
 pub use query::{SongQuery, SongsPage};
 pub use reqwest;
 pub use save::{DownloadStems, DownloadTo};
@@ -83,13 +85,13 @@ pub use upload::Upload;
 /// An error and its causes in one line, for logs.
 pub use vocalizer_api::causes::chain;
 pub use vocalizer_api::id::SongId;
-pub use vocalizer_api::id::{DeliveryId, ShareId, TokenId, UserId, WebhookId};
+pub use vocalizer_api::id::{DeliveryId, ShareId, TokenId, UploadId, UserId, WebhookId};
 pub use vocalizer_api::part::{Format, Part, Stem};
 pub use vocalizer_api::secret::Secret;
 pub use vocalizer_api::{
     ApiError, DeliveryStatus, DeliveryView, ErrorCode, LimitsView, ModelView, PeaksView, Provenance, QuotaView,
-    RegistrationView, ShareMix, ShareView, SharedData, SongStatus, SongView, TokenView, UserView, WebhookEvent,
-    WebhookPayload, WebhookView,
+    RegistrationView, ShareMix, ShareView, SharedData, SongStatus, SongView, TokenView, UploadView, UserView,
+    WebhookEvent, WebhookPayload, WebhookView,
 };
 pub use watch::Change;
 

@@ -45,9 +45,11 @@ impl Client {
     /// Returns the models that songs can be split with, the default first. Servers of earlier versions respond with
     /// [`ErrorCode::NotFound`](crate::ErrorCode::NotFound).
     ///
-    /// ```no_run
-    /// # use vocalizer_client::{Client, Error};
-    /// # async fn demo(client: &Client) -> Result<(), Error> {
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), vocalizer_client::Error> {
+    /// # let server = vocalizer_testing::TestServer::start().await;
+    /// # let client = server.client();
     /// for model in client.models().await? {
     ///     println!("{}: {} ({})", model.name, model.stems.join(", "), model.licence.as_deref().unwrap_or("?"));
     /// }
@@ -65,10 +67,15 @@ impl Client {
     /// Splits a song again, with another model or for other stems. The stems that it has can be downloaded until the new
     /// ones are there; [`wait`](Self::wait) waits for them. If the server has them already, the song is split on return.
     ///
-    /// ```no_run
-    /// # use vocalizer_client::{Client, Error, Part, SongId, SplitWith};
-    /// # async fn demo(client: &Client, id: SongId) -> Result<(), Error> {
-    /// client.split_again(id, &SplitWith::model("best")).await?;
+    /// ```
+    /// # use vocalizer_client::{Error, Part, SplitWith, Upload};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Error> {
+    /// # let server = vocalizer_testing::TestServer::start().await;
+    /// # let client = server.client();
+    /// # let id = client.upload(Upload::from_bytes("Clair de lune", "clair.mp3", "any bytes")).await?.id;
+    /// # client.wait(id).await?;
+    /// client.split_again(id, &SplitWith::model("htdemucs")).await?;
     /// client.wait(id).await?;
     /// let vocals = client.download(id, Part::Vocals).await?;
     /// # Ok(())

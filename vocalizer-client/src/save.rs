@@ -20,10 +20,15 @@ use crate::{Client, Download, Error, SongFile};
 impl Client {
     /// Downloads a file into memory, at most `max_bytes`.
     ///
-    /// ```no_run
-    /// # use vocalizer_client::{Client, Error, Part, SongId};
+    /// ```
+    /// # use vocalizer_client::{Error, Part, Upload};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Error> {
+    /// # let server = vocalizer_testing::TestServer::start().await;
+    /// # let client = server.client();
     /// # fn play(_: &[u8]) {}
-    /// # async fn demo(client: &Client, id: SongId) -> Result<(), Error> {
+    /// # let id = client.upload(Upload::from_bytes("Clair de lune", "clair.mp3", "any bytes")).await?.id;
+    /// # client.wait(id).await?;
     /// match client.download_bytes(id, Part::Accompaniment, 50 * 1024 * 1024).await {
     ///     Ok(mp3) => play(&mp3),
     ///     Err(Error::Limit { .. }) => println!("too long to play from memory"),
@@ -42,12 +47,17 @@ impl Client {
 
     /// Downloads a part of a file into memory: the bytes from `range.start` to before `range.end`.
     ///
-    /// ```no_run
-    /// # use vocalizer_client::{Client, Format, Part, SongId};
-    /// # async fn demo(client: &Client, id: SongId) -> Result<(), Box<dyn std::error::Error>> {
-    /// // The sample rate is in the header of a WAV file.
-    /// let header = client.download_range(id, (Part::Vocals, Format::Wav), 0..44).await?;
-    /// let rate_hz = u32::from_le_bytes(header[24..28].try_into()?);
+    /// ```
+    /// # use vocalizer_client::{Error, Part, Upload};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Error> {
+    /// # let server = vocalizer_testing::TestServer::start().await;
+    /// # let client = server.client();
+    /// # let id = client.upload(Upload::from_bytes("Clair de lune", "clair.mp3", "any bytes")).await?.id;
+    /// # client.wait(id).await?;
+    /// // The first bytes tell the format.
+    /// let start = client.download_range(id, Part::Vocals, 0..4).await?;
+    /// assert_eq!(start.len(), 4);
     /// # Ok(())
     /// # }
     /// ```
@@ -72,12 +82,18 @@ impl Client {
     /// The replacement is atomic: the bytes go to a file with the suffix `.part` first. If the file changes on the
     /// server meanwhile, the download restarts once.
     ///
-    /// ```no_run
-    /// # use vocalizer_client::{Client, Error, Format, Part, SongId};
-    /// # async fn get(client: &Client, id: SongId) -> Result<(), Error> {
-    /// client.download_to(id, Part::Vocals, "vocals.mp3").await?;
+    /// ```
+    /// # use vocalizer_client::{Format, Part, Upload};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let server = vocalizer_testing::TestServer::start().await;
+    /// # let client = server.client();
+    /// # let folder = tempfile::tempdir()?;
+    /// # let id = client.upload(Upload::from_bytes("Clair de lune", "clair.mp3", "any bytes")).await?.id;
+    /// # client.wait(id).await?;
+    /// client.download_to(id, Part::Vocals, folder.path().join("vocals.mp3")).await?;
     /// client
-    ///     .download_to(id, (Part::Song, Format::Wav), "song.wav")
+    ///     .download_to(id, (Part::Song, Format::Wav), folder.path().join("song.wav"))
     ///     .with_progress(|bytes, size| println!("{bytes} of {size:?}"))
     ///     .resumable()
     ///     .await?;
@@ -98,11 +114,17 @@ impl Client {
     ///
     /// The names come from [`SongFile::name`], `Title (vocals).mp3` and so on. Existing files are replaced.
     ///
-    /// ```no_run
-    /// # use vocalizer_client::{Client, Error, Format, SongId};
-    /// # async fn demo(client: &Client, id: SongId) -> Result<(), Error> {
+    /// ```
+    /// # use vocalizer_client::{Format, Upload};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let server = vocalizer_testing::TestServer::start().await;
+    /// # let client = server.client();
+    /// # let folder = tempfile::tempdir()?;
+    /// # let id = client.upload(Upload::from_bytes("Clair de lune", "clair.mp3", "any bytes")).await?.id;
+    /// # client.wait(id).await?;
     /// let paths = client
-    ///     .download_stems(id, Format::Flac, "stems")
+    ///     .download_stems(id, Format::Flac, folder.path().join("stems"))
     ///     .with_progress(|stem, bytes, size_bytes| println!("{stem}: {bytes} of {size_bytes:?}"))
     ///     .with_concurrency(4)
     ///     .await?;

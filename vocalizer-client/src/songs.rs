@@ -28,10 +28,13 @@ impl Client {
     /// The upload has no timeout as a whole, but it must not stall for longer than
     /// [`ClientBuilder::with_stall_timeout`](crate::ClientBuilder::with_stall_timeout).
     ///
-    /// ```no_run
-    /// # use vocalizer_client::{Client, Error, Upload};
-    /// # async fn demo(client: &Client) -> Result<(), Error> {
-    /// let song = client.upload(Upload::from_path("Clair de lune", "clair.flac")).await?;
+    /// ```
+    /// # use vocalizer_client::{Error, Upload};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Error> {
+    /// # let server = vocalizer_testing::TestServer::start().await;
+    /// # let client = server.client();
+    /// let song = client.upload(Upload::from_bytes("Clair de lune", "clair.flac", "any bytes")).await?;
     /// println!("{} is {}", song.id, song.status);
     /// let song = client.wait(song.id).await?;
     /// # Ok(())
@@ -111,9 +114,13 @@ impl Client {
     /// Returns all songs visible to the user, or all public songs without a login, newest first. It reads all pages of
     /// the list; for long lists use [`Client::song_pages`].
     ///
-    /// ```no_run
-    /// # use vocalizer_client::{Client, Error};
-    /// # async fn demo(client: &Client) -> Result<(), Error> {
+    /// ```
+    /// # use vocalizer_client::{Error, Upload};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Error> {
+    /// # let server = vocalizer_testing::TestServer::start().await;
+    /// # let client = server.client();
+    /// # let id = client.upload(Upload::from_bytes("Clair de lune", "clair.mp3", "any bytes")).await?.id;
     /// for song in client.songs().await? {
     ///     println!("{} {} {}", song.id, song.status, song.title);
     /// }
@@ -136,19 +143,24 @@ impl Client {
 
     /// Returns a stream of pages, with one call per page. It ends after the last page or the first error.
     ///
-    /// ```no_run
+    /// ```
+    /// # use vocalizer_client::{Error, SongQuery, Upload};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Error> {
+    /// # let server = vocalizer_testing::TestServer::start().await;
+    /// # let client = server.client();
+    /// # let id = client.upload(Upload::from_bytes("Clair de lune", "clair.mp3", "any bytes")).await?.id;
     /// use std::pin::pin;
     ///
     /// use futures_util::TryStreamExt;
-    /// use vocalizer_client::{Client, Error, SongQuery};
     ///
-    /// async fn count(client: &Client) -> Result<usize, Error> {
-    ///     let (mut pages, mut count) = (pin!(client.song_pages(SongQuery::new())), 0);
-    ///     while let Some(songs) = pages.try_next().await? {
-    ///         count += songs.len();
-    ///     }
-    ///     Ok(count)
+    /// let (mut pages, mut count) = (pin!(client.song_pages(SongQuery::new())), 0);
+    /// while let Some(songs) = pages.try_next().await? {
+    ///     count += songs.len();
     /// }
+    /// assert_eq!(count, 1);
+    /// # Ok(())
+    /// # }
     /// ```
     pub fn song_pages(&self, query: SongQuery) -> impl Stream<Item = Result<Vec<SongView>, Error>> + Send + use<> {
         let client = self.clone();
@@ -164,11 +176,14 @@ impl Client {
 
     /// Returns the server's limits for uploads and users.
     ///
-    /// ```no_run
-    /// # use vocalizer_client::Client;
-    /// # async fn demo(client: &Client) -> Result<(), Box<dyn std::error::Error>> {
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), vocalizer_client::Error> {
+    /// # let server = vocalizer_testing::TestServer::start().await;
+    /// # let client = server.client();
+    /// # let size_bytes = 3_000_000;
     /// let limits = client.limits().await?;
-    /// if std::fs::metadata("live.flac")?.len() > limits.max_upload_bytes {
+    /// if size_bytes > limits.max_upload_bytes {
     ///     println!("at most {} bytes are allowed", limits.max_upload_bytes);
     /// }
     /// if !limits.anonymous_uploads && client.me().await?.is_none() {
@@ -187,9 +202,14 @@ impl Client {
 
     /// Returns the loudness of a part over time, for drawing its waveform.
     ///
-    /// ```no_run
-    /// # use vocalizer_client::{Client, Error, Part, SongId};
-    /// # async fn demo(client: &Client, id: SongId) -> Result<(), Error> {
+    /// ```
+    /// # use vocalizer_client::{Error, Part, Upload};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Error> {
+    /// # let server = vocalizer_testing::TestServer::start().await;
+    /// # let client = server.client();
+    /// # let id = client.upload(Upload::from_bytes("Clair de lune", "clair.mp3", "any bytes")).await?.id;
+    /// # client.wait(id).await?;
     /// let peaks = client.peaks(id, Part::Vocals).await?;
     /// let seconds_per_value = peaks.frames_per_value as f64 / f64::from(peaks.rate_hz);
     /// for (number, value) in peaks.values.iter().enumerate() {
@@ -209,18 +229,22 @@ impl Client {
 
     /// Returns a page of the songs that match `query`, and the query for the next page.
     ///
-    /// ```no_run
-    /// use vocalizer_client::{Client, Error, SongQuery, SongStatus};
-    ///
-    /// async fn print_all(client: &Client) -> Result<(), Error> {
-    ///     let mut next = Some(SongQuery::new().with_status(SongStatus::Split).with_limit(50));
-    ///     while let Some(query) = next {
-    ///         let page = client.songs_page(&query).await?;
-    ///         page.songs.iter().for_each(|song| println!("{}", song.title));
-    ///         next = page.next;
-    ///     }
-    ///     Ok(())
+    /// ```
+    /// # use vocalizer_client::{Error, SongQuery, SongStatus, Upload};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Error> {
+    /// # let server = vocalizer_testing::TestServer::start().await;
+    /// # let client = server.client();
+    /// # let id = client.upload(Upload::from_bytes("Clair de lune", "clair.mp3", "any bytes")).await?.id;
+    /// # client.wait(id).await?;
+    /// let mut next = Some(SongQuery::new().with_status(SongStatus::Split).with_limit(50));
+    /// while let Some(query) = next {
+    ///     let page = client.songs_page(&query).await?;
+    ///     page.songs.iter().for_each(|song| println!("{}", song.title));
+    ///     next = page.next;
     /// }
+    /// # Ok(())
+    /// # }
     /// ```
     ///
     /// # Errors
@@ -233,9 +257,13 @@ impl Client {
 
     /// Returns a song.
     ///
-    /// ```no_run
-    /// # use vocalizer_client::{Client, Error, ErrorCode, SongId};
-    /// # async fn demo(client: &Client, id: SongId) -> Result<(), Error> {
+    /// ```
+    /// # use vocalizer_client::{Error, ErrorCode, Upload};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Error> {
+    /// # let server = vocalizer_testing::TestServer::start().await;
+    /// # let client = server.client();
+    /// # let id = client.upload(Upload::from_bytes("Clair de lune", "clair.mp3", "any bytes")).await?.id;
     /// match client.song(id).await {
     ///     Ok(song) => println!("{} is {}", song.title, song.status),
     ///     Err(error) if error.has_code(ErrorCode::NotFound) => println!("it was deleted"),
@@ -255,9 +283,14 @@ impl Client {
     /// Returns a song with details: when it was uploaded and, once it is split, whether its stems are lossless and what
     /// made them. Servers of the original system return none.
     ///
-    /// ```no_run
-    /// # use vocalizer_client::{Client, Error, Format, Part, SongId};
-    /// # async fn demo(client: &Client, id: SongId) -> Result<(), Error> {
+    /// ```
+    /// # use vocalizer_client::{Error, Format, Part, Upload};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Error> {
+    /// # let server = vocalizer_testing::TestServer::start().await;
+    /// # let client = server.client();
+    /// # let id = client.upload(Upload::from_bytes("Clair de lune", "clair.mp3", "any bytes")).await?.id;
+    /// # client.wait(id).await?;
     /// let song = client.song_in_detail(id).await?;
     /// if let Some(made) = song.provenance {
     ///     println!("split by {} on {}", made.model, made.device.as_deref().unwrap_or("an unknown device"));
@@ -278,9 +311,13 @@ impl Client {
 
     /// Changes the title of a song.
     ///
-    /// ```no_run
-    /// # use vocalizer_client::{Client, Error, SongId};
-    /// # async fn demo(client: &Client, id: SongId) -> Result<(), Error> {
+    /// ```
+    /// # use vocalizer_client::{Error, Upload};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Error> {
+    /// # let server = vocalizer_testing::TestServer::start().await;
+    /// # let client = server.client();
+    /// # let id = client.upload(Upload::from_bytes("Clair de lune", "clair.mp3", "any bytes")).await?.id;
     /// // The server trims titles.
     /// let song = client.rename(id, " Clair de lune ").await?;
     /// assert_eq!(song.title, "Clair de lune");
@@ -298,9 +335,15 @@ impl Client {
 
     /// Retries a failed song.
     ///
-    /// ```no_run
-    /// # use vocalizer_client::{Client, Error, SongId, SongStatus};
-    /// # async fn demo(client: &Client, id: SongId) -> Result<(), Error> {
+    /// ```
+    /// # use vocalizer_client::{Error, SongStatus, Upload};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Error> {
+    /// # let server = vocalizer_testing::TestServer::start().await;
+    /// # let client = server.client();
+    /// # server.fail_next_song("too short");
+    /// # let id = client.upload(Upload::from_bytes("Clair de lune", "clair.mp3", "any bytes")).await?.id;
+    /// # client.wait(id).await.unwrap_err();
     /// if client.song(id).await?.status == SongStatus::Failed {
     ///     client.retry(id).await?;
     ///     client.wait(id).await?;
@@ -320,9 +363,14 @@ impl Client {
     /// Cancels the splitting of a song that waits or is being split. It fails with the reason "cancelled by the user" and
     /// can be [retried](Self::retry).
     ///
-    /// ```no_run
-    /// # use vocalizer_client::{Client, Error, SongId, SongStatus};
-    /// # async fn demo(client: &Client, id: SongId) -> Result<(), Error> {
+    /// ```
+    /// # use vocalizer_client::{Error, SongStatus, Upload};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Error> {
+    /// # let server = vocalizer_testing::TestServer::start().await;
+    /// # let client = server.client();
+    /// # server.hold_songs();
+    /// # let id = client.upload(Upload::from_bytes("Clair de lune", "clair.mp3", "any bytes")).await?.id;
     /// let song = client.cancel(id).await?;
     /// assert_eq!(song.status, SongStatus::Failed);
     /// # Ok(())
@@ -339,9 +387,13 @@ impl Client {
 
     /// Deletes a song and its stems.
     ///
-    /// ```no_run
-    /// # use vocalizer_client::{Client, Error, ErrorCode, SongId};
-    /// # async fn demo(client: &Client, id: SongId) -> Result<(), Error> {
+    /// ```
+    /// # use vocalizer_client::{Error, ErrorCode, Upload};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Error> {
+    /// # let server = vocalizer_testing::TestServer::start().await;
+    /// # let client = server.client();
+    /// # let id = client.upload(Upload::from_bytes("Clair de lune", "clair.mp3", "any bytes")).await?.id;
     /// match client.delete(id).await {
     ///     Err(error) if error.has_code(ErrorCode::NotFound) => println!("it was already deleted"),
     ///     result => result?,

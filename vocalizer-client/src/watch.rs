@@ -69,19 +69,23 @@ impl Client {
     /// It uses one connection and reconnects; without server-sent events it polls. Short outages of the server are
     /// tolerated. There is no timeout, since a queue may be long.
     ///
-    /// ```no_run
+    /// ```
+    /// # use vocalizer_client::{Error, Upload};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Error> {
+    /// # let server = vocalizer_testing::TestServer::start().await;
+    /// # let client = server.client();
+    /// # let id = client.upload(Upload::from_bytes("Clair de lune", "clair.mp3", "any bytes")).await?.id;
     /// use std::pin::pin;
     ///
     /// use futures_util::TryStreamExt;
-    /// use vocalizer_client::{Client, Error, SongId};
     ///
-    /// async fn follow(client: &Client, id: SongId) -> Result<(), Error> {
-    ///     let mut changes = pin!(client.watch(id));
-    ///     while let Some(song) = changes.try_next().await? {
-    ///         println!("{}: {} {:?}", song.title, song.status, song.progress);
-    ///     }
-    ///     Ok(())
+    /// let mut changes = pin!(client.watch(id));
+    /// while let Some(song) = changes.try_next().await? {
+    ///     println!("{}: {} {:?}", song.title, song.status, song.progress);
     /// }
+    /// # Ok(())
+    /// # }
     /// ```
     ///
     /// # Errors
@@ -98,11 +102,15 @@ impl Client {
     /// It uses one connection and reconnects. Changes in between are found if they concern songs on the first page, and
     /// deletions if all songs fit on it.
     ///
-    /// ```no_run
+    /// ```
+    /// # use vocalizer_client::{Change, Error, Upload};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Error> {
+    /// # let server = vocalizer_testing::TestServer::start().await;
+    /// # let client = server.client();
     /// # use std::pin::pin;
     /// # use futures_util::TryStreamExt;
-    /// # use vocalizer_client::{Change, Client, Error};
-    /// # async fn demo(client: &Client) -> Result<(), Error> {
+    /// # let id = client.upload(Upload::from_bytes("Clair de lune", "clair.mp3", "any bytes")).await?.id;
     /// let mut changes = pin!(client.watch_all());
     /// while let Some(change) = changes.try_next().await? {
     ///     match change {
@@ -110,6 +118,7 @@ impl Client {
     ///         Change::Deleted(id) => println!("{id} was deleted"),
     ///         _ => {}
     ///     }
+    ///     # break;
     /// }
     /// # Ok(())
     /// # }
@@ -125,9 +134,13 @@ impl Client {
 
     /// Waits until a song is split, and returns it. See [`Client::watch`].
     ///
-    /// ```no_run
-    /// # use vocalizer_client::{Client, Error, SongId};
-    /// # async fn demo(client: &Client, id: SongId) -> Result<(), Error> {
+    /// ```
+    /// # use vocalizer_client::{Error, Upload};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Error> {
+    /// # let server = vocalizer_testing::TestServer::start().await;
+    /// # let client = server.client();
+    /// # let id = client.upload(Upload::from_bytes("Clair de lune", "clair.mp3", "any bytes")).await?.id;
     /// match client.wait(id).await {
     ///     Ok(song) => println!("{} is split", song.title),
     ///     Err(Error::NotSplit { reason }) => println!("it cannot be split: {reason}"),
@@ -146,9 +159,13 @@ impl Client {
 
     /// Like [`Client::wait`]; calls a function when the song's status, queue position or progress changes.
     ///
-    /// ```no_run
-    /// # use vocalizer_client::{Client, Error, SongId};
-    /// # async fn wait(client: Client, id: SongId) -> Result<(), Error> {
+    /// ```
+    /// # use vocalizer_client::{Error, Upload};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Error> {
+    /// # let server = vocalizer_testing::TestServer::start().await;
+    /// # let client = server.client();
+    /// # let id = client.upload(Upload::from_bytes("Clair de lune", "clair.mp3", "any bytes")).await?.id;
     /// client.wait_with(id, |song| println!("{}: {}%", song.title, song.progress.unwrap_or(0))).await?;
     /// # Ok(())
     /// # }

@@ -21,7 +21,7 @@ pub(crate) struct UploadFields {
     pub(crate) title: Option<String>,
     id: Option<SongId>,
     duplicates: Option<bool>,
-    choice: ModelChoice,
+    pub(crate) choice: ModelChoice,
     /// The key with which the client can repeat the upload.
     key: Option<String>,
 }

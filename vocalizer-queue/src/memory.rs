@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use vocalizer_core::models::Capabilities;
 use vocalizer_core::ports::{
-    DeadLetter, Depth, Failure, Job, JobLine, JobPayload, JobQueue, JobState, Lease, QueueError,
+    DeadLetter, Depth, Failure, Job, JobLine, JobPayload, JobQueue, JobState, JobsAhead, Lease, QueueError,
 };
 use vocalizer_core::song::SongHash;
 
@@ -116,6 +116,10 @@ impl JobQueue for MemoryQueue {
 
     async fn states(&self, hashes: &[SongHash]) -> Result<Vec<JobState>, QueueError> {
         Ok(self.schedule.places(hashes))
+    }
+
+    async fn jobs_ahead(&self, key: &SongHash) -> Result<Option<JobsAhead>, QueueError> {
+        Ok(self.schedule.ahead(key))
     }
 
     async fn depth(&self) -> Result<Depth, QueueError> {

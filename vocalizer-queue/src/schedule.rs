@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 use vocalizer_core::models::Capabilities;
-use vocalizer_core::ports::{Depth, Job, JobLine, JobState, LeaseId, QueueError};
+use vocalizer_core::ports::{Depth, Job, JobLine, JobState, JobsAhead, LeaseId, QueueError};
 use vocalizer_core::song::SongHash;
 
 /// Cap for delays that the clock cannot represent: longer than any process runs.
@@ -148,6 +148,17 @@ impl State {
         Some(moved)
     }
 
+    /// Returns the number of jobs of each model before the waiting job with a key.
+    fn ahead(&self, key: &SongHash, now: Instant) -> Option<JobsAhead> {
+        let jobs = self.in_order(now);
+        let at = jobs.iter().position(|(order, _, queued)| order.is_some() && queued.job.key == *key)?;
+        let mut ahead = JobsAhead::new();
+        for (.., queued) in jobs.iter().take(at) {
+            *ahead.entry(queued.job.model).or_default() += 1;
+        }
+        Some(ahead)
+    }
+
     fn is_waiting(&self, hash: &SongHash) -> bool {
         self.waiting.values().any(|queued| queued.job.key == *hash)
     }
@@ -218,6 +229,11 @@ impl Schedule {
     /// Moves the waiting job with a key to another line if it is delivered earlier there, and returns it.
     pub(crate) fn move_ahead(&self, key: &SongHash, line: JobLine) -> Option<Queued> {
         self.state().move_ahead(key, line, Instant::now())
+    }
+
+    /// Returns the number of jobs of each model before the waiting job with a key.
+    pub(crate) fn ahead(&self, key: &SongHash) -> Option<JobsAhead> {
+        self.state().ahead(key, Instant::now())
     }
 
     /// Removes the waiting jobs with a key and returns them.

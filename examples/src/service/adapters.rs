@@ -252,15 +252,14 @@ mod cluster {
             .with_visibility(VISIBILITY)
             .with_consumer_timeout(broker.consumer_timeout);
         let first = Arc::new(AmqpQueue::new(settings.clone())?);
-        if models.len() < 2 {
-            return Ok(first);
-        }
+        // Without names it is a worker for the default model, whichever that is.
+        let Some(default) = models.first() else { return Ok(first) };
         let mut further = BTreeMap::<_, Arc<dyn JobQueue>>::new();
-        for model in models {
+        for model in models.iter().filter(|_| models.len() > 1) {
             let settings = settings.clone().with_queue(&format!("vocalizer_queue.{model}"));
             further.insert(*model, Arc::new(AmqpQueue::new(settings)?));
         }
-        Ok(Arc::new(ModelQueues::new(first, further)))
+        Ok(Arc::new(ModelQueues::new(*default, first, further)))
     }
 
     pub(super) fn check_bucket(url: &str) -> Result<(), BoxError> {

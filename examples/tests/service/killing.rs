@@ -11,6 +11,7 @@ use time::OffsetDateTime;
 use vocalizer_core::account::{SessionDigest, ShareId, ShareLink, UserId};
 use vocalizer_core::api::id::UploadId;
 use vocalizer_core::dedupe::Advance;
+use vocalizer_core::models::{Capabilities, ModelName};
 use vocalizer_core::part::Stem;
 use vocalizer_core::ports::{
     AudioError, Backend, BackendError, Blob, BlobError, BlobKey, BlobStore, BlobWriter, Cancelled, Charge, DeadLetter,
@@ -327,6 +328,14 @@ impl JobQueue for Killing<Arc<dyn JobQueue>> {
         self.killer.reached("after lease").await;
         Ok(lease)
     }
+    async fn lease_for(&self, capabilities: &Capabilities) -> Result<Box<dyn Lease>, QueueError> {
+        let lease = self.inner.lease_for(capabilities).await?;
+        self.killer.reached("after lease").await;
+        Ok(lease)
+    }
+    async fn has_worker(&self, model: &ModelName) -> Result<Option<bool>, QueueError> {
+        self.inner.has_worker(model).await
+    }
     fn durable_leases(&self) -> Option<&dyn DurableLeases> {
         self.inner.durable_leases()
     }
@@ -400,7 +409,19 @@ impl StemSet for DyingStems<'_> {
 /// A fake separator that takes 10 ms and returns the same stems for every song.
 #[async_trait]
 impl Separator for Killing<()> {
-    async fn separate(&self, _: Blob, progress: Arc<dyn Progress>) -> Result<Box<dyn StemSet>, AudioError> {
+    async fn separate(&self, song: Blob, progress: Arc<dyn Progress>) -> Result<Box<dyn StemSet>, AudioError> {
+        self.separate_with(None, song, progress).await
+    }
+
+    async fn separate_with(
+        &self,
+        model: Option<ModelName>,
+        _: Blob,
+        progress: Arc<dyn Progress>,
+    ) -> Result<Box<dyn StemSet>, AudioError> {
+        if let Some(model) = model {
+            self.killer.reached(&format!("while loading {model}")).await;
+        }
         progress.report(50);
         tokio::time::sleep(Duration::from_millis(10)).await;
         self.killer.reached("in mid-inference").await;

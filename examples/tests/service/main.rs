@@ -10,11 +10,13 @@ mod cancelling;
 mod caps;
 #[cfg(feature = "cluster")]
 mod chaos;
+mod compatibility;
 mod compositions;
 mod contract;
 mod crash;
 mod database;
 mod downloads;
+mod estimates;
 mod events;
 mod fairness;
 mod fake_separator;

@@ -235,6 +235,31 @@ async fn bad_requests_are_refused() {
 }
 
 #[tokio::test]
+async fn unknown_model_and_stems_are_refused_before_the_first_byte() {
+    let models = "htdemucs,mine:vocals+instrumental".parse().unwrap();
+    let service = Service::with(Settings { models, ..settings() }).await;
+    let browser = Browser::new(&service);
+    let refused = async |fields: &[(&str, &str)], field: &str, right: &str| {
+        let fields: Vec<_> = [("title", "x")].iter().chain(fields).copied().collect();
+        let answer = Browser::send(create_request(&browser, 100, &fields)).await;
+        let message = answer.refused_field(422, "invalid", field);
+        assert!(message.contains(right), "{message}");
+        assert_eq!(answer.header("location"), "", "{answer:?}");
+    };
+    refused(&[("model", "best")], "model", "this server has htdemucs, mine").await;
+    refused(&[("model", "mine"), ("stems", "vocals,piano")], "stems", "it has vocals, instrumental").await;
+    refused(&[("stems", "instrumental")], "stems", "it has drums, bass, other, vocals").await;
+    assert_eq!(service.songs.unfinished_uploads().await.unwrap().uploads, 0);
+
+    // Those that are right are kept until the end.
+    let bytes = song(1);
+    let path = create(&browser, bytes.len(), &[("title", "x"), ("model", "mine"), ("stems", "vocals")]).await;
+    let answer = patch(&browser, &path, 0, &bytes).await;
+    let made = browser.get(&format!("/songs/{}?details", answer.header("song-id"))).await.data()["song"].clone();
+    assert_eq!(made["model"], "mine");
+}
+
+#[tokio::test]
 async fn uploads_of_users_are_private() {
     let service = Service::with(settings()).await;
     let (ada, bob) = (Browser::registered(&service, "ada").await, Browser::registered(&service, "bob").await);

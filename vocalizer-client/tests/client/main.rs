@@ -14,6 +14,7 @@ mod identity;
 mod layers;
 mod lists;
 mod names;
+mod operations;
 mod resuming;
 mod retries;
 mod saving;

@@ -53,6 +53,7 @@ macro_rules! queue_conformance {
             job_of_a_further_model_waits_for_its_worker
             granted_lease_names_the_model
             job_keeps_its_trace
+            jobs_ahead_are_counted_by_model
             owners_take_turns
             newcomer_waits_for_one_job_of_each_owner
             higher_priority_is_first

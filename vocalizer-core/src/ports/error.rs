@@ -2,6 +2,7 @@
 
 use thiserror::Error;
 
+use crate::models::ModelName;
 use crate::quota::Exceeded;
 
 /// An adapter's own error as a cause, without exposing the adapter's types.
@@ -56,6 +57,12 @@ pub enum QueueError {
     TooLarge {
         /// The limit in bytes.
         max_bytes: u64,
+    },
+    /// The queue takes no jobs of this model, because the operator does not allow it; a retry does not help.
+    #[error("there is no queue for the model {model}")]
+    NoModel {
+        /// The model.
+        model: ModelName,
     },
     /// The lease expired, and another worker may have the job.
     #[error("the lease was lost")]

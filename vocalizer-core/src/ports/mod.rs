@@ -44,7 +44,7 @@ pub use job::{InvalidJobTrace, Job, JobLine, JobPayload, JobTrace};
 pub use leases::{DurableLeases, Failure, Lease, LeasedJob};
 pub use passwords::{PasswordError, PasswordHasher};
 pub use peaks::Peaks;
-pub use queue::{DeadLetter, Depth, GivenUp, JobQueue, JobState};
+pub use queue::{DeadLetter, Depth, GivenUp, JobQueue, JobState, JobsAhead};
 pub use results::{Received, ResultError, ResultReader, ResultWriter, StemFile};
 pub use shares::ShareRepository;
 pub use songs::{Cancelled, Census, Charge, Cursor, Expiry, Pending, Removed, SongCounts, SongFilter, SongRepository};

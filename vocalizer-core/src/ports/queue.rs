@@ -1,5 +1,6 @@
 //! The job queue between backend and workers.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -68,7 +69,7 @@ pub trait JobQueue: Send + Sync {
     /// # Errors
     ///
     /// [`QueueError::TooLarge`] if an inline payload exceeds the queue's limit: publish a claim instead.
-    /// [`QueueError::Unavailable`] otherwise.
+    /// [`QueueError::NoModel`] if the queue takes no jobs of the model. [`QueueError::Unavailable`] otherwise.
     async fn publish(&self, job: Job) -> Result<(), QueueError>;
 
     /// Publishes a job like [`Self::publish`], at the end of a line. By default the line is ignored.
@@ -123,6 +124,15 @@ pub trait JobQueue: Send + Sync {
         self.lease().await
     }
 
+    /// Like [`Self::lease`], without waiting. `None` if no job is ready, or by default: the queue cannot tell.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Self::lease`].
+    async fn lease_ready(&self) -> Result<Option<Box<dyn Lease>>, QueueError> {
+        Ok(None)
+    }
+
     /// Returns whether a worker for a model waits for jobs now; `None` if the queue does not know its workers.
     ///
     /// # Errors
@@ -157,6 +167,16 @@ pub trait JobQueue: Send + Sync {
         Ok(states)
     }
 
+    /// Returns how many jobs of each model are delivered before the waiting job with a key if no other job is published.
+    /// `None` if it does not wait or is delayed, or by default: the queue cannot tell.
+    ///
+    /// # Errors
+    ///
+    /// [`QueueError::Unavailable`].
+    async fn jobs_ahead(&self, _key: &SongHash) -> Result<Option<JobsAhead>, QueueError> {
+        Ok(None)
+    }
+
     /// Returns the queue's depth.
     ///
     /// # Errors
@@ -178,6 +198,9 @@ pub trait JobQueue: Send + Sync {
         Ok(None)
     }
 }
+
+/// Numbers of jobs by their model. A job without one is of the default model.
+pub type JobsAhead = BTreeMap<Option<ModelName>, u64>;
 
 /// The state of a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

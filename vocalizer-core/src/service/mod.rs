@@ -18,6 +18,7 @@ mod defaults;
 mod deletion;
 mod device;
 mod error;
+mod estimates;
 mod interrupts;
 mod keys;
 mod known_shares;

@@ -80,6 +80,15 @@ impl ModelChoice {
 }
 
 impl SongService {
+    /// Checks the model and the stems that an upload asks for, before its first byte.
+    ///
+    /// # Errors
+    ///
+    /// [`ServiceError::Invalid`], with the models of this server, or the stems of the model.
+    pub fn check_choice(&self, choice: &ModelChoice) -> Result<(), ServiceError> {
+        choice.check(self.models()).map(drop).map_err(ServiceError::Invalid)
+    }
+
     /// Splits a song again, with another model or for other stems. The stems that it has can be downloaded until the new
     /// ones are there. If they exist already, the song has them on return, and there is no job.
     ///
@@ -169,8 +178,13 @@ impl SongService {
         Ok(Target { model: Some(model.name), stems, key })
     }
 
+    /// Returns the results that speeds are measured with.
+    pub(super) async fn newest_results(&self) -> Result<Vec<StemsInfo>, ServiceError> {
+        Ok(self.ports().songs.newest_results(MEASURED_RESULTS).await?)
+    }
+
     /// Returns the model of a result. Those of earlier versions tell it at most in their provenance.
-    fn model_of(&self, result: &StemsInfo) -> ModelName {
+    pub(super) fn model_of(&self, result: &StemsInfo) -> ModelName {
         let made_by = || result.provenance.as_ref().and_then(|provenance| self.models().find(&provenance.model));
         result.model.or_else(|| made_by().map(|model| model.name)).unwrap_or(self.models().default_model().name)
     }
@@ -199,7 +213,7 @@ impl SongService {
     /// [`ServiceError::Unavailable`] or [`ServiceError::Internal`].
     pub async fn list_models(&self) -> Result<Vec<ModelView>, ServiceError> {
         let mut measured: HashMap<ModelName, (f64, f64)> = HashMap::new();
-        for result in self.ports().songs.newest_results(MEASURED_RESULTS).await? {
+        for result in self.newest_results().await? {
             let speed = result.provenance.as_ref().and_then(|provenance| provenance.speed);
             if let Some(times) = speed.map(crate::api::Speed::times).filter(|&times| times > 0.0) {
                 let (seconds, count) = measured.entry(self.model_of(&result)).or_default();

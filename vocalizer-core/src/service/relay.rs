@@ -217,7 +217,11 @@ impl SongService {
             Err(QueueError::TooLarge { .. }) => queue.publish_in(job(claim()), line).await,
             published => published,
         }
-        .map_err(|error| Unpublished::Queue(error.into()))
+        .map_err(|error| match error {
+            // Only jobs of this model. The sweep fails their songs in time.
+            QueueError::NoModel { .. } => Unpublished::Song(error.into()),
+            error => Unpublished::Queue(error.into()),
+        })
     }
 
     /// Reads a song's source of at most `max_bytes` and compares it with its hash. Fails if the bytes do not arrive in

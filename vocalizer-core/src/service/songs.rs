@@ -442,6 +442,8 @@ impl SongService {
         let mut view = with_details(self.view(song).await?, song, Some(&model));
         if song.status().kind() == StatusKind::Uploaded && !self.has_worker(&model).await {
             view.waiting_for = Some(format!("no worker for {model} was there within the last minutes"));
+        } else {
+            view.seconds_left = self.seconds_left(song).await;
         }
         Ok(view)
     }

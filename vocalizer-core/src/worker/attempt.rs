@@ -23,6 +23,9 @@ pub(crate) const DAMAGED: &str = "its file is damaged on the server; upload it a
 /// Delivery attempts before the job is handed back.
 const MAX_DELIVERIES: u32 = 5;
 
+/// When another worker gets a job whose model this one lacks.
+const OTHER_MODEL_PAUSE: Duration = Duration::from_secs(30);
+
 /// Why an attempt ended without a delivered result.
 enum Ended {
     /// The lease ran out: another worker may have the job.
@@ -79,6 +82,12 @@ impl Worker {
         let hash = lease.job().key;
         let attempt = lease.attempt();
         let mut held = HeldLease::new(lease, self.ports().clock.as_ref());
+        // A queue that cannot select jobs may deliver one of another model, for example after the default changed.
+        if !self.takes(held.lease.job()) {
+            tracing::warn!(%hash, "job handed back: this worker does not have its model");
+            log_unsettled(hash, held.lease.fail(Failure::Later { after: OTHER_MODEL_PAUSE }).await);
+            return None;
+        }
         // A job that kills its workers is never settled; only its attempt count shows it.
         if attempt > self.settings().max_attempts {
             let tries = self.settings().max_attempts;

@@ -12,7 +12,7 @@ use super::trouble::{Trouble, Troubles};
 use super::{WorkerCounts, WorkerSettings};
 use crate::causes::chain;
 use crate::models::Capabilities;
-use crate::ports::{Backend, Clock, JobQueue, Separator};
+use crate::ports::{Backend, Clock, Job, JobQueue, Separator};
 
 /// The longest pause of a worker that cannot work. Songs may wait this long after the cause is fixed.
 const MAX_WORKER_BACKOFF: Duration = Duration::from_secs(60);
@@ -136,6 +136,11 @@ impl Worker {
 
     pub(super) fn settings(&self) -> &WorkerSettings {
         &self.settings
+    }
+
+    /// Returns whether this worker has the model of a job. One that names no models takes what its queue delivers.
+    pub(super) fn takes(&self, job: &Job) -> bool {
+        self.capabilities.models().is_none() || job.fits(&self.capabilities)
     }
 
     /// Returns the backoff after this many consecutive failures.

@@ -221,7 +221,8 @@ async fn finish(upload: ResumableUpload, address: std::net::IpAddr) -> Result<(U
 
 /// Checks what can be checked before the bytes arrive.
 fn check_fields(app: &App, fields: &BTreeMap<String, String>) -> Result<(), Failure> {
-    let title = UploadFields::kept(fields)?.title;
+    let UploadFields { title, choice, .. } = UploadFields::kept(fields)?;
+    app.songs.check_choice(&choice)?;
     let title = title.ok_or_else(|| Failure::field("title", "Upload-Metadata must have a title or a filename"))?;
     let title = Title::parse(&title, app.songs.settings().limits.max_title_chars);
     title.map(|_| ()).map_err(|error| Failure::field("title", error.to_string()))

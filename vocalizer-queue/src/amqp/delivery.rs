@@ -65,6 +65,18 @@ impl HeldDelivery {
         }
     }
 
+    /// Puts a job that no worker has begun at the end of the queue. Closing its channel would count an attempt.
+    pub(super) async fn hand_back(self) {
+        let hash = self.job.hash;
+        let postponed = async {
+            let (queue, message) = (self.broker.settings.queue.clone(), self.uncounted()?);
+            Arc::new(self).settle(Some((queue, message))).await
+        };
+        if let Err(error) = postponed.await {
+            tracing::warn!(%hash, error = %chain(&error), "handing back a job failed; the broker returns it");
+        }
+    }
+
     /// Extends the lease by the full time.
     pub(super) async fn extend(self: Arc<Self>) -> Result<(), QueueError> {
         let mut means = self.means.lock().await;
@@ -105,6 +117,11 @@ impl HeldDelivery {
     /// The message that republishes the job.
     pub(super) fn message(&self) -> Result<Message, AmqpError> {
         Message::of(&self.job, self.attempt)
+    }
+
+    /// The message that republishes the job as if this attempt had not been.
+    pub(super) fn uncounted(&self) -> Result<Message, AmqpError> {
+        Message::of(&self.job, self.attempt.saturating_sub(1))
     }
 
     fn is_expired(&self) -> bool {

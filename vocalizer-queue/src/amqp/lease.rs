@@ -68,8 +68,7 @@ impl Lease for AmqpLease {
                 (delay_queue(name, after).unwrap_or_else(|| name.clone()), self.hold.message()?)
             }
             Failure::Later { after } => {
-                let message = Message::of(&self.hold.job, self.hold.attempt.saturating_sub(1))?;
-                (delay_queue(name, after).unwrap_or_else(|| name.clone()), message)
+                (delay_queue(name, after).unwrap_or_else(|| name.clone()), self.hold.uncounted()?)
             }
             Failure::Never { reason } => (dead_name(name), self.hold.message()?.dead(&reason)),
         };

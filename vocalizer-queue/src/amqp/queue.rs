@@ -16,7 +16,7 @@ use super::error::AmqpError;
 use super::given_up::next_given_up;
 use super::lease::AmqpLease;
 use super::settings::AmqpSettings;
-use super::taking::take;
+use super::taking::{take, take_ready};
 use super::topology::{consumers, count, dead_name, given_up_name, waiting_names};
 use super::wire::{MAX_SOURCE_BYTES, Message};
 
@@ -30,6 +30,7 @@ use super::wire::{MAX_SOURCE_BYTES, Message};
 /// - Jobs arrive in the order of publishing; returned jobs are ordered by the end of their delay. A quorum queue
 ///   redelivers the job of a dead worker at once; a classic queue puts it behind all others.
 /// - Delays are rounded up to 1, 5 or 30 seconds, 2 or 10 minutes, or 1 hour, which is the maximum.
+/// - A job that arrives for a dropped lease call goes to the end of the queue.
 /// - A repeat is a second job. A settlement that is interrupted halfway may also leave a second job, and a classic
 ///   queue may redeliver recently settled jobs after a broker crash.
 /// - An invalid message (for example, a body that does not match its `message_id`) becomes a dead letter.
@@ -132,6 +133,11 @@ impl JobQueue for AmqpQueue {
 
     async fn lease(&self) -> Result<Box<dyn Lease>, QueueError> {
         Ok(Box::new(AmqpLease::new(take(&self.broker).await?)))
+    }
+
+    async fn lease_ready(&self) -> Result<Option<Box<dyn Lease>>, QueueError> {
+        let taken = take_ready(&self.broker).await?;
+        Ok(taken.map(|held| Box::new(AmqpLease::new(held)) as _))
     }
 
     /// Of a queue for one model: whether a worker waits. A busy worker does not.

@@ -1,14 +1,20 @@
 //! Leasing the next job.
 
+use std::future::Future;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
+use futures_util::future::{Either, FutureExt as _, select};
 use lapin::message::Delivery;
-use lapin::options::{BasicCancelOptions, BasicConsumeOptions};
+use lapin::options::{BasicCancelOptions, BasicConsumeOptions, BasicGetOptions};
 use lapin::types::FieldTable;
-use tokio::task::spawn_blocking;
+use tokio::runtime::Handle;
+use tokio::sync::oneshot;
+use tokio::task::{spawn, spawn_blocking};
 use tokio::time::sleep;
+use tracing::Instrument as _;
 
 use super::broker::Broker;
 use super::channel::OwnedChannel;
@@ -21,14 +27,62 @@ use crate::finish::run_to_completion;
 /// The pause before consuming again after the broker cancelled the consumer.
 const RECONSUME_PAUSE: Duration = Duration::from_millis(250);
 
-/// Waits for a job. Cancel-safe: the channel holds the message, so dropping it requeues the job.
+/// Waits for a job. A job that arrives when the caller is gone goes to the end of the queue and counts no attempt.
 pub(super) async fn take(broker: &Arc<Broker>) -> Result<HeldDelivery, AmqpError> {
+    let (sender, receiver) = oneshot::channel();
+    spawn(deliver(Arc::clone(broker), sender).in_current_span());
+    let mut waiting = Waiting { receiver, runtime: Handle::current() };
+    (&mut waiting.receiver).await.map_err(|_| AmqpError::lost("the program is shutting down"))?
+}
+
+/// Returns the next job if one is ready.
+pub(super) async fn take_ready(broker: &Arc<Broker>) -> Result<Option<HeldDelivery>, AmqpError> {
     loop {
         let lane = broker.lane().await?;
-        match next(&lane, &broker.settings.queue).await {
+        let name = broker.settings.queue.as_str();
+        let next = lane.await_response(lane.channel().basic_get(name.into(), BasicGetOptions::default())).await;
+        let Some(next) = next.inspect_err(|error| broker.redeclare_if_missing(&lane, error))? else {
+            lane.close().await?;
+            return Ok(None);
+        };
+        if let Some(held) = parse(broker, lane, next.delivery).await? {
+            return Ok(Some(held));
+        }
+    }
+}
+
+type Taken = Result<HeldDelivery, AmqpError>;
+
+/// The caller's end of a delivery.
+struct Waiting {
+    receiver: oneshot::Receiver<Taken>,
+    runtime: Handle,
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.receiver.close();
+        if let Ok(Ok(held)) = self.receiver.try_recv() {
+            self.runtime.spawn(held.hand_back());
+        }
+    }
+}
+
+async fn deliver(broker: Arc<Broker>, mut to: oneshot::Sender<Taken>) {
+    let taken = wait(&broker, &mut to).await.transpose();
+    if let Some(Err(Ok(held))) = taken.map(|taken| to.send(taken)) {
+        held.hand_back().await;
+    }
+}
+
+/// Waits for a job; `None` if the caller is gone before one arrives.
+async fn wait(broker: &Arc<Broker>, to: &mut oneshot::Sender<Taken>) -> Result<Option<HeldDelivery>, AmqpError> {
+    while !to.is_closed() {
+        let lane = broker.lane().await?;
+        match next(&lane, &broker.settings.queue, to.closed()).await {
             Ok(Some(delivery)) => {
-                if let Some(hold) = parse(broker, lane, delivery).await? {
-                    return Ok(hold);
+                if let Some(held) = parse(broker, lane, delivery).await? {
+                    return Ok(Some(held));
                 }
             }
             // The broker cancels consumers when a queue moves to another node or is deleted.
@@ -39,16 +93,29 @@ pub(super) async fn take(broker: &Arc<Broker>) -> Result<HeldDelivery, AmqpError
             }
         }
     }
+    Ok(None)
 }
 
-async fn next(lane: &OwnedChannel, queue: &str) -> Result<Option<Delivery>, AmqpError> {
+async fn next(
+    lane: &OwnedChannel,
+    queue: &str,
+    caller_gone: impl Future<Output = ()>,
+) -> Result<Option<Delivery>, AmqpError> {
     let (options, arguments) = (BasicConsumeOptions::default(), FieldTable::default());
     let mut consumer =
         lane.await_response(lane.channel().basic_consume(queue.into(), "".into(), options, arguments)).await?;
-    let Some(delivery) = consumer.next().await.transpose()? else { return Ok(None) };
+    let delivery = match select(consumer.next(), pin!(caller_gone)).await {
+        Either::Left((None, _)) => return Ok(None),
+        Either::Left((delivery, _)) => delivery.transpose()?,
+        Either::Right(_) => None,
+    };
     // Otherwise the next job would be delivered on the acknowledgement of this one, and count as an attempt.
     lane.await_response(lane.channel().basic_cancel(consumer.tag(), BasicCancelOptions::default())).await?;
-    Ok(Some(delivery))
+    match delivery {
+        Some(delivery) => Ok(Some(delivery)),
+        // It may have arrived at the same moment.
+        None => Ok(consumer.next().now_or_never().flatten().transpose()?),
+    }
 }
 
 /// Parses a delivery. Returns `None` for an invalid message, and for a job republished with a higher attempt count.

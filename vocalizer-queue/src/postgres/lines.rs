@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use sqlx::postgres::PgRow;
 use sqlx::{Connection as _, Row as _, query};
-use vocalizer_core::ports::{Job, JobLine, JobState, QueueError};
+use vocalizer_core::ports::{Job, JobLine, JobState, JobsAhead, QueueError};
 use vocalizer_core::song::SongHash;
 
 use super::jobs::{Jobs, hash, read};
@@ -147,6 +147,35 @@ impl Jobs {
             (connection, removed)
         });
         removed.await.map(drop)
+    }
+
+    /// Returns the number of jobs of each model before the waiting job with a key.
+    pub(super) async fn ahead(&self, key: &SongHash) -> Result<Option<JobsAhead>, QueueError> {
+        // The row of the job itself, which is not before it, tells that it waits.
+        const SQL: &str = "\
+            WITH waiting AS (\
+                SELECT hash, model, -priority AS rank, turn, \
+                    row_number() OVER (PARTITION BY owner, priority ORDER BY ready_at, number) AS round \
+                FROM queue_jobs JOIN queue_lines USING (owner, priority) \
+                WHERE ready_at <= statement_timestamp() AND (lease IS NULL OR free_at <= statement_timestamp())) \
+            SELECT waiting.model, count(*) FILTER (WHERE waiting.hash <> asked.hash) AS jobs \
+            FROM waiting JOIN waiting AS asked ON asked.hash = $1 \
+            AND (waiting.rank, waiting.round, waiting.turn) <= (asked.rank, asked.round, asked.turn) GROUP BY waiting.model";
+        let found = self.connections.with(async |mut connection| {
+            let found = query(SQL).bind(key.to_string()).fetch_all(&mut *connection).await;
+            (connection, found)
+        });
+        let (mut ahead, rows) = (JobsAhead::new(), found.await?);
+        for row in &rows {
+            let (model, jobs) = read(row, |row| {
+                let model = row.try_get::<Option<&str>, _>("model")?.map(str::parse).transpose()?;
+                Ok((model, row.try_get::<i64, _>("jobs")?.unsigned_abs()))
+            })?;
+            if jobs > 0 {
+                ahead.insert(model, jobs);
+            }
+        }
+        Ok((!rows.is_empty()).then_some(ahead))
     }
 
     /// Returns the states of the jobs for several hashes, in the same order.

@@ -12,8 +12,8 @@ use tokio::time::sleep;
 use vocalizer_core::causes::chain;
 use vocalizer_core::models::Capabilities;
 use vocalizer_core::ports::{
-    DeadLetter, Depth, DurableLeases, Failure, Job, JobLine, JobPayload, JobQueue, JobState, Lease, LeaseId, LeasedJob,
-    QueueError,
+    DeadLetter, Depth, DurableLeases, Failure, Job, JobLine, JobPayload, JobQueue, JobState, JobsAhead, Lease, LeaseId,
+    LeasedJob, QueueError,
 };
 use vocalizer_core::secret::Secret;
 use vocalizer_core::song::SongHash;
@@ -227,6 +227,10 @@ impl JobQueue for PostgresQueue {
 
     async fn states(&self, hashes: &[SongHash]) -> Result<Vec<JobState>, QueueError> {
         self.shared.jobs.states(hashes).await
+    }
+
+    async fn jobs_ahead(&self, key: &SongHash) -> Result<Option<JobsAhead>, QueueError> {
+        self.shared.jobs.ahead(key).await
     }
 
     async fn depth(&self) -> Result<Depth, QueueError> {

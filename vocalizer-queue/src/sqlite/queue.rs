@@ -10,8 +10,8 @@ use tokio::sync::Mutex;
 use tokio::time::Instant;
 use vocalizer_core::models::Capabilities;
 use vocalizer_core::ports::{
-    DeadLetter, Depth, DurableLeases, Failure, Job, JobLine, JobPayload, JobQueue, JobState, Lease, LeaseId, LeasedJob,
-    QueueError,
+    DeadLetter, Depth, DurableLeases, Failure, Job, JobLine, JobPayload, JobQueue, JobState, JobsAhead, Lease, LeaseId,
+    LeasedJob, QueueError,
 };
 use vocalizer_core::song::SongHash;
 
@@ -152,6 +152,10 @@ impl JobQueue for SqliteQueue {
 
     async fn states(&self, hashes: &[SongHash]) -> Result<Vec<JobState>, QueueError> {
         Ok(self.schedule.places(hashes))
+    }
+
+    async fn jobs_ahead(&self, key: &SongHash) -> Result<Option<JobsAhead>, QueueError> {
+        Ok(self.schedule.ahead(key))
     }
 
     async fn depth(&self) -> Result<Depth, QueueError> {

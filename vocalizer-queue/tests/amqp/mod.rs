@@ -4,6 +4,7 @@ mod giving_up;
 mod holding;
 mod interop;
 mod malformed;
+mod models;
 mod network;
 mod outages;
 mod proxy;

@@ -7,8 +7,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use time::OffsetDateTime;
 use tokio::net::TcpListener;
+use vocalizer_client::webhooks::HttpWebhooks;
 use vocalizer_client::worker::{RemoteBackend, RemoteQueue, RemoteSettings};
 use vocalizer_core::limits::Limits;
+use vocalizer_core::models::{Capabilities, ModelName, Models};
 use vocalizer_core::ports::{Backend, BlobStore, Clock, JobQueue, SongRepository};
 use vocalizer_core::secret::Secret;
 use vocalizer_core::service::{AccountService, SongService, SongSettings};
@@ -17,14 +19,14 @@ use vocalizer_http::server::Server;
 use vocalizer_http::settings::HttpSettings;
 use vocalizer_model::audio::AudioLimits;
 use vocalizer_model::ports::{AudioRenderer, FileProbe};
-use vocalizer_queue::{AmqpQueue, AmqpSettings, PostgresQueue, PostgresQueueSettings};
+use vocalizer_queue::{AmqpQueue, AmqpSettings, ModelQueues, PostgresQueue, PostgresQueueSettings};
 use vocalizer_store::archive::TarResults;
 use vocalizer_store::files::FileBlobs;
 use vocalizer_store::postgres::{PostgresSettings, PostgresStore};
 use vocalizer_store::s3::{S3Blobs, S3Settings};
 use vocalizer_store::system::{Argon2Passwords, SystemClock};
 
-use super::place::{AHEAD, BLOBS, BROKER, DATABASE, DIR, LISTEN, ROLE, STEP, TIME, TOKEN};
+use super::place::{AHEAD, BLOBS, BROKER, DATABASE, DIR, LISTEN, MODEL_TIMEOUT, MODELS, ROLE, STEP, TIME, TOKEN};
 use crate::killing::Killer;
 use crate::support::{WORKER_TOKEN, fast_worker};
 
@@ -49,10 +51,20 @@ async fn child_process_entry() {
     }
 }
 
+/// The models of a server or a worker; `None` for the default one.
+fn models() -> Option<Models> {
+    std::env::var(MODELS).ok().map(|models| models.parse().unwrap())
+}
+
+/// As in the service.
 fn broker_queue(address: &str) -> Arc<dyn JobQueue> {
     let settings = AmqpSettings::new(address).unwrap();
     let settings = settings.with_connect_timeout(Duration::from_secs(2)).with_confirm_timeout(Duration::from_secs(5));
-    Arc::new(AmqpQueue::new(settings).unwrap())
+    let open = |settings| Arc::new(AmqpQueue::new(settings).unwrap()) as Arc<dyn JobQueue>;
+    let Some(models) = models() else { return open(settings) };
+    let queue_of = |model: ModelName| (model, open(settings.clone().with_queue(&format!("vocalizer_queue.{model}"))));
+    let further = models.names().into_iter().map(queue_of).collect();
+    Arc::new(ModelQueues::new(models.default_model().name, open(settings.clone()), further))
 }
 
 /// Uses short leases, since only their expiry reveals a killed worker.
@@ -75,7 +87,9 @@ async fn worker(queue: Arc<dyn JobQueue>, killer: &Killer) {
     let pauses = if std::env::var(TOKEN).is_ok() { WorkerSettings::default() } else { fast_worker() };
     let archive = Arc::new(TarResults::new(Limits::default()));
     let backend: Arc<dyn Backend> = Arc::new(RemoteBackend::new(&remote(), archive).unwrap());
+    let capabilities = models().map_or_else(Capabilities::default, |models| Capabilities::of(models.names()));
     Worker::builder(queue, Arc::new(killer.before(backend)), Arc::new(killer.before(())))
+        .with_capabilities(capabilities)
         .with_settings(pauses)
         .build()
         .run(std::future::pending())
@@ -120,7 +134,10 @@ async fn server(dir: &Path, queue: Arc<dyn JobQueue>, killer: &Killer) {
     // Shorter than in a real service.
     let span = Duration::from_secs(15);
     let keep_orphans = Duration::ZERO;
-    let settings = SongSettings { silent_after: span, lost_after: span, keep_orphans, ..SongSettings::default() };
+    let model_timeout = std::env::var(MODEL_TIMEOUT)
+        .map_or(Duration::from_secs(24 * 60 * 60), |seconds| Duration::from_secs(seconds.parse().unwrap()));
+    let settings =
+        SongSettings { silent_after: span, lost_after: span, keep_orphans, model_timeout, ..SongSettings::default() };
     let songs = SongService::builder_with_clock(
         Arc::new(killer.before(Arc::clone(&store) as Arc<dyn SongRepository>)),
         Arc::new(killer.before(blobs)),
@@ -131,6 +148,8 @@ async fn server(dir: &Path, queue: Arc<dyn JobQueue>, killer: &Killer) {
     .with_probe(Arc::new(FileProbe::new(audio)))
     .with_renderer(Arc::new(AudioRenderer::new(&work, audio)))
     .with_results(Arc::new(TarResults::new(Limits::default())))
+    .with_webhooks(Arc::new(HttpWebhooks::new(true, true)))
+    .with_models(models().unwrap_or_default())
     .with_settings(settings)
     .build();
     let accounts =
@@ -146,22 +165,8 @@ async fn server(dir: &Path, queue: Arc<dyn JobQueue>, killer: &Killer) {
     let settings =
         HttpSettings { worker_tokens: vec![Secret::new(WORKER_TOKEN.to_owned())], ..HttpSettings::default() };
     let server = Server::new(songs.clone(), accounts, settings).unwrap().without_background();
-    let relaying = async {
-        loop {
-            let outbox_changed = songs.outbox_changed();
-            let _ = songs.relay().await;
-            let _ = tokio::time::timeout(Duration::from_millis(500), outbox_changed).await;
-        }
-    };
-    let sweeping = async {
-        loop {
-            let _ = songs.sweep().await;
-            tokio::time::sleep(Duration::from_secs(2)).await;
-        }
-    };
     tokio::select! {
         served = server.run(listener, std::future::pending()) => served.unwrap(),
-        () = relaying => {}
-        () = sweeping => {}
+        () = songs.run_background(Duration::from_secs(2)) => {}
     }
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::everything::{servers_killed, workers_killed};
 use super::faults::{connection_fault, queue_killed, server_killed, worker_killed};
 use super::place::QueueKind;
 use super::proxy::Traffic;
@@ -59,4 +60,14 @@ async fn cut_connections_lose_nothing() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn stalled_connections_lose_nothing() {
     connection_fault(QueueKind::Database, Traffic::Stalled, Duration::from_secs(2)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn killed_workers_lose_no_song_share_or_call() {
+    workers_killed(QueueKind::Database).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn killed_servers_lose_no_song_share_or_call() {
+    servers_killed(QueueKind::Database).await;
 }

@@ -6,6 +6,9 @@
 //! itself at a chosen step. The parent owns the broker, the database and a proxy in front of the queue, uploads songs,
 //! and checks what is stored in the end.
 //!
+//! `everything` repeats some faults while songs have different models, owners, share links and webhooks. `models` covers workers
+//! that lack a model or die while they load it.
+//!
 //! `machines` covers misbehaving parts: a rejected worker, damaged or hanging files, a suspended server, servers with
 //! different clocks.
 //!
@@ -15,8 +18,12 @@
 mod blobs;
 mod child;
 mod database;
+mod everything;
 mod faults;
 mod given_up;
+mod guests;
 mod machines;
+mod models;
 mod place;
+mod process;
 mod proxy;

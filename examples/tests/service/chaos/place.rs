@@ -1,17 +1,20 @@
 //! The test environment: queue, database, child processes, and the checks at the end.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use reqwest::RequestBuilder;
 use reqwest::multipart::{Form, Part};
 use serde_json::Value;
 use tokio::task::JoinHandle;
+use vocalizer_core::models::result_key;
+use vocalizer_core::song::SongHash;
 use vocalizer_queue::{AmqpQueue, AmqpSettings};
 
 use super::blobs::Blobs;
+use super::process::Process;
 use super::proxy::Proxy;
 use crate::support::{no_tls, song};
 
@@ -27,6 +30,10 @@ pub(super) const TOKEN: &str = "VOCALIZER_CHAOS_TOKEN";
 /// Seconds by which the server's clock is ahead.
 pub(super) const AHEAD: &str = "VOCALIZER_CHAOS_AHEAD_S";
 pub(super) const BLOBS: &str = "VOCALIZER_CHAOS_BLOBS_URL";
+/// The models of a server, or of a worker, the default first.
+pub(super) const MODELS: &str = "VOCALIZER_CHAOS_MODELS";
+/// Seconds that songs wait for a worker with their model.
+pub(super) const MODEL_TIMEOUT: &str = "VOCALIZER_CHAOS_MODEL_TIMEOUT_S";
 
 /// Where the job queue is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,7 +45,7 @@ pub(super) enum QueueKind {
 }
 
 /// Timeout for expected events.
-const TIMEOUT: Duration = Duration::from_secs(180);
+pub(super) const TIMEOUT: Duration = Duration::from_secs(180);
 
 /// A test environment. Dropping it stops broker and database.
 pub(super) struct Place {
@@ -55,47 +62,15 @@ pub(super) struct Place {
     /// Address of a second server.
     pub(super) other: String,
     pub(super) http: reqwest::Client,
+    /// The API token of the user who uploads; anonymous without.
+    pub(super) token: Option<String>,
+    /// The models of servers and workers. Uploads take them in turn.
+    models: &'static [&'static str],
     number: u32,
     accepted: BTreeSet<String>,
     /// Stems seen so far, by name, with the value that identifies the written version.
     kept: BTreeMap<String, String>,
     pub(super) kills: u32,
-}
-
-/// A child process. Dropping it kills the process.
-pub(super) struct Process(Child);
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-impl Process {
-    /// Sends a signal to the process.
-    pub(super) fn signal(&self, signal: &str) {
-        let sent = Command::new("kill").args([signal, &self.0.id().to_string()]).status().unwrap();
-        assert!(sent.success(), "{sent:?}");
-    }
-
-    /// Waits until the process is suspended.
-    pub(super) async fn wait_until_suspended(&self) {
-        let began = Instant::now();
-        let stat = format!("/proc/{}/stat", self.0.id());
-        while !std::fs::read_to_string(&stat).unwrap().contains(") T ") {
-            assert!(began.elapsed() < TIMEOUT, "the process is not suspended");
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    }
-
-    pub(super) fn died(&mut self) -> bool {
-        let status = self.0.try_wait().unwrap();
-        status.is_some_and(|status| {
-            assert_eq!(status.signal(), Some(9), "{status:?}");
-            true
-        })
-    }
 }
 
 impl Drop for Place {
@@ -131,6 +106,11 @@ fn assigned(text: &str, name: &str) -> String {
 
 impl Place {
     pub(super) async fn new(queue_kind: QueueKind) -> Self {
+        Self::with_models(queue_kind, &[]).await
+    }
+
+    /// Creates a place whose servers and workers have these models, each with the four stems.
+    pub(super) async fn with_models(queue_kind: QueueKind, models: &'static [&'static str]) -> Self {
         let dir = tempfile::tempdir().unwrap();
         // The database runs as another user if the tests run as root.
         std::fs::set_permissions(dir.path(), std::os::unix::fs::PermissionsExt::from_mode(0o711)).unwrap();
@@ -166,6 +146,8 @@ impl Place {
             listen: free(),
             other: free(),
             http,
+            token: None,
+            models,
             number: 0,
             accepted: BTreeSet::new(),
             kept: BTreeMap::new(),
@@ -188,6 +170,7 @@ impl Place {
     pub(super) fn start_with(&self, role: &str, step: &str, time: u32, settings: &[(&str, &str)]) -> Process {
         let dir = self.dir.path().join("server");
         std::fs::create_dir_all(&dir).unwrap();
+        let models = (!self.models.is_empty()).then(|| (MODELS, self.models.join(",")));
         let child = Command::new(std::env::current_exe().unwrap())
             .args(["--exact", "chaos::child::child_process_entry", "--nocapture"])
             .envs([
@@ -200,6 +183,7 @@ impl Place {
             ])
             .env(TIME, time.to_string())
             .env(DIR, dir)
+            .envs(models)
             .envs(settings.iter().copied())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
@@ -218,6 +202,24 @@ impl Place {
             script(name, &[command, dir.to_str().unwrap()]);
         }
         self.kills += 1;
+    }
+
+    /// The model that the song with this number is split with; `None` for the default.
+    pub(super) fn model_of(&self, number: u32) -> Option<&'static str> {
+        let count = u32::try_from(self.models.len()).unwrap();
+        number.checked_rem(count).and_then(|turn| self.models.get(turn as usize)).copied()
+    }
+
+    /// The number of the last song.
+    pub(super) const fn number(&self) -> u32 {
+        self.number
+    }
+
+    fn as_user(&self, request: RequestBuilder) -> RequestBuilder {
+        match &self.token {
+            Some(token) => request.bearer_auth(token),
+            None => request,
+        }
     }
 
     fn url(&self, path: &str) -> String {
@@ -266,8 +268,11 @@ impl Place {
     /// Uploads a song and returns it if accepted.
     fn upload_request(&self, address: &str, number: u32) -> impl Future<Output = Option<Value>> + Send + use<> {
         let part = Part::bytes(song(number)).file_name("x.wav");
-        let form = Form::new().text("title", number.to_string()).part("file", part);
-        let request = self.http.post(format!("http://{address}/songs/upload")).multipart(form);
+        let mut form = Form::new().text("title", number.to_string()).part("file", part);
+        if let Some(model) = self.model_of(number) {
+            form = form.text("model", model);
+        }
+        let request = self.as_user(self.http.post(format!("http://{address}/songs/upload"))).multipart(form);
         async move {
             let answer = request.send().await.ok()?.json::<Value>().await.ok()?;
             // A dying server may still have returned an error.
@@ -376,7 +381,7 @@ impl Place {
             if stems.iter().all(|stem| self.kept.contains_key(stem)) {
                 continue;
             }
-            let written = self.blobs.written(&self.http, &self.blobs.name(song["hash"].as_str().unwrap(), "")).await;
+            let written = self.blobs.written(&self.http, &self.blobs.name(&self.key_of(song).to_string(), "")).await;
             for stem in stems {
                 let found = written.get(&stem).unwrap_or_else(|| panic!("{stem} is missing: {song}")).clone();
                 self.kept.entry(stem).or_insert(found);
@@ -386,14 +391,32 @@ impl Place {
 
     /// All songs, or `None` if the server does not respond.
     pub(super) async fn songs(&self) -> Option<Vec<Value>> {
-        let answer = self.http.get(self.url("/songs/")).send().await.ok()?.json::<Value>().await.ok()?;
+        let request = self.as_user(self.http.get(self.url("/songs/?details=1")));
+        let answer = request.send().await.ok()?.json::<Value>().await.ok()?;
         answer["data"]["songs"].as_array().cloned()
+    }
+
+    /// The key of a song's results.
+    fn key_of(&self, song: &Value) -> SongHash {
+        let (hash, model) = (song["hash"].as_str().unwrap().parse().unwrap(), song["model"].as_str().unwrap());
+        match self.models.first() {
+            Some(&default) if default != model => result_key(&hash, &model.parse().unwrap()),
+            _ => hash,
+        }
+    }
+
+    /// Forgets a song that was deleted.
+    pub(super) fn forget(&mut self, song: &Value) {
+        self.accepted.remove(song["id"].as_str().unwrap());
+        for stem in self.stems_of(song) {
+            self.kept.remove(&stem);
+        }
     }
 
     /// The names of a song's stems.
     fn stems_of(&self, song: &Value) -> [String; 4] {
-        let hash = song["hash"].as_str().unwrap();
-        ["drums", "bass", "other", "vocals"].map(|stem| self.blobs.name(hash, &format!("{stem}.mp3")))
+        let key = self.key_of(song).to_string();
+        ["drums", "bass", "other", "vocals"].map(|stem| self.blobs.name(&key, &format!("{stem}.mp3")))
     }
 
     /// Waits until every song is split or failed and checks the result: accepted songs exist, each stored once, no

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use tempfile::TempDir;
 use vocalizer_client::worker::RemoteQueue;
 use vocalizer_conformance::queue::QueuePlace;
-use vocalizer_core::ports::{DeadLetter, Depth, Job, JobLine, JobQueue, JobState, Lease, QueueError};
+use vocalizer_core::ports::{DeadLetter, Depth, Job, JobLine, JobQueue, JobState, JobsAhead, Lease, QueueError};
 use vocalizer_core::song::SongHash;
 use vocalizer_queue::{MemoryQueue, SqliteQueue};
 
@@ -43,6 +43,10 @@ impl JobQueue for BackendAndWorker {
 
     async fn state(&self, hash: &SongHash) -> Result<JobState, QueueError> {
         self.service.queue.state(hash).await
+    }
+
+    async fn jobs_ahead(&self, key: &SongHash) -> Result<Option<JobsAhead>, QueueError> {
+        self.service.queue.jobs_ahead(key).await
     }
 
     async fn depth(&self) -> Result<Depth, QueueError> {

@@ -1,6 +1,6 @@
 //! Webhooks: a real server, a real database and real receivers.
 
-mod receiver;
+pub(crate) mod receiver;
 
 use std::time::{Duration, SystemTime};
 

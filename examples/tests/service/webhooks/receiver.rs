@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 
 /// How a receiver answers.
 #[derive(Debug, Clone)]
-pub(super) enum Reply {
+pub(crate) enum Reply {
     Status(u16),
     Redirect(String),
     /// Nothing, while the connection stays open.
@@ -23,14 +23,14 @@ pub(super) enum Reply {
 
 /// A request.
 #[derive(Debug, Clone)]
-pub(super) struct Received {
-    pub(super) headers: HeaderMap,
-    pub(super) body: Vec<u8>,
+pub(crate) struct Received {
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Vec<u8>,
 }
 
 /// A real HTTP server on loopback. Dropping it closes it.
-pub(super) struct Receiver {
-    pub(super) address: SocketAddr,
+pub(crate) struct Receiver {
+    pub(crate) address: SocketAddr,
     received: Arc<Mutex<Vec<Received>>>,
     connections: Arc<AtomicUsize>,
     sent_bytes: Arc<AtomicUsize>,
@@ -39,11 +39,11 @@ pub(super) struct Receiver {
 
 impl Receiver {
     /// Starts a receiver that answers with these replies in turn, the last one again and again.
-    pub(super) async fn start(replies: &[Reply]) -> Self {
+    pub(crate) async fn start(replies: &[Reply]) -> Self {
         Self::on(TcpListener::bind("127.0.0.1:0").await.unwrap(), replies)
     }
 
-    pub(super) fn on(listener: TcpListener, replies: &[Reply]) -> Self {
+    pub(crate) fn on(listener: TcpListener, replies: &[Reply]) -> Self {
         let (received, sent_bytes) = (Arc::<Mutex<Vec<Received>>>::default(), Arc::<AtomicUsize>::default());
         let (address, connections) = (listener.local_addr().unwrap(), Arc::<AtomicUsize>::default());
         let mut tasks = JoinSet::new();
@@ -64,25 +64,25 @@ impl Receiver {
         Self { address, received, connections, sent_bytes, _tasks: tasks }
     }
 
-    pub(super) fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("http://{}/songs?key=hidden-in-the-address", self.address)
     }
 
-    pub(super) fn received(&self) -> Vec<Received> {
+    pub(crate) fn received(&self) -> Vec<Received> {
         self.received.lock().unwrap().clone()
     }
 
-    pub(super) fn connections(&self) -> usize {
+    pub(crate) fn connections(&self) -> usize {
         self.connections.load(Ordering::SeqCst)
     }
 
     /// The bytes of endless bodies that were sent.
-    pub(super) fn sent_bytes(&self) -> usize {
+    pub(crate) fn sent_bytes(&self) -> usize {
         self.sent_bytes.load(Ordering::SeqCst)
     }
 
     /// Waits until this many requests have arrived.
-    pub(super) async fn until(&self, count: usize) -> Vec<Received> {
+    pub(crate) async fn until(&self, count: usize) -> Vec<Received> {
         for _ in 0..3000 {
             let received = self.received();
             if received.len() >= count {

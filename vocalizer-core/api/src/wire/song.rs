@@ -60,6 +60,11 @@ pub struct SongView {
     /// worker for the model was there within the last minutes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waiting_for: Option<String>,
+    /// About how many seconds it takes until the song is split: from what splitting took with its model and the models of
+    /// the songs before it in the queue, and the workers that are busy now. Present only in the details of a single song that
+    /// waits or is being split, if all of that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seconds_left: Option<u64>,
 }
 
 impl SongView {
@@ -81,6 +86,7 @@ impl SongView {
             model: None,
             parts: None,
             waiting_for: None,
+            seconds_left: None,
         }
     }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::place::{LONG_LEASE, QueuePlace, assert_no_job, job, lease_job, lease_next};
 use crate::support::hash;
 use vocalizer_core::account::UserId;
+use vocalizer_core::models::ModelName;
 use vocalizer_core::ports::{Failure, JobLine, JobQueue, JobState, Lease};
 use vocalizer_core::song::{FailureReason, SongHash};
 
@@ -44,6 +45,31 @@ pub async fn owners_take_turns(place: &impl QueuePlace) {
     publish_in(place, &queue, &["b1", "b2"], bob).await;
     publish_in(place, &queue, &["c1"], JobLine::default()).await;
     assert_order(place, &queue, &["a1", "b1", "c1", "a2", "b2", "a3", "a4"]).await;
+}
+
+pub async fn jobs_ahead_are_counted_by_model(place: &impl QueuePlace) {
+    let Some(queue) = fair_queue(place).await else { return };
+    let (ada, bob) = (line_of(UserId::random()), line_of(UserId::random()));
+    let best: ModelName = "best".parse().unwrap();
+    for name in ["a1", "a2", "a3"] {
+        queue.publish_in(job(place, name).with_model(best, hash(name)), ada).await.unwrap();
+    }
+    publish_in(place, &queue, &["b1"], bob).await;
+    let ahead = async |name: &str| {
+        queue.jobs_ahead(&hash(name)).await.unwrap().map(|ahead| ahead.into_iter().collect::<Vec<_>>())
+    };
+    for (name, expected) in [
+        ("a1", vec![]),
+        ("b1", vec![(Some(best), 1)]),
+        ("a2", vec![(None, 1), (Some(best), 1)]),
+        ("a3", vec![(None, 1), (Some(best), 2)]),
+    ] {
+        assert_eq!(ahead(name).await, Some(expected), "{name}");
+    }
+    let lease = lease_job(place, &queue, "a1").await;
+    assert_eq!((ahead("a1").await, ahead("b1").await), (None, Some(vec![])));
+    lease.acknowledge().await.unwrap();
+    assert_eq!(ahead("a1").await, None);
 }
 
 pub async fn newcomer_waits_for_one_job_of_each_owner(place: &impl QueuePlace) {

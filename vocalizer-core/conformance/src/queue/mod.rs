@@ -11,8 +11,9 @@ mod state;
 mod traces;
 
 pub use fairness::{
-    higher_priority_is_first, newcomer_waits_for_one_job_of_each_owner, owners_take_turns,
-    positions_agree_with_deliveries, shared_job_belongs_to_the_owner_who_is_first, withdrawn_job_leaves_the_queue,
+    higher_priority_is_first, jobs_ahead_are_counted_by_model, newcomer_waits_for_one_job_of_each_owner,
+    owners_take_turns, positions_agree_with_deliveries, shared_job_belongs_to_the_owner_who_is_first,
+    withdrawn_job_leaves_the_queue,
 };
 pub use granting::{
     dropped_grant_call_loses_no_job, expired_granted_lease_is_lost, granted_lease_is_settled_by_id,
