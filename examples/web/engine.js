@@ -5,11 +5,9 @@ import { Schedule } from './schedule.js';
 import { Segments } from './segments.js';
 import { Source } from './source.js';
 
-export const STEMS = ['vocals', 'drums', 'bass', 'other'];
-
 const SEGMENT = 131072;
-// A segment of four stems takes 4 MiB.
-const KEPT = { stems: 12, original: 6 };
+// A segment of a part takes 1 MiB.
+const KEPT = { stems: 48, original: 6 };
 const AHEAD_S = 4;
 // How far ahead of the clock to schedule, in addition to the output's own latency: the audio clock advances in steps.
 const LEAD_S = 0.04;
@@ -33,7 +31,7 @@ export class Engine extends EventTarget {
   #gains = new Map();
   #meters = [];
   #scratch = new Float32Array(METER_SAMPLES);
-  #levels = new Map(STEMS.map((stem) => [stem, 1]));
+  #levels;
   #volume = 1;
   #sources = {};
   #segments = {};
@@ -50,22 +48,24 @@ export class Engine extends EventTarget {
   #mode = 'stems';
   state = 'paused';
 
-  constructor(song) {
+  constructor(song, stems) {
     super();
     this.song = song;
+    this.stems = stems;
+    this.#levels = new Map(stems.map((stem) => [stem, 1]));
   }
 
   async open() {
-    this.#sources.stems = await Promise.all(STEMS.map((stem) => Source.open(this.song, stem)));
+    this.#sources.stems = await Promise.all(this.stems.map((stem) => Source.open(this.song, stem)));
     this.rate = this.#sources.stems[0].rate;
     this.length = Math.max(...this.#sources.stems.map(({ length }) => length));
     this.#schedule = new Schedule({ length: this.length, segment: SEGMENT, ahead: AHEAD_S * this.rate, lead: 0, late: 0 });
-    this.#segments.stems = this.#cache('stems', STEMS.length);
+    this.#segments.stems = this.#cache('stems', this.stems.length);
   }
 
   #cache(mode, parts) {
     const make = () => new AudioBuffer({ length: SEGMENT, numberOfChannels: 2 * parts, sampleRate: this.rate });
-    return new Segments({ most: KEPT[mode], make, read: (index, buffer, signal) => this.#read(mode, index, buffer, signal) });
+    return new Segments({ most: Math.ceil(KEPT[mode] / parts), make, read: (index, buffer, signal) => this.#read(mode, index, buffer, signal) });
   }
 
   // The playback position in samples.
@@ -88,11 +88,11 @@ export class Engine extends EventTarget {
     const volume = context.createGain();
     volume.gain.value = this.#volume;
     volume.connect(context.destination);
-    const splitter = context.createChannelSplitter(2 * STEMS.length);
+    const splitter = context.createChannelSplitter(2 * this.stems.length);
     // The mix is measured before the volume: a download has no volume.
     const mix = new ChannelSplitterNode(context, { numberOfOutputs: 2 });
     const meter = () => new AnalyserNode(context, { fftSize: METER_SAMPLES });
-    for (const [index, stem] of STEMS.entries()) {
+    for (const [index, stem] of this.stems.entries()) {
       const both = context.createChannelMerger(2);
       const gain = context.createGain();
       gain.gain.value = this.#levels.get(stem);

@@ -1,9 +1,10 @@
 // The player: holds the mix and the loop, and joins the engine, the transport, the stems, the timeline and the keys.
 import { untilReachable } from './api.js';
-import { Engine, STEMS } from './engine.js';
+import { Engine } from './engine.js';
 import { announce, explain, h, setText } from './dom.js';
 import { shortcuts } from './keys.js';
 import { outside } from './outside.js';
+import { FOUR, isVocal, stemsOf } from './stems.js';
 import { recall, remember, t } from './text.js';
 import { timeline } from './timeline.js';
 import { stemTracks } from './tracks.js';
@@ -32,9 +33,10 @@ function sharedSettings({ levels }) {
 
 // `shared` is the mix of a share link; it replaces the saved settings.
 export function player(song, shared = null) {
-  const engine = new Engine(song.id);
+  const stems = stemsOf(song);
+  const engine = new Engine(song.id, stems);
   const before = shared ? sharedSettings(shared) : savedSettings(song.id);
-  const mix = Object.fromEntries(STEMS.map((stem) => [stem, { level: 1, mute: false, solo: false, ...before.mix?.[stem] }]));
+  const mix = Object.fromEntries(stems.map((stem) => [stem, { level: 1, mute: false, solo: false, ...before.mix?.[stem] }]));
   const set = { volume: Number(recall('volume') ?? 1), karaoke: before.karaoke ?? false, loop: before.loop ?? null };
   let frameRequest = 0;
   let closed = false;
@@ -54,7 +56,7 @@ export function player(song, shared = null) {
     setVolume: (volume) => { set.volume = volume; remember('volume', volume); applyMix(); },
     lower: () => lower(),
   });
-  const tracks = stemTracks(mix, () => mixChanged());
+  const tracks = stemTracks(stems, mix, () => mixChanged());
   const waves = waveforms(song, tracks.rows);
   const time = timeline(tracks.rows, {
     ready,
@@ -73,13 +75,13 @@ export function player(song, shared = null) {
 
   // A stem's effective level after mute, solo and karaoke.
   function audible(stem) {
-    const alone = STEMS.some((each) => mix[each].solo);
-    const silent = mix[stem].mute || (alone && !mix[stem].solo) || (set.karaoke && stem === 'vocals');
+    const alone = stems.some((each) => mix[each].solo);
+    const silent = mix[stem].mute || (alone && !mix[stem].solo) || (set.karaoke && isVocal(stem));
     return silent ? 0 : mix[stem].level;
   }
 
   function applyMix() {
-    STEMS.forEach((stem) => engine.setLevel(stem, audible(stem)));
+    stems.forEach((stem) => engine.setLevel(stem, audible(stem)));
     engine.setVolume(set.volume);
     tracks.show(audible);
     bar.showVolume(set.volume);
@@ -97,14 +99,14 @@ export function player(song, shared = null) {
 
   // By how many decibels the mix exceeds full scale because of raised levels; without them the song itself is that loud.
   function tooLoud() {
-    if (loudest <= 1 || !STEMS.some((stem) => audible(stem) > 1)) return 0;
+    if (loudest <= 1 || !stems.some((stem) => audible(stem) > 1)) return 0;
     return Math.ceil(200 * Math.log10(loudest)) / 10;
   }
 
   // Lowers all levels alike until the loudest moment so far fits.
   function lower() {
     const by = HEADROOM / loudest;
-    for (const stem of STEMS) mix[stem].level = Math.floor(mix[stem].level * by * 100) / 100;
+    for (const stem of stems) mix[stem].level = Math.floor(mix[stem].level * by * 100) / 100;
     mixChanged();
   }
 
@@ -192,7 +194,7 @@ export function player(song, shared = null) {
   function showPeaks() {
     const peaks = engine.peaks();
     tracks.rows.forEach(({ bar: meter }, index) => meter.show(peaks[index]));
-    const sides = peaks.slice(STEMS.length);
+    const sides = peaks.slice(stems.length);
     bar.mixMeter.show(...sides);
     if (Math.max(...sides) <= loudest || performance.now() < changedAt + FADED_MS) return;
     const earlier = tooLoud();
@@ -278,14 +280,16 @@ export function player(song, shared = null) {
     element,
     open,
     // Effective levels, for downloading the mix, and what is heard instead of it.
-    levels: () => Object.fromEntries(STEMS.map((stem) => [stem, audible(stem)])),
+    levels: () => Object.fromEntries(stems.map((stem) => [stem, audible(stem)])),
     hearsOriginal: () => engine.mode === 'original',
     tooLoud,
     isOpen: ready,
+    isOn: () => engine.isOn,
+    toggle,
     // The mix, the position and the loop, as the form fields of a share link.
     shared: () => {
       const ms = (sample) => Math.round(seconds(sample) * 1000);
-      const levels = Object.fromEntries(STEMS.map((stem) => [stem, Math.round(audible(stem) * 1000) / 1000]));
+      const levels = Object.fromEntries(FOUR.filter((stem) => stems.includes(stem)).map((stem) => [stem, Math.round(audible(stem) * 1000) / 1000]));
       const [from, to] = engine.loop ?? [];
       return { ...levels, start_ms: ms(engine.position), ...(engine.loop && { loop_from_ms: ms(from), loop_to_ms: ms(to) }) };
     },
