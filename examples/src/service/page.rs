@@ -26,6 +26,7 @@ pub(super) const FILES: &[PageFile] = files! {
     "app.js" "text/javascript; charset=utf-8";
     "account.js" "text/javascript; charset=utf-8";
     "api.js" "text/javascript; charset=utf-8";
+    "callbacks.js" "text/javascript; charset=utf-8";
     "dom.js" "text/javascript; charset=utf-8";
     "downloads.js" "text/javascript; charset=utf-8";
     "drag.js" "text/javascript; charset=utf-8";
