@@ -31,8 +31,8 @@ export async function loadUser(quietly = false) {
   if (quietly && before && !user) account.dispatchEvent(new Event('ended'));
 }
 
-// A form that posts its fields to `path` and shows errors next to them.
-function form({ id, heading, path, fields, button, done }) {
+// A form that posts its fields, and those that `more` returns, to `path` and shows errors next to them.
+function form({ id, heading, path, fields, button, done, more = () => ({}) }) {
   const trouble = h('p', { class: 'trouble', role: 'alert' });
   const inputs = fields.map(({ name, text, hint, ...attributes }) => {
     const wrong = h('span', { class: 'trouble', id: `${id}-${name}-wrong` });
@@ -51,7 +51,7 @@ function form({ id, heading, path, fields, button, done }) {
     }
     submit.disabled = true;
     try {
-      const values = Object.fromEntries(inputs.map(({ name, input }) => [name, input.value]));
+      const values = { ...Object.fromEntries(inputs.map(({ name, input }) => [name, input.value])), ...more() };
       const data = await ask('POST', path, values);
       element.reset();
       done(data);
@@ -113,8 +113,16 @@ function accountPage() {
     h('p', { class: 'lead', dir: 'auto' }, t('logged-in-as', { name: user.username })),
     h('p', {}, h('button', { id: 'logout', t: 'log-out', onclick: () => signOut() }), ' ', h('button', { id: 'logout-everywhere', class: 'danger', t: 'log-out-everywhere', onclick: () => signOut(true) })),
     h('p', { class: 'hint', t: 'log-out-everywhere-hint' }),
-    h('div', { class: 'columns' }, form({ id: 'password', heading: 'change-password', path: 'auth/password', fields, button: 'change-password', done: changed }), tokensCard()),
+    h('div', { class: 'columns' }, form({ id: 'password', heading: 'change-password', path: 'auth/password', fields, button: 'change-password', done: changed }), tokensCard(),
+      limits()?.max_webhooks ? callbacks() : null),
   ];
+}
+
+// Loaded when it is needed.
+function callbacks() {
+  const place = h('div');
+  import('./callbacks.js').then(({ callbacksCard }) => place.replaceWith(callbacksCard(form)), (error) => toast(explain(error), { bad: true }));
+  return place;
 }
 
 export async function signOut(everywhere = false) {

@@ -7,11 +7,9 @@ import { Segments } from './segments.js';
 import { Source } from './source.js';
 import { SLOWEST, Stretcher } from './stretch.js';
 
-export const STEMS = ['vocals', 'drums', 'bass', 'other'];
-
 const SEGMENT = 131072;
-// A segment of four stems takes 4 MiB.
-const KEPT = { stems: 12, original: 6 };
+// A segment of a part takes 1 MiB.
+const KEPT = { stems: 48, original: 6 };
 const AHEAD_S = 4;
 // How far ahead of the clock to schedule, in addition to the output's own latency: the audio clock advances in steps.
 const LEAD_S = 0.04;
@@ -39,7 +37,7 @@ export class Engine extends EventTarget {
   #gains = new Map();
   #meters = [];
   #scratch = new Float32Array(METER_SAMPLES);
-  #levels = new Map(STEMS.map((stem) => [stem, 1]));
+  #levels;
   #volume = 1;
   #sources = {};
   #segments = {};
@@ -65,23 +63,26 @@ export class Engine extends EventTarget {
   #countIn = 0;
   state = 'paused';
 
-  constructor(song) {
+  constructor(song, stems) {
     super();
     this.song = song;
+    this.stems = stems;
+    this.#levels = new Map(stems.map((stem) => [stem, 1]));
   }
 
   async open() {
-    this.#sources.stems = await Promise.all(STEMS.map((stem) => Source.open(this.song, stem)));
+    this.#sources.stems = await Promise.all(this.stems.map((stem) => Source.open(this.song, stem)));
     this.rate = this.#sources.stems[0].rate;
     this.length = Math.max(...this.#sources.stems.map(({ length }) => length));
     this.#schedule = new Schedule({ length: this.length, segment: SEGMENT, ahead: AHEAD_S * this.rate, lead: 0, late: 0 });
-    this.#segments.stems = this.#cache('stems', STEMS.length);
+    this.#segments.stems = this.#cache('stems', this.stems.length);
   }
 
   #cache(mode, parts) {
     const channels = 2 * parts;
     const make = () => new AudioBuffer({ length: SEGMENT, numberOfChannels: channels, sampleRate: this.rate });
-    const cache = new Segments({ most: KEPT[mode], make, read: (index, buffer, signal) => this.#read(mode, index, buffer, signal) });
+    const most = Math.ceil(KEPT[mode] / parts);
+    const cache = new Segments({ most, make, read: (index, buffer, signal) => this.#read(mode, index, buffer, signal) });
     return Object.assign(cache, { channels });
   }
 
@@ -114,11 +115,11 @@ export class Engine extends EventTarget {
     const volume = context.createGain();
     volume.gain.value = this.#volume;
     volume.connect(context.destination);
-    const splitter = context.createChannelSplitter(2 * STEMS.length);
+    const splitter = context.createChannelSplitter(2 * this.stems.length);
     // The mix is measured before the volume: a download has no volume.
     const mix = new ChannelSplitterNode(context, { numberOfOutputs: 2 });
     const meter = () => new AnalyserNode(context, { fftSize: METER_SAMPLES });
-    for (const [index, stem] of STEMS.entries()) {
+    for (const [index, stem] of this.stems.entries()) {
       const both = context.createChannelMerger(2);
       const gain = context.createGain();
       gain.gain.value = this.#levels.get(stem);

@@ -1,7 +1,7 @@
 // The player: holds the mix and the loop, and joins the engine, the transport, the stems, the timeline and the keys.
 import { untilReachable } from './api.js';
 import { beatsBetween } from './click.js';
-import { Engine, STEMS } from './engine.js';
+import { Engine } from './engine.js';
 import { announce, explain, h, setText } from './dom.js';
 import { headroom } from './headroom.js';
 import { karaokeStage } from './karaoke.js';
@@ -9,6 +9,7 @@ import { shortcuts } from './keys.js';
 import { outside } from './outside.js';
 import { practice } from './practice.js';
 import { get, songs } from './songs.js';
+import { FOUR, isVocal, stemsOf } from './stems.js';
 import { recall, remember, t } from './text.js';
 import { timeline } from './timeline.js';
 import { stemTracks } from './tracks.js';
@@ -33,9 +34,10 @@ function sharedSettings({ levels }) {
 
 // `shared` is the mix of a share link; it replaces the saved settings.
 export function player(song, shared = null) {
-  const engine = new Engine(song.id);
+  const stems = stemsOf(song);
+  const engine = new Engine(song.id, stems);
   const before = shared ? sharedSettings(shared) : savedSettings(song.id);
-  const mix = Object.fromEntries(STEMS.map((stem) => [stem, { level: 1, mute: false, solo: false, ...before.mix?.[stem] }]));
+  const mix = Object.fromEntries(stems.map((stem) => [stem, { level: 1, mute: false, solo: false, ...before.mix?.[stem] }]));
   // `guide` is the level of the vocals in karaoke.
   const set = { volume: Number(recall('volume') ?? 1), karaoke: before.karaoke ?? false, guide: 0, loop: before.loop ?? null };
   let frameRequest = 0;
@@ -54,7 +56,7 @@ export function player(song, shared = null) {
     loopEdge: (end) => setLoopEdge(end),
     setVolume: (volume) => { set.volume = volume; remember('volume', volume); applyMix(); },
   });
-  const tracks = stemTracks(mix, () => applyMix());
+  const tracks = stemTracks(stems, mix, () => applyMix());
   const waves = waveforms(song, tracks.rows, () => applyMix());
   const time = timeline(tracks.rows, {
     ready,
@@ -88,18 +90,18 @@ export function player(song, shared = null) {
 
   // A stem's effective level after mute, solo and karaoke.
   function audible(stem) {
-    const alone = STEMS.some((each) => mix[each].solo);
+    const alone = stems.some((each) => mix[each].solo);
     const silent = mix[stem].mute || (alone && !mix[stem].solo);
     if (silent) return 0;
-    return set.karaoke && stem === 'vocals' ? set.guide : mix[stem].level;
+    return set.karaoke && isVocal(stem) ? set.guide : mix[stem].level;
   }
 
-  const allAudible = () => Object.fromEntries(STEMS.map((stem) => [stem, audible(stem)]));
+  const allAudible = () => Object.fromEntries(stems.map((stem) => [stem, audible(stem)]));
 
   function applyMix() {
     const levels = allAudible();
     quieter = headroom(levels, waves.peaks());
-    STEMS.forEach((stem) => engine.setLevel(stem, quieter * levels[stem]));
+    stems.forEach((stem) => engine.setLevel(stem, quieter * levels[stem]));
     bar.showLoud(tooLoud());
     engine.setVolume(set.volume);
     tracks.show(audible);
@@ -211,7 +213,7 @@ export function player(song, shared = null) {
   function showPeaks() {
     const peaks = engine.peaks();
     tracks.rows.forEach(({ bar: meter }, index) => meter.show(peaks[index]));
-    bar.mixMeter.show(...peaks.slice(STEMS.length));
+    bar.mixMeter.show(...peaks.slice(stems.length));
   }
 
   let pictures = 0;
@@ -302,14 +304,16 @@ export function player(song, shared = null) {
     element,
     open,
     // Effective levels, for downloading the mix, and what is heard instead of it.
-    levels: () => Object.fromEntries(STEMS.map((stem) => [stem, quieter * audible(stem)])),
+    levels: () => Object.fromEntries(stems.map((stem) => [stem, quieter * audible(stem)])),
     hearsOriginal: () => engine.mode === 'original',
     tooLoud,
     isOpen: ready,
+    isOn: () => engine.isOn,
+    toggle,
     // The mix, the position and the loop, as the form fields of a share link.
     shared: () => {
       const ms = (sample) => Math.round(seconds(sample) * 1000);
-      const levels = Object.fromEntries(STEMS.map((stem) => [stem, Math.round(audible(stem) * 1000) / 1000]));
+      const levels = Object.fromEntries(FOUR.filter((stem) => stems.includes(stem)).map((stem) => [stem, Math.round(audible(stem) * 1000) / 1000]));
       const [from, to] = engine.loop ?? [];
       return { ...levels, start_ms: ms(engine.position), ...(engine.loop && { loop_from_ms: ms(from), loop_to_ms: ms(to) }) };
     },

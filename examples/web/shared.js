@@ -3,7 +3,7 @@ import { ask, untilReachable } from './api.js';
 import { explain, h, setText } from './dom.js';
 import { state } from './list.js';
 import { player } from './player.js';
-import { downloads } from './song.js';
+import { downloads } from './downloads.js';
 import { date, t } from './text.js';
 
 const POLL_MS = 3000;
@@ -37,6 +37,10 @@ export function view(secret) {
     const path = new URL(`songs/${shared.song.id}`, document.baseURI).pathname;
     // biome-ignore lint/suspicious/noDocumentCookie: Firefox has no cookie store
     document.cookie = `share=${secret}; Path=${path}; SameSite=Strict${location.protocol === 'https:' ? '; Secure' : ''}`;
+    // Which stems there are is one of the details; without them, the usual ones are likely.
+    const detailed = await ask('GET', `songs/${shared.song.id}?details`).catch(() => shared);
+    if (ended) return undefined;
+    shared.song = { ...shared.song, ...detailed.song };
     show();
     if (shared.song.status === 'SPLIT') start();
     else if (shared.song.status !== 'FAILED') timer = setTimeout(load, POLL_MS);

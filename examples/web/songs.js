@@ -14,7 +14,8 @@ let most = STEP;
 let rest = false;
 /**
  * @typedef {{ id: string, title: string, uploader_id: string | null, uploaded_at: string, status: string, progress?: number, hash: string,
- *   queue_position?: number, failure_reason?: string, lossless?: boolean, provenance?: Record<string, any>, analysis?: Record<string, any> }} Song
+ *   queue_position?: number, failure_reason?: string, lossless?: boolean, provenance?: Record<string, any>, model?: string, parts?: string[],
+ *   waiting_for?: string, analysis?: Record<string, any> }} Song
  */
 /** @type {Map<string, Song>} */
 const known = new Map();
@@ -36,12 +37,14 @@ const changed = () => songs.dispatchEvent(new Event('change'));
 export function put(song) {
   const before = known.get(song.id);
   updatedDuringLoad.add(song.id);
-  // Some responses omit details.
-  const { uploaded_at = new Date().toISOString(), lossless, provenance } = before ?? {};
-  known.set(song.id, { uploaded_at, ...lossless !== undefined && { lossless }, ...provenance && { provenance }, ...song });
-  pace(song);
   const ended = song.status === 'SPLIT' || song.status === 'FAILED';
-  if (before && ended && before.status !== song.status) {
+  // Some responses omit details. Those of the stems, and why a song waits, are no longer true in another status.
+  const { uploaded_at = new Date().toISOString(), model, parts, lossless, provenance, waiting_for } = before ?? {};
+  const isSame = before?.status === song.status;
+  const details = song.parts ? {} : { model, ...(isSame || song.status !== 'SPLIT') && { parts }, ...isSame && { lossless, provenance, waiting_for } };
+  known.set(song.id, { uploaded_at, ...details, ...song });
+  pace(song);
+  if (before && ended && !isSame) {
     songs.dispatchEvent(new CustomEvent(song.status === 'SPLIT' ? 'split' : 'failed', { detail: song }));
   }
   changed();
@@ -51,7 +54,12 @@ export function put(song) {
 // the song once more.
 export function putAndRefresh(song) {
   put(song);
-  setTimeout(() => ask('GET', `songs/${song.id}?details`).then((data) => put(data.song), (error) => { if (error.has('not_found')) drop(song.id); }), 1500);
+  setTimeout(() => refresh(song.id), 1500);
+}
+
+/** Fetches a song with its details. */
+export function refresh(id) {
+  return ask('GET', `songs/${id}?details`).then((data) => put(data.song), (error) => { if (error.has?.('not_found')) drop(id); });
 }
 
 export function drop(id) {

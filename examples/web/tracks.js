@@ -1,15 +1,15 @@
 // One row per stem: name, mute, solo, level, meter and waveform.
-import { STEMS } from './engine.js';
 import { h } from './dom.js';
 import { meter } from './meter.js';
 import { slider } from './slider.js';
+import { stemName } from './stems.js';
 import { percent, t } from './text.js';
 
 const MOST = 1.5;
 
-/** `mix` has `level`, `mute` and `solo` per stem; `changed` is called after each change by the user. */
-export function stemTracks(mix, changed) {
-  const rows = STEMS.map((stem) => {
+/** The rows of `stems`. `mix` has `level`, `mute` and `solo` per stem; `changed` is called after each change by the user. */
+export function stemTracks(stems, mix, changed) {
+  const rows = stems.map((stem) => {
     const letter = (name) => h('button', { class: 'toggle letter', 'aria-pressed': 'false', onclick: () => {
       mix[stem][name] = !mix[stem][name];
       changed();
@@ -24,7 +24,7 @@ export function stemTracks(mix, changed) {
     const canvas = h('canvas', { 'aria-hidden': 'true' });
     const wave = h('div', { class: 'wave drawing', 'data-stem': stem }, canvas);
     const element = h('div', { class: 'track', 'data-stem': stem, role: 'group' },
-      h('div', { class: 'controls' }, h('span', { class: 'name', t: `stem-${stem}` }), mute, solo, h('span', { class: 'fader' }, level, bar.element)), wave);
+      h('div', { class: 'controls' }, h('span', { class: 'name', t: `stem-${stem}` }, stem), mute, solo, h('span', { class: 'fader' }, level, bar.element)), wave);
     return { stem, element, mute, solo, level, bar, canvas, wave };
   });
 
@@ -34,7 +34,7 @@ export function stemTracks(mix, changed) {
     // Shows the mix; `audible` returns a stem's effective level.
     show: (audible) => {
       for (const { stem, element, mute, solo, level } of rows) {
-        const name = t(`stem-${stem}`);
+        const name = stemName(stem);
         element.classList.toggle('silent', audible(stem) === 0);
         element.setAttribute('aria-label', name);
         mute.setAttribute('aria-pressed', String(mix[stem].mute));

@@ -4,6 +4,7 @@ import { ask, connectionLost, parseError, untilReachable } from './api.js';
 import { explain, find, h, icon, setText, toast } from './dom.js';
 import { dropped, SUFFIXES } from './dropped.js';
 import { limits } from './limits.js';
+import { modelChoice, models, uploadFields } from './models.js';
 import { forgetParts, isResumable, sendParts } from './resumable.js';
 import { putAndRefresh } from './songs.js';
 import { hours, percent, size, t, translateElement } from './text.js';
@@ -35,7 +36,7 @@ function titleFrom(name) {
 
 export function add(files) {
   for (const file of files) {
-    const upload = { file, title: titleFrom(file.name), state: 'waiting', loaded: 0, tries: 0, request: null, error: null };
+    const upload = { file, title: titleFrom(file.name), state: 'waiting', model: uploadFields(), loaded: 0, tries: 0, request: null, error: null };
     uploads.push(upload);
     show(upload);
     const problem = validate(file);
@@ -82,7 +83,7 @@ function begin(upload) {
   upload.loaded = 0;
   upload.sent = upload.place?.title ?? upload.title;
   upload.known = null;
-  const fields = { title: upload.title, ...(!upload.duplicate && { duplicates: 'refuse' }) };
+  const fields = { title: upload.title, ...upload.model, ...(!upload.duplicate && { duplicates: 'refuse' }) };
   const progress = (loaded, total) => {
     upload.loaded = total ? loaded / total : 0;
     update(upload);
@@ -265,9 +266,11 @@ export function zone() {
     input.value = '';
   });
   const choose = h('button', { class: 'primary', id: 'choose', t: 'choose', onclick: () => input.click() });
+  const model = modelChoice('upload-model');
+  models.addEventListener('change', model.update);
   const limitsText = h('p', { class: 'dim', id: 'limits' });
   const openness = h('p', { class: 'openness', id: 'openness' });
-  const area = h('div', { class: 'drop', id: 'drop' }, icon('upload'), h('p', { class: 'big', t: 'drop-here' }), choose, input, openness);
+  const area = h('div', { class: 'drop', id: 'drop' }, icon('upload'), h('p', { class: 'big', t: 'drop-here' }), choose, input, model.element, openness);
   const rules = h('div', { class: 'rules' }, limitsText, h('p', { class: 'dim', id: 'same-file', t: 'same-file' }));
   let over = 0;
   const hasFiles = (event) => [...(event.dataTransfer?.types ?? [])].includes('Files');
@@ -291,6 +294,7 @@ export function zone() {
     openness.dataset.open = String(!currentUser());
     const openly = signInRequired() ? 'users-alone' : 'open-to-all';
     openness.replaceChildren(icon(currentUser() ? 'lock' : 'open'), h('span', {}, t(currentUser() ? 'yours-alone' : openly)));
+    model.update();
     uploads.forEach(update);
     count();
   };

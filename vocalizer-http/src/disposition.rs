@@ -9,6 +9,9 @@ use vocalizer_core::song::Title;
 /// the 255 bytes that file systems allow.
 const MAX_TITLE_CHARS: usize = 57;
 
+/// The same in a name with a number and a tempo.
+const MAX_NUMBERED_TITLE_CHARS: usize = 50;
+
 /// Characters that RFC 8187 leaves unescaped (`attr-char`).
 const ATTR_CHAR: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'!')
@@ -48,7 +51,9 @@ pub fn whole_header(title: &Title, what: &str, extension: &str) -> HeaderValue {
     named(Kind::Attachment, &build(title, Some(what), extension))
 }
 
-fn named(kind: Kind, name: &str) -> HeaderValue {
+/// Returns the `Content-Disposition` of a file with a name.
+#[must_use]
+pub fn named(kind: Kind, name: &str) -> HeaderValue {
     let kind = match kind {
         Kind::Inline => "inline",
         Kind::Attachment => "attachment",
@@ -69,6 +74,27 @@ pub fn file_name(title: &Title, part: Part, extension: &str) -> String {
     build(title, Some(part.name()).filter(|_| part != Part::Song), extension)
 }
 
+/// Returns the name of a stem's file for audio workstations, which sort tracks by name and read the tempo:
+/// `04 Title (vocals) 120 BPM.wav`.
+///
+/// ```
+/// use vocalizer_core::part::Part;
+/// use vocalizer_core::song::Title;
+/// use vocalizer_http::disposition::numbered_name;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let title = Title::parse("Ada: First Light", 200)?;
+/// assert_eq!(numbered_name(&title, 4, Part::Vocals, "wav", Some(120)), "04 Ada_ First Light (vocals) 120 BPM.wav");
+/// # Ok(())
+/// # }
+/// ```
+#[must_use]
+pub fn numbered_name(title: &Title, number: usize, part: Part, extension: &str, tempo_bpm: Option<u64>) -> String {
+    let title: String = title.as_str().chars().take(MAX_NUMBERED_TITLE_CHARS).collect();
+    let tempo = tempo_bpm.map(|bpm| format!(" {bpm} BPM")).unwrap_or_default();
+    plain_name(&format!("{number:02} {title} ({}){tempo}.{extension}", part.name()))
+}
+
 fn build(title: &Title, what: Option<&str>, extension: &str) -> String {
     let mut name: String = title.as_str().chars().take(MAX_TITLE_CHARS).collect();
     if let Some(what) = what {
@@ -76,6 +102,11 @@ fn build(title: &Title, what: Option<&str>, extension: &str) -> String {
     }
     name.push('.');
     name.push_str(extension);
+    plain_name(&name)
+}
+
+/// Replaces what file systems do not allow.
+fn plain_name(name: &str) -> String {
     let name = name.replace(['/', '\\', ':', '*', '?', '"', '<', '>', '|'], "_");
     match name.strip_prefix('.') {
         Some(rest) => format!("_{rest}"),

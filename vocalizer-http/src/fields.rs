@@ -133,6 +133,12 @@ fields! {
     DOWNLOAD = Field::text("download").described("Send `Content-Disposition: attachment`; any value");
     FORMAT = Field::one_of("format", || json!(["mp3", "wav", "flac"]))
         .described("For stems.zip and stems.tar: audio format");
+    STEMS_CHOSEN = Field::text("stems")
+        .described("For stems.zip and stems.tar: only these stems, separated by commas");
+    NUMBERED = Field::text("numbered")
+        .described("For stems: names of files as in `04 Title (vocals).wav`, for audio workstations; any value");
+    TEMPO = Field::whole("tempo", 1, 999, None)
+        .described("With `numbered`: beats per minute to put into the names");
     DRUMS = Field::gain("drums");
     BASS = Field::gain("bass");
     OTHER = Field::gain("other");

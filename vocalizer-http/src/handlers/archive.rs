@@ -36,6 +36,13 @@ pub(super) async fn stems(app: &Arc<App>, request: &Request, kind: Kind) -> Answ
         Kind::Tar => ("application/x-tar", "tar"),
     };
     let (title, names) = app.songs.stems(request.viewer(), request.param("song_id")?).await?;
+    let is_numbered = request.query().has(&fields::NUMBERED);
+    let tempo_bpm = request.query().number(&fields::TEMPO)?;
+    let chosen = |text: &str| {
+        let stems = text.split(',').map(|name| names.iter().copied().find(|stem| stem.name() == name.trim()));
+        stems.collect::<Option<Vec<Stem>>>()
+    };
+    let chosen = request.query().get(&fields::STEMS_CHOSEN, chosen)?.unwrap_or_else(|| names.clone());
     // Archives of one song in several formats have different names.
     let label = format!("stems, {}", format.extension().to_uppercase());
     let headers = HeaderMap::from_iter([
@@ -48,8 +55,14 @@ pub(super) async fn stems(app: &Arc<App>, request: &Request, kind: Kind) -> Answ
     }
     let open = app.archives.take(request)?;
     let mut files = Vec::new();
-    for (stem, file) in stem_files(app, request, &names, format).await? {
-        let name = disposition::file_name(&file.title, Part::Stem(stem), format.extension());
+    // In the order of the song, each once.
+    let wanted: Vec<_> = (1..).zip(names).filter(|(_, stem)| chosen.contains(stem)).collect();
+    for (number, stem, file) in stem_files(app, request, &wanted, format).await? {
+        let (part, extension) = (Part::Stem(stem), format.extension());
+        let name = match is_numbered {
+            true => disposition::numbered_name(&file.title, number, part, extension, tempo_bpm),
+            false => disposition::file_name(&file.title, part, extension),
+        };
         files.push((name, app.songs.open(&file, None).await?));
     }
     let blocks = try_unfold(Archive::new(kind, files), async |mut archive: Archive| {
@@ -65,13 +78,13 @@ pub(super) async fn stems(app: &Arc<App>, request: &Request, kind: Kind) -> Answ
 async fn stem_files(
     app: &Arc<App>,
     request: &Request,
-    names: &[Stem],
+    wanted: &[(usize, Stem)],
     format: Format,
-) -> Result<Vec<(Stem, PartFile)>, Failure> {
+) -> Result<Vec<(usize, Stem, PartFile)>, Failure> {
     let (client, id) = (request.client(), request.param("song_id")?);
     let mut files = Vec::new();
-    for &stem in names {
-        files.push((stem, app.songs.part(client, id, Part::Stem(stem), format).await?));
+    for &(number, stem) in wanted {
+        files.push((number, stem, app.songs.part(client, id, Part::Stem(stem), format).await?));
     }
     Ok(files)
 }

@@ -31,10 +31,18 @@ pub(crate) async fn part(app: &Arc<App>, request: Request) -> Answer {
     let (viewer, id) = (request.viewer(), request.param("song_id")?);
     let kind =
         if request.query().has(&fields::DOWNLOAD) { disposition::Kind::Attachment } else { disposition::Kind::Inline };
+    let number = number(app, &request, part).await?;
+    let tempo_bpm = request.query().number(&fields::TEMPO)?;
     let headers = |(media_type, extension), title| {
+        let disposition = match number {
+            Some(number) => {
+                disposition::named(kind, &disposition::numbered_name(title, number, part, extension, tempo_bpm))
+            }
+            None => disposition::header(kind, title, part, extension),
+        };
         HeaderMap::from_iter([
             (header::CONTENT_TYPE, HeaderValue::from_static(media_type)),
-            (header::CONTENT_DISPOSITION, disposition::header(kind, title, part, extension)),
+            (header::CONTENT_DISPOSITION, disposition),
         ])
     };
     let info = app.songs.part_info(viewer, id, part, format).await?;
@@ -45,6 +53,16 @@ pub(crate) async fn part(app: &Arc<App>, request: Request) -> Answer {
     };
     let headers = headers(media(app, &file, format).await?, &file.title);
     download::file(&request, &file.tag, file.size_bytes, headers, |range| app.songs.open(&file, range)).await
+}
+
+/// Returns the place of a stem among those of its song, if its name is to have it.
+async fn number(app: &Arc<App>, request: &Request, part: Part) -> Result<Option<usize>, Failure> {
+    let Part::Stem(wanted) = part else { return Ok(None) };
+    if !request.query().has(&fields::NUMBERED) {
+        return Ok(None);
+    }
+    let (_, stems) = app.songs.stems(request.viewer(), request.param("song_id")?).await?;
+    Ok(stems.iter().position(|&stem| stem == wanted).map(|place| place + 1))
 }
 
 /// Responds with a mix of the stems at the gains from the query. It is created per request, so ranges are not

@@ -2,7 +2,7 @@ use percent_encoding::percent_decode_str;
 use proptest::prelude::*;
 use vocalizer_core::part::Part;
 use vocalizer_core::song::Title;
-use vocalizer_http::disposition::{Kind, header};
+use vocalizer_http::disposition::{Kind, header, numbered_name};
 
 fn header_of(title: &str) -> String {
     let title = Title::parse(title, usize::MAX).unwrap();
@@ -18,6 +18,17 @@ fn ascii_title_is_sent_once() {
 fn file_name_contains_stem_and_format() {
     let title = Title::parse("Song", 10).unwrap();
     assert_eq!(header(Kind::Inline, &title, Part::Drums, "flac"), "inline; filename=\"Song (drums).flac\"");
+}
+
+#[test]
+fn numbered_name_fits_file_systems() {
+    let name = |title: &str, tempo_bpm| {
+        let title = Title::parse(title, usize::MAX).unwrap();
+        numbered_name(&title, 7, Part::Vocals, "flac", tempo_bpm)
+    };
+    assert_eq!(name("Song", None), "07 Song (vocals).flac");
+    assert_eq!(name("a/b", Some(98)), "07 a_b (vocals) 98 BPM.flac");
+    assert!(name(&"\u{1d11e}".repeat(200), Some(120)).len() <= 255);
 }
 
 #[test]
