@@ -120,6 +120,7 @@ fn config(data: &Path, places: Option<(String, String)>) -> Result<Config, BoxEr
         ask_again_after: Duration::from_secs(6 * 60 * 60),
         models: Models::default(),
         model_timeout: Duration::from_secs(24 * 60 * 60),
+        traces: vocalizer_core::trace::Sampling::default(),
         trusted_proxies: Vec::new(),
         allowed_hosts: AllowedHosts::Any,
         secure_cookies: false,

@@ -239,6 +239,7 @@ fn second_server_on_same_database_or_blobs_is_rejected() {
         ask_again_after: std::time::Duration::from_secs(6 * 60 * 60),
         models: vocalizer_core::models::Models::default(),
         model_timeout: std::time::Duration::from_secs(24 * 60 * 60),
+        traces: vocalizer_core::trace::Sampling::default(),
         trusted_proxies: Vec::new(),
         allowed_hosts: vocalizer_http::settings::AllowedHosts::Loopback,
         secure_cookies: false,

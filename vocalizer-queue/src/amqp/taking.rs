@@ -69,8 +69,8 @@ impl Drop for Waiting {
 }
 
 async fn deliver(broker: Arc<Broker>, mut to: oneshot::Sender<Taken>) {
-    let taken = wait(&broker, &mut to).await.transpose();
-    if let Some(Err(Ok(held))) = taken.map(|taken| to.send(taken)) {
+    let Some(taken) = wait(&broker, &mut to).await.transpose() else { return };
+    if let Err(Ok(held)) = to.send(taken) {
         held.hand_back().await;
     }
 }

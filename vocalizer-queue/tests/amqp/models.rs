@@ -82,7 +82,9 @@ async fn jobs_that_arrive_at_once_for_waiting_workers_count_one_attempt() {
             server.publish(job_of(&name, model("best"))),
             server.publish(job_of(&name, model("fast")))
         );
-        (default.unwrap(), best.unwrap(), fast.unwrap());
+        for published in [default, best, fast] {
+            published.unwrap();
+        }
         while let Some(lease) = workers.join_next().await {
             let lease = lease.unwrap();
             assert_eq!(lease.attempt(), 1, "round {round}: {:?}", lease.job().model);

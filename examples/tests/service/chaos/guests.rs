@@ -137,7 +137,7 @@ impl Guests {
         let revoked = self.share(&kept).await;
         self.ada.client.revoke_share(self.links[revoked].song, self.links[revoked].id).await.unwrap();
         self.links[revoked].is_open = false;
-        if round % 3 == 0
+        if round.is_multiple_of(3)
             && let Some(doomed) = place.upload().await
         {
             let link = self.share(&doomed).await;
