@@ -29,7 +29,7 @@ const MIGRATIONS: Migrations = Migrations {
         (9, "models", include_str!("../../migrations/postgres/0009_models.sql")),
         (10, "administration", include_str!("../../migrations/postgres/0010_administration.sql")),
         (11, "priorities", include_str!("../../migrations/postgres/0011_priorities.sql")),
-        (13, "traces", include_str!("../../migrations/postgres/0013_traces.sql")),
+        (12, "traces", include_str!("../../migrations/postgres/0012_traces.sql")),
     ],
 };
 

@@ -29,7 +29,7 @@ const MIGRATIONS: Migrations = Migrations {
         (8, "models", include_str!("../../migrations/sqlite/0008_models.sql")),
         (9, "administration", include_str!("../../migrations/sqlite/0009_administration.sql")),
         (10, "priorities", include_str!("../../migrations/sqlite/0010_priorities.sql")),
-        (12, "traces", include_str!("../../migrations/sqlite/0012_traces.sql")),
+        (11, "traces", include_str!("../../migrations/sqlite/0011_traces.sql")),
     ],
 };
 

@@ -38,7 +38,7 @@ async fn new_database_is_migrated_explicitly_or_on_open() {
         "0009 models",
         "0010 administration",
         "0011 priorities",
-        "0013 traces",
+        "0012 traces",
     ];
     assert_eq!(pending, names);
     assert!(matches!(SongRepository::find(&store, SongId::random()).await, Err(RepositoryError::Unavailable(_))));

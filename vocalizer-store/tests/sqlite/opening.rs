@@ -29,7 +29,7 @@ async fn new_database_is_migrated_explicitly_or_on_open() {
         "0008 models",
         "0009 administration",
         "0010 priorities",
-        "0012 traces",
+        "0011 traces",
     ];
     assert_eq!(pending, names);
     assert!(matches!(SongRepository::find(&store, SongId::random()).await, Err(RepositoryError::Unavailable(_))));
