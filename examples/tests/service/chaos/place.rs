@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use reqwest::RequestBuilder;
 use reqwest::multipart::{Form, Part};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 use vocalizer_core::models::result_key;
 use vocalizer_core::song::SongHash;
@@ -460,8 +460,17 @@ impl Place {
         for song in songs {
             expected.insert(self.blobs.name(song["hash"].as_str().unwrap(), "source"));
             let stems = self.stems_of(song);
-            if song["status"] == "SPLIT" { expected.extend(stems) } else { allowed.extend(stems) }
+            if song["status"] == "SPLIT" {
+                expected.extend(stems)
+            } else {
+                allowed.extend(stems)
+            }
+            // The results of models that the song had before are kept.
+            for &model in self.models {
+                allowed.extend(self.stems_of(&json!({"hash": song["hash"], "model": model})));
+            }
         }
+        allowed.retain(|name| !expected.contains(name));
         let began = Instant::now();
         loop {
             let written = self.blobs.written(&self.http, "").await.into_keys();
