@@ -123,7 +123,10 @@ impl TraceContext {
 
 impl TraceId {
     fn random() -> Self {
-        Self(Uuid::new_v4().as_u128())
+        // The version and the variant of a UUID are not random: the second half takes neither, because samplers compare it.
+        let ((_, first), (most, least)) = (Uuid::new_v4().as_u64_pair(), Uuid::new_v4().as_u64_pair());
+        let second = most & !0xffff | least & 0xffff;
+        Self(u128::from(first) << 64 | u128::from(second))
     }
 
     /// Returns the number that the digits denote; never 0.
