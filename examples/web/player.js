@@ -300,6 +300,7 @@ export function player(song, shared = null) {
     stage.ready();
   }
 
+  tracks.show(audible);
   return {
     element,
     open,

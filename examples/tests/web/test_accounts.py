@@ -138,7 +138,7 @@ def test_token_is_shown_once_works_and_can_be_revoked(idle, visit):
     page.get_by_role("button", name="Create token").click()
     secret = page.get_by_label("Token", exact=True).input_value()
     assert len(secret) > 30
-    expect(page.locator(".secret")).to_contain_text("laptop <b>: copy the token now. It will not be shown again.")
+    expect(page.locator(".secret[data-of]")).to_contain_text("laptop <b>: copy the token now. It will not be shown again.")
     # It is selected, so that it can be copied without the clipboard API.
     shown = page.get_by_label("Token", exact=True)
     assert shown.evaluate("(on) => on === document.activeElement && on.value.slice(on.selectionStart, on.selectionEnd)") == secret
