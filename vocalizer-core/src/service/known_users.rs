@@ -2,8 +2,9 @@
 
 use std::net::IpAddr;
 
-use super::accounts::{AccountService, Caller, random};
+use super::accounts::{AccountService, random};
 use super::auditing::Event;
+use super::caller::Caller;
 use super::{Invalid, ServiceError};
 use crate::account::{Account, UserId, Username, Viewer};
 use crate::ports::{Action, RepositoryError};

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use super::ServiceError;
-use super::accounts::{AccountService, Caller, later, owner, random};
+use super::accounts::{AccountService, later, random};
 use super::auditing::Event;
+use super::caller::{Caller, owner};
 use crate::account::{ApiToken, Invite, Session, SessionDigest, TokenId, TokenName, UserId};
 use crate::api::TokenView;
 use crate::causes::chain;
