@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use async_trait::async_trait;
 use futures_util::future::select_all;
 use vocalizer_core::models::{Capabilities, ModelName};
-use vocalizer_core::ports::{Depth, GivenUp, Job, JobQueue, JobState, JobsAhead, Lease, QueueError};
+use vocalizer_core::ports::{Depth, GivenUp, Job, JobQueue, JobState, Lease, QueueError};
 use vocalizer_core::song::SongHash;
 
 /// A [`JobQueue`] of several, for brokers whose consumers take whatever is next: jobs for the default model are in one, and
@@ -76,6 +76,9 @@ impl JobQueue for ModelQueues {
         let Some(models) = capabilities.models() else { return self.first.lease().await };
         let mut queues: Vec<_> =
             once(&self.first).chain(models.iter().filter_map(|model| self.further.get(model))).collect();
+        if let [only] = queues.as_slice() {
+            return only.lease().await;
+        }
         let turn = self.turn.fetch_add(1, Ordering::Relaxed) % queues.len();
         queues.rotate_left(turn);
         for queue in &queues {
@@ -101,10 +104,6 @@ impl JobQueue for ModelQueues {
 
     async fn state(&self, hash: &SongHash) -> Result<JobState, QueueError> {
         self.first.state(hash).await
-    }
-
-    async fn jobs_ahead(&self, key: &SongHash) -> Result<Option<JobsAhead>, QueueError> {
-        self.first.jobs_ahead(key).await
     }
 
     async fn depth(&self) -> Result<Depth, QueueError> {

@@ -27,16 +27,31 @@ use crate::finish::run_to_completion;
 /// The pause before consuming again after the broker cancelled the consumer.
 const RECONSUME_PAUSE: Duration = Duration::from_millis(250);
 
-/// Waits for a job. A job that arrives when the caller is gone goes to the end of the queue and counts no attempt.
+/// Waits for a job.
 pub(super) async fn take(broker: &Arc<Broker>) -> Result<HeldDelivery, AmqpError> {
-    let (sender, receiver) = oneshot::channel();
-    spawn(deliver(Arc::clone(broker), sender).in_current_span());
-    let mut waiting = Waiting { receiver, runtime: Handle::current() };
-    (&mut waiting.receiver).await.map_err(|_| AmqpError::lost("the program is shutting down"))?
+    hand_over(broker, true).await?.ok_or_else(shutting_down)
 }
 
 /// Returns the next job if one is ready.
-pub(super) async fn take_ready(broker: &Arc<Broker>) -> Result<Option<HeldDelivery>, AmqpError> {
+pub(super) async fn take_ready(broker: &Arc<Broker>) -> Taken {
+    hand_over(broker, false).await
+}
+
+/// Takes a job in a task of its own. If the caller is gone when the job arrives, it goes to the end of the queue and counts
+/// no attempt.
+async fn hand_over(broker: &Arc<Broker>, waits: bool) -> Taken {
+    let (sender, receiver) = oneshot::channel();
+    spawn(deliver(Arc::clone(broker), sender, waits).in_current_span());
+    let mut waiting = Waiting { receiver, runtime: Handle::current() };
+    (&mut waiting.receiver).await.map_err(|_| shutting_down())?
+}
+
+fn shutting_down() -> AmqpError {
+    AmqpError::lost("the program is shutting down")
+}
+
+/// Returns the next job if one is ready.
+async fn ready(broker: &Arc<Broker>) -> Taken {
     loop {
         let lane = broker.lane().await?;
         let name = broker.settings.queue.as_str();
@@ -51,7 +66,7 @@ pub(super) async fn take_ready(broker: &Arc<Broker>) -> Result<Option<HeldDelive
     }
 }
 
-type Taken = Result<HeldDelivery, AmqpError>;
+type Taken = Result<Option<HeldDelivery>, AmqpError>;
 
 /// The caller's end of a delivery.
 struct Waiting {
@@ -62,21 +77,21 @@ struct Waiting {
 impl Drop for Waiting {
     fn drop(&mut self) {
         self.receiver.close();
-        if let Ok(Ok(held)) = self.receiver.try_recv() {
+        if let Ok(Ok(Some(held))) = self.receiver.try_recv() {
             self.runtime.spawn(held.hand_back());
         }
     }
 }
 
-async fn deliver(broker: Arc<Broker>, mut to: oneshot::Sender<Taken>) {
-    let Some(taken) = wait(&broker, &mut to).await.transpose() else { return };
-    if let Err(Ok(held)) = to.send(taken) {
+async fn deliver(broker: Arc<Broker>, mut to: oneshot::Sender<Taken>, waits: bool) {
+    let taken = if waits { wait(&broker, &mut to).await } else { ready(&broker).await };
+    if let Err(Ok(Some(held))) = to.send(taken) {
         held.hand_back().await;
     }
 }
 
 /// Waits for a job; `None` if the caller is gone before one arrives.
-async fn wait(broker: &Arc<Broker>, to: &mut oneshot::Sender<Taken>) -> Result<Option<HeldDelivery>, AmqpError> {
+async fn wait(broker: &Arc<Broker>, to: &mut oneshot::Sender<Taken>) -> Taken {
     while !to.is_closed() {
         let lane = broker.lane().await?;
         match next(&lane, &broker.settings.queue, to.closed()).await {
@@ -119,15 +134,11 @@ async fn next(
 }
 
 /// Parses a delivery. Returns `None` for an invalid message, and for a job republished with a higher attempt count.
-async fn parse(
-    broker: &Arc<Broker>,
-    lane: OwnedChannel,
-    delivery: Delivery,
-) -> Result<Option<HeldDelivery>, AmqpError> {
+async fn parse(broker: &Arc<Broker>, lane: OwnedChannel, delivery: Delivery) -> Taken {
     let Delivery { delivery_tag, redelivered, properties, data, .. } = delivery;
     let received = Received { body: data.into(), properties, redelivered };
     let parsed = spawn_blocking(move || (received.job(), received)).await;
-    let (job, received) = parsed.map_err(|_| AmqpError::lost("the program is shutting down"))?;
+    let (job, received) = parsed.map_err(|_| shutting_down())?;
     let (to, copy) = match job {
         Ok(job) if received.is_uncounted() => {
             (broker.settings.queue.clone(), Message::of(&job, received.attempts().saturating_add(1))?)

@@ -120,6 +120,25 @@ async fn dropped_lease_call_costs_no_attempt() {
 }
 
 #[tokio::test]
+async fn dropped_lease_call_of_several_models_costs_no_attempt() {
+    let able = able(&["default", "best"]);
+    for kind in [AmqpQueueKind::Quorum, AmqpQueueKind::Classic] {
+        let queues = queues(&fresh_name(), kind, &["default", "best"]);
+        queues.publish(job("a")).await.unwrap();
+        // Within these times, the call asks for a ready job and receives it.
+        for wait_ms in (0..40).map(|step| step / 4) {
+            let _ = timeout(Duration::from_millis(wait_ms), async {
+                let lease = queues.lease_for(&able).await.unwrap();
+                lease.fail(Failure::Later { after: Duration::ZERO }).await.unwrap();
+                std::future::pending::<()>().await;
+            })
+            .await;
+        }
+        assert_eq!(leased(&queues, &["default", "best"]).await.attempt(), 1, "{kind}");
+    }
+}
+
+#[tokio::test]
 async fn removed_model_takes_no_jobs_and_has_no_worker() {
     let name = fresh_name();
     let before = queues(&name, AmqpQueueKind::Quorum, &["default", "best"]);
