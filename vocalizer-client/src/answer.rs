@@ -56,8 +56,15 @@ pub(crate) async fn text(response: Response, kinds: &[&'static str], max_bytes: 
     String::from_utf8(limited(response, max_bytes).await?).map_err(|error| Error::malformed(status.as_u16(), error))
 }
 
-/// Returns JSON without an envelope, whatever the status.
-pub(crate) async fn json<T: DeserializeOwned>(response: Response, max_bytes: u64) -> Result<T, Error> {
+/// Returns JSON without an envelope, of these statuses. Errors of other statuses have an envelope.
+pub(crate) async fn json<T: DeserializeOwned>(
+    response: Response,
+    statuses: &[StatusCode],
+    max_bytes: u64,
+) -> Result<T, Error> {
+    if !statuses.contains(&response.status()) {
+        return data(response, max_bytes).await;
+    }
     if !is(&response, "application/json") {
         return Err(wrong_type(&response, "JSON"));
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use reqwest::Method;
+use reqwest::{Method, StatusCode};
 use serde::Deserialize;
 
 use crate::{Client, Error, answer};
@@ -56,7 +56,8 @@ impl Client {
     /// The errors of every call; see [`Client`]. A server that is not ready is none.
     pub async fn readiness(&self) -> Result<Readiness, Error> {
         let request = self.request(Method::GET, "readyz")?.timeout(self.settings.timeout);
-        answer::json(self.exchange(request).await?, self.settings.max_answer_bytes).await
+        let statuses = [StatusCode::OK, StatusCode::SERVICE_UNAVAILABLE];
+        answer::json(self.exchange(request).await?, &statuses, self.settings.max_answer_bytes).await
     }
 
     /// Returns the server's metrics in the text format of Prometheus.

@@ -56,7 +56,7 @@ impl Client {
     }
 
     /// Continues a resumable upload where the server's bytes end, and returns the song. It is retried as
-    /// [`upload`](Self::upload) is. If the server no longer has the upload, it begins again.
+    /// [`upload`](Self::upload) is. If the server no longer has the upload, it begins again, which counts as a retry.
     ///
     /// See [`begin_upload`](Self::begin_upload) for an example.
     ///

@@ -16,6 +16,7 @@ const ENDPOINTS: [&str; 2] = ["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORT
 const SAMPLER: &str = "OTEL_TRACES_SAMPLER";
 #[cfg(feature = "otlp")]
 const ARGUMENT: &str = "OTEL_TRACES_SAMPLER_ARG";
+const EXPORTER: &str = "OTEL_TRACES_EXPORTER";
 
 /// The traces of this process. Dropping it exports the remaining spans, within a bounded time.
 pub(super) struct Traces {
@@ -32,14 +33,18 @@ impl Traces {
     ///
     /// [`ConfigError`] for a value that is invalid or not supported. Without an endpoint, the variables do not matter.
     pub(super) fn from_env(name: &'static str) -> Result<Self, ConfigError> {
+        let exporter = variable(EXPORTER).unwrap_or_else(|| "otlp".to_owned());
         let is_on = variable("OTEL_SDK_DISABLED").is_none_or(|value| !value.eq_ignore_ascii_case("true"))
-            && variable("OTEL_TRACES_EXPORTER").is_none_or(|value| value != "none")
+            && exporter != "none"
             && ENDPOINTS.iter().any(|name| variable(name).is_some());
         if !is_on {
             return Ok(Self::off());
         }
         #[cfg(feature = "otlp")]
         {
+            if exporter != "otlp" {
+                return Err(invalid(EXPORTER, "expected `otlp` or `none`"));
+            }
             let sampling = sampling(variable(SAMPLER).as_deref(), variable(ARGUMENT).as_deref())?;
             Ok(Self { sampling, exporter: Some(export::Exporter::from_env(name)?) })
         }

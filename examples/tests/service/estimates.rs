@@ -67,6 +67,20 @@ fn able(model: &str) -> Capabilities {
 }
 
 #[tokio::test]
+async fn splits_and_their_time_are_counted_by_model() {
+    let service = measured().await;
+    let metrics = String::from_utf8(Browser::new(&service).get("/metrics").await.bytes.to_vec()).unwrap();
+    for line in [
+        "vocalizer_model_splits_total{model=\"htdemucs\"} 2",
+        "vocalizer_model_splits_total{model=\"best\"} 1",
+        "vocalizer_model_splits_total{model=\"fast\"} 0",
+        "vocalizer_model_seconds_total{model=\"htdemucs\"} 20",
+    ] {
+        assert!(metrics.lines().any(|found| found == line), "no {line} in {metrics}");
+    }
+}
+
+#[tokio::test]
 async fn time_left_follows_the_turns_of_owners_and_the_times_of_models() {
     let service = measured().await;
     let (ada, bob) = (Browser::registered(&service, "ada").await, Browser::registered(&service, "bob").await);

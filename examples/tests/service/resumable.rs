@@ -332,6 +332,7 @@ async fn finishing_twice_at_once_makes_one_song() {
         assert!(repeat.header("song-id") == last.header("song-id") || repeat.status == 409, "{repeat:?}");
     }
     assert_eq!(browser.get("/songs/").await.data()["songs"].as_array().unwrap().len(), 1);
+    assert_eq!(service.songs.upload_counts().finished, 1);
 }
 
 #[tokio::test]
@@ -367,6 +368,8 @@ async fn unfinished_upload_expires() {
     assert_eq!(service.songs.sweep().await.unwrap().uploads, 1);
     assert_eq!((service.stored_files().len(), service.temporary_files()), (0, 0));
     assert_eq!(service.songs.unfinished_uploads().await.unwrap().uploads, 0);
+    let counted = service.songs.upload_counts();
+    assert_eq!((counted.expired, counted.expired_bytes, counted.finished), (1, 1_000, 0));
 }
 
 #[tokio::test]

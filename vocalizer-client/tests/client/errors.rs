@@ -24,6 +24,20 @@ async fn error_has_all_codes_and_unknown_ones_are_marked() {
 }
 
 #[tokio::test]
+async fn readiness_has_the_codes_of_a_refusal() {
+    let json = "Content-Type: application/json\r\n";
+    for (status, body, is_refused) in
+        [("429 Oh", REFUSAL, true), ("503 Oh", r#"{"ready":false,"checks":{"disk":"full"}}"#, false)]
+    {
+        let server = canned::server(canned::answer_with(status, json, body), b"").await;
+        match backend::client(&server).readiness().await {
+            Ok(readiness) => assert!(!is_refused && readiness.checks["disk"] == "full", "{readiness:?}"),
+            Err(error) => assert!(is_refused && error.has_code(ErrorCode::Invalid), "{error:?}"),
+        }
+    }
+}
+
+#[tokio::test]
 async fn error_that_is_not_from_the_server_has_no_codes_but_its_request_id() {
     let error = error("502 Oh", "Content-Type: text/html\r\nX-Request-Id: abc\r\n", "<html>").await;
     assert_eq!((error.codes().count(), error.request_id()), (0, Some("abc")));

@@ -36,14 +36,22 @@ impl SongService {
     }
 
     async fn try_seconds_left(&self, song: &Song) -> Result<Option<u64>, ServiceError> {
-        let (key, model, times) = (song.target().key, self.model_of_song(song), self.times().await?);
+        let (key, model) = (song.target().key, self.model_of_song(song));
+        let ahead = match song.status().kind() {
+            StatusKind::Splitting => None,
+            StatusKind::Uploaded => match self.ports().queue.jobs_ahead(&key).await? {
+                Some(ahead) => Some(ahead),
+                None => return Ok(None),
+            },
+            StatusKind::Uploading | StatusKind::Split | StatusKind::Failed => return Ok(None),
+        };
+        let times = self.times().await?;
         let seconds = |model: &ModelName| times.of(model, self.relative_cost(model));
         let rest = |percent: u8| f64::from(100 - percent.min(100)) / 100.0;
         let Some(own) = seconds(&model) else { return Ok(None) };
-        let left = match song.status().kind() {
-            StatusKind::Splitting => own * rest(self.percent(&key).await),
-            StatusKind::Uploaded => {
-                let Some(ahead) = self.ports().queue.jobs_ahead(&key).await? else { return Ok(None) };
+        let left = match ahead {
+            None => own * rest(self.percent(&key).await),
+            Some(ahead) => {
                 let (mut before, default) = (0.0, self.models().default_model().name);
                 for (model, jobs) in &ahead {
                     let Some(each) = seconds(&model.unwrap_or(default)) else { return Ok(None) };
@@ -60,7 +68,6 @@ impl SongService {
                 let workers = running.len().max(1) as f64;
                 before / workers + own
             }
-            StatusKind::Uploading | StatusKind::Split | StatusKind::Failed => return Ok(None),
         };
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "positive, and casts saturate")]
         Ok(Some(left.ceil() as u64))

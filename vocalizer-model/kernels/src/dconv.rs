@@ -266,8 +266,11 @@ impl WithSimd for Expanding<'_> {
                 let weight = f64::from(row[i]);
                 sums.weights[i] += weight;
                 sums.weighted[i] += bias * weight;
-                products.iter_mut().zip(row).for_each(|(sum, &other)| *sum += weight * f64::from(other));
+                products.iter_mut().zip(&row[..=i]).for_each(|(sum, &other)| *sum += weight * f64::from(other));
             }
+        }
+        for i in 0..hidden {
+            (0..i).for_each(|j| sums.products[j * hidden + i] = sums.products[i * hidden + j]);
         }
         sums
     }

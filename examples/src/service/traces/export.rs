@@ -42,8 +42,11 @@ impl Exporter {
     /// Reads the variables.
     pub(super) fn from_env(name: &'static str) -> Result<Self, ConfigError> {
         let timeouts = ["OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "OTEL_EXPORTER_OTLP_TIMEOUT"];
-        let timeout = timeouts.into_iter().find_map(variable).and_then(|ms| ms.parse().ok());
-        let client = Client::new(timeout.map_or(TIMEOUT, Duration::from_millis));
+        let timeout = timeouts.into_iter().find_map(variable).map(|ms| match ms.parse() {
+            Ok(ms) if ms > 0 => Ok(Duration::from_millis(ms)),
+            _ => Err(invalid(timeouts[1], "expected milliseconds, such as 10000")),
+        });
+        let client = Client::new(timeout.transpose()?.unwrap_or(TIMEOUT));
         let client = client.map_err(|error| invalid(WHAT, error))?;
         let protocol = ["OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"];
         if protocol.into_iter().find_map(variable).is_some_and(|protocol| protocol != "http/protobuf") {

@@ -39,7 +39,7 @@ impl ExportLayer {
                 TraceState::default(),
             ),
             parent_span_id: parent.as_ref().map_or(SpanId::INVALID, span_id),
-            parent_span_is_remote: matches!(kind, Kind::Server | Kind::Consumer),
+            parent_span_is_remote: parent.is_some() && matches!(kind, Kind::Server | Kind::Consumer),
             span_kind: match kind {
                 Kind::Server => SpanKind::Server,
                 Kind::Client => SpanKind::Client,

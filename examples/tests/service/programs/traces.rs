@@ -119,6 +119,9 @@ fn invalid_settings_of_traces_are_refused() {
     for (variable, value, why) in [
         ("OTEL_TRACES_SAMPLER", "jaeger_remote", "always_on"),
         ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc", "http/protobuf"),
+        ("OTEL_EXPORTER_OTLP_TIMEOUT", "10s", "milliseconds"),
+        ("OTEL_EXPORTER_OTLP_TIMEOUT", "0", "milliseconds"),
+        ("OTEL_TRACES_EXPORTER", "zipkin", "`otlp` or `none`"),
     ] {
         let dir = tempfile::tempdir().unwrap();
         let output = std::process::Command::new(env!("CARGO_BIN_EXE_vocalizer"))
