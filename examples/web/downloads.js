@@ -82,10 +82,8 @@ export function downloads(song, playing) {
   }
 
   const at = `songs/${song.id}`;
-  const tempo = Math.round(song.analysis?.tempo ?? 0);
-  // How files for audio workstations are named: numbered, and with the tempo.
-  const named = `numbered${tempo ? `&tempo=${tempo}` : ''}`;
-  const stemPath = (stem) => (kind) => `${at}/${stem}.${kind}?download&${named}`;
+  // Files for audio workstations are numbered.
+  const stemPath = (stem) => (kind) => `${at}/${stem}.${kind}?download&numbered`;
   const parts = [
     ...stems.map((stem) => link(stem, `stem-${stem}`, (kind) => `${at}/${stem}.${kind}?download`)),
     ...stems.some(isVocal) && stems.length > 1 ? [link('accompaniment', 'take-accompaniment', (kind) => `${at}/accompaniment.${kind}?download`)] : [],
@@ -94,7 +92,7 @@ export function downloads(song, playing) {
   const boxes = stems.map((stem) => h('input', { type: 'checkbox', name: 'zip-stem', value: stem, checked: true, onchange: () => update() }));
   const inZip = h('fieldset', { class: 'heard', id: 'zip-stems' }, h('legend', { class: 'dim', t: 'take-stems' }),
     stems.map((stem, index) => h('label', { class: 'option' }, boxes[index], h('span', { t: `stem-${stem}` }, stem))));
-  const zip = link('zip', 'take-zip', (kind) => `${at}/stems.zip?format=${kind}&stems=${chosen()}&${named}`);
+  const zip = link('zip', 'take-zip', (kind) => `${at}/stems.zip?format=${kind}&stems=${chosen()}&numbered`);
   delete zip.querySelector('span').dataset.t;
   const mix = link('mix', 'take-mix', (kind, levels) => `${at}/mix.${kind}?${gains(levels)}`, { kept: false });
   const note = h('p', { class: 'dim', id: 'take-note', role: 'status' });
@@ -109,7 +107,7 @@ export function downloads(song, playing) {
       update();
     } }), h('span', {}, kind.toUpperCase()), ' ', mark));
   const handles = stems.map((stem) => {
-    const handle = dragHandle({ song, stem, number: numberOf(song, stem), tempo });
+    const handle = dragHandle({ song, stem, number: numberOf(song, stem) });
     offer(handle.element, stemPath(stem), { shows: 'unseen' });
     playing.element.querySelector(`.track[data-stem="${CSS.escape(stem)}"] .controls`).prepend(handle.element);
     return handle;

@@ -8,7 +8,6 @@ import { karaokeStage } from './karaoke.js';
 import { shortcuts } from './keys.js';
 import { outside } from './outside.js';
 import { practice } from './practice.js';
-import { get, songs } from './songs.js';
 import { FOUR, isVocal, stemsOf } from './stems.js';
 import { recall, remember, t } from './text.js';
 import { timeline } from './timeline.js';
@@ -263,8 +262,6 @@ export function player(song, shared = null) {
     0: () => seek(0), Home: () => seek(0), ArrowLeft: () => skip(-SKIP_S), ArrowRight: () => skip(SKIP_S),
   }, (stem, solo) => tracks.press(stem, solo ? 'solo' : 'mute'));
   const onPageHide = () => save();
-  const onSongs = () => drill.know(get(song.id)?.analysis);
-  songs.addEventListener('change', onSongs);
   window.addEventListener('pagehide', onPageHide);
 
   async function open() {
@@ -296,7 +293,6 @@ export function player(song, shared = null) {
     applyMix();
     showPosition();
     drill.open();
-    drill.know(song.analysis);
     stage.ready();
   }
 
@@ -328,7 +324,6 @@ export function player(song, shared = null) {
       time.close();
       controls.close();
       endKeys();
-      songs.removeEventListener('change', onSongs);
       window.removeEventListener('pagehide', onPageHide);
       cancelAnimationFrame(frameRequest);
     },

@@ -7,19 +7,12 @@ import { percent, recall, remember, signed, t } from './text.js';
 
 const SPEED_STEP = 0.05;
 const BARS = [2, 3, 4, 5, 6, 7];
-const TONICS = ['C', 'C#', 'D', 'D#', 'E', 'F', 'F#', 'G', 'G#', 'A', 'A#', 'B'];
 const FRESH = { speed: 1, semitones: 0, train: { from: 60, to: 100, by: 5, every: 1 }, bpm: 0, first: 0, bar: 4, countIn: false };
 
 /** The speed of a repetition of the loop. @param {{ from: number, to: number, by: number, every: number }} train in percent, and rounds */
 export function speedOfRound({ from, to, by, every }, round) {
   const steps = Math.floor(round / every);
   return (from < to ? Math.min(to, from + by * steps) : Math.max(to, from - by * steps)) / 100;
-}
-
-/** A key's name, moved by semitones: Am, F#. */
-export function keyName({ tonic, mode }, semitones) {
-  const at = TONICS.indexOf(tonic);
-  return at < 0 ? '' : `${TONICS[(at + semitones + 12 * 12) % 12]}${mode === 'minor' ? 'm' : ''}`;
 }
 
 // The settings of a song, stored for its next visit; anything else in their place is ignored.
@@ -36,13 +29,12 @@ function stored(id) {
 
 /**
  * `act.setTempo` and `act.setClick` take what is to be heard; `act.startLoop` loops unless something is looped; `act.position` is in seconds of the song.
- * @param {{ id: string, analysis?: { tempo?: { bpm: number } | null, key?: { tonic: string, mode: string } | null } }} song
+ * @param {{ id: string }} song
  * @param {{ setTempo: (how: { speed: number, semitones: number, speedOf: ((round: number) => number) | null }) => void,
  *   setClick: (grid: { bpm: number, first: number, bar: number } | null, isOn: boolean, countsIn: boolean) => void, startLoop: () => void, position: () => number }} act
  */
 export function practice(song, act) {
   const set = stored(song.id);
-  let analysis = song.analysis ?? {};
   const taps = tapper();
   let trains = false;
   let clicks = false;
@@ -71,7 +63,6 @@ export function practice(song, act) {
     applyTempo();
   });
   const pitch = dial({ name: 'pitch', min: -MOST_SEMITONES, max: MOST_SEMITONES, step: 1, normal: 0 }, (value) => { set.semitones = value; applyTempo(); });
-  const keyText = h('span', { class: 'dim', id: 'key-now' });
   const reset = h('button', { class: 'small', id: 'practice-reset', t: 'practice-reset', onclick: () => {
     trains = false;
     Object.assign(set, { speed: 1, semitones: 0 });
@@ -127,7 +118,7 @@ export function practice(song, act) {
   const check = (input, name) => h('label', { class: 'option' }, input, h('span', { t: name }));
   const now = h('span', { class: 'dim', id: 'practice-now' });
   const element = h('details', { class: 'practice', id: 'practice' }, h('summary', {}, h('span', { t: 'practice' }), now), h('div', { class: 'drills' },
-    h('div', { class: 'drill' }, speed.element, pitch.element, h('div', { class: 'row' }, keyText, reset), h('p', { class: 'dim', t: 'practice-note' })),
+    h('div', { class: 'drill' }, speed.element, pitch.element, h('div', { class: 'row' }, reset), h('p', { class: 'dim', t: 'practice-note' })),
     h('div', { class: 'drill' }, check(train, 'train'), h('div', { class: 'numbers' }, trainFields.map((each) => each.element)), trained),
     h('div', { class: 'drill' }, h('div', { class: 'row' }, check(click, 'click'), check(countIn, 'count-in')),
       h('div', { class: 'numbers' }, bpm.element, h('label', { class: 'number' }, h('span', { t: 'bar' }), bar)),
@@ -152,8 +143,6 @@ export function practice(song, act) {
     speed.show(shown, percent(Math.round(shown * 100)));
     const semitones = t('semitones', { n: set.semitones, signed: signed(set.semitones) });
     pitch.show(set.semitones, semitones);
-    const { key } = analysis;
-    setText(keyText, key ? t('key-now', { key: set.semitones ? `${keyName(key, 0)} → ${keyName(key, set.semitones)}` : keyName(key, 0) }) : '');
     train.checked = trains;
     setText(trained, trains ? t('train-now', { round: heard.round + 1, speed: percent(Math.round(heard.speed * 100)) }) : '');
     setText(clickText, set.bpm ? '' : t('tap-hint'));
@@ -164,16 +153,6 @@ export function practice(song, act) {
 
   return {
     element,
-    // What the server measured.
-    know: (measured) => {
-      analysis = measured ?? analysis;
-      if (!set.bpm && analysis.tempo) {
-        set.bpm = Math.round(analysis.tempo.bpm * 10) / 10;
-        bpm.input.value = set.bpm;
-        applyClick();
-      }
-      show();
-    },
     // The song is open: apply what is stored.
     open: () => {
       if (set.speed !== 1 || set.semitones) applyTempo();

@@ -15,7 +15,7 @@ let rest = false;
 /**
  * @typedef {{ id: string, title: string, uploader_id: string | null, uploaded_at: string, status: string, progress?: number, hash: string,
  *   queue_position?: number, failure_reason?: string, lossless?: boolean, provenance?: Record<string, any>, model?: string, parts?: string[],
- *   waiting_for?: string, analysis?: Record<string, any> }} Song
+ *   waiting_for?: string }} Song
  */
 /** @type {Map<string, Song>} */
 const known = new Map();
