@@ -120,12 +120,13 @@ export function downloads(song, playing) {
   return { element, update };
 }
 
-// The levels as parameters of a mix. The stems of further models have one parameter together.
+// The levels as parameters of a mix, never rounded up: the mix is turned down just as far as it must be. The stems of further models have one parameter
+// together.
 function gains(levels) {
   const query = new URLSearchParams();
   const others = [];
   for (const [stem, level] of Object.entries(levels)) {
-    const gain = String(Math.round(level * 1000) / 1000);
+    const gain = String(Math.floor(level * 1000 + 1e-6) / 1000);
     if (FOUR.includes(stem)) query.set(stem, gain);
     else others.push(`${stem}:${gain}`);
   }

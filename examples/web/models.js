@@ -1,7 +1,7 @@
 // The models that songs can be split with, and how one is chosen.
 import { ask } from './api.js';
 import { h, setText } from './dom.js';
-import { inOrder, stemName } from './stems.js';
+import { FOUR, inOrder, stemName } from './stems.js';
 import { currentLanguage, duration, recall, remember, t } from './text.js';
 
 /**
@@ -23,6 +23,13 @@ export async function loadModels() {
 export const hasChoice = () => known.length > 1;
 
 const find = (name) => known.find((model) => model.name === name) ?? known.find((model) => model.is_default) ?? known[0];
+
+/**
+ * Whether stems of a song are all that its model makes, so that they add up to the song. A model that is not known makes the usual four.
+ * @param {{ model?: string }} song
+ * @param {string[]} stems
+ */
+export const isWhole = ({ model }, stems) => (known.find(({ name }) => name === model)?.stems ?? FOUR).every((stem) => stems.includes(stem));
 
 // The stems that were last wanted of a model; all unless some were left out.
 function wantedStems(model) {

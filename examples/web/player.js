@@ -6,6 +6,7 @@ import { announce, explain, h, setText } from './dom.js';
 import { headroom } from './headroom.js';
 import { karaokeStage } from './karaoke.js';
 import { shortcuts } from './keys.js';
+import { isWhole } from './models.js';
 import { outside } from './outside.js';
 import { practice } from './practice.js';
 import { FOUR, isVocal, stemsOf } from './stems.js';
@@ -99,7 +100,7 @@ export function player(song, shared = null) {
 
   function applyMix() {
     const levels = allAudible();
-    quieter = headroom(levels, waves.peaks());
+    quieter = headroom(levels, waves.peaks(), isWhole(song, stems));
     stems.forEach((stem) => engine.setLevel(stem, quieter * levels[stem]));
     bar.showLoud(tooLoud());
     engine.setVolume(set.volume);
@@ -296,7 +297,8 @@ export function player(song, shared = null) {
     stage.ready();
   }
 
-  tracks.show(audible);
+  // Downloads may come before the song is open.
+  applyMix();
   return {
     element,
     open,

@@ -6,6 +6,7 @@ import re
 import subprocess
 import tarfile
 import zipfile
+from array import array
 
 import pytest
 from conftest import Service, begin, deliver, give_up, row, tone
@@ -25,16 +26,20 @@ def two():
     service.close()
 
 
+def archive(folder, sounds):
+    """Returns a result archive with stems of 20 s: their names and sounds, the same on both sides."""
+    with tarfile.open(folder / "stems.tar", "w") as tar:
+        for stem, sound in sounds.items():
+            source = ["-f", "lavfi", "-i", f"aevalsrc={sound}|{sound}:s=44100:d=20"]
+            subprocess.run(["ffmpeg", "-v", "error", *source, "-b:a", "320k", folder / f"{stem}.mp3"], check=True)
+            tar.add(folder / f"{stem}.mp3", f"{stem}.mp3")
+    return (folder / "stems.tar").read_bytes()
+
+
 @pytest.fixture(scope="session")
 def six(tmp_path_factory):
     """A result archive with six stems, tones of different pitch."""
-    folder = tmp_path_factory.mktemp("six")
-    with tarfile.open(folder / "stems.tar", "w") as tar:
-        for at, stem in enumerate(SIX):
-            source = ["-f", "lavfi", "-i", f"sine=frequency={200 + 100 * at}:duration=20:sample_rate=44100"]
-            subprocess.run(["ffmpeg", "-v", "error", *source, "-ac", "2", "-b:a", "320k", folder / f"{stem}.mp3"], check=True)
-            tar.add(folder / f"{stem}.mp3", f"{stem}.mp3")
-    return (folder / "stems.tar").read_bytes()
+    return archive(tmp_path_factory.mktemp("six"), {stem: f"0.1*sin(2*PI*{200 + 100 * at}*t)" for at, stem in enumerate(SIX)})
 
 
 def job(service, model):
@@ -265,3 +270,27 @@ def test_formats_say_whether_they_keep_everything(two, sextet):
     page = sextet
     expect(page.locator("#take-home .option").filter(has_text="MP3")).to_have_text("MP3 lossy")
     expect(page.locator("#take-home .option").filter(has_text="FLAC")).to_have_text("FLAC lossy")
+
+
+def test_mix_of_chosen_stems_cannot_clip(two, visit, tmp_path):
+    """Two stems of a song are not the song: together they may be louder than it is."""
+    pair = archive(tmp_path, {"guitar": "0.6*sin(2*PI*220*t)", "piano": "0.6*sin(2*PI*220*t)"})
+    song = two.upload("Pair", data=tone(440, 20))
+    two.ask("POST", f"/songs/{song['id']}/split", {"model": "htdemucs_6s", "stems": "guitar,piano"})
+    split(two, "htdemucs_6s", pair)
+    page = visit(two, f"/#/songs/{song['id']}")
+    expect(page.locator("#play")).to_be_enabled()
+    assert tracks(page) == ["guitar", "piano"]
+    expect(page.locator(".wave.drawing")).to_have_count(0)
+    expect(page.locator("#too-loud")).to_be_empty()
+    page.get_by_label("Guitar level").fill("1.2")
+    # 1.2 times 0.6, and 0.6: 2.4 dB above full scale.
+    expect(page.locator("#too-loud")).to_contain_text(re.compile(r"turned down by 2\.[345] dB"))
+    page.locator("#format-wav").check()
+    wav = two.bytes("/" + page.locator("#take-mix").get_attribute("href"))
+    samples = array("h", wav[44 : 44 + (len(wav) - 44) // 2 * 2])
+    assert 0.95 * 32767 < max(samples) < 32767, max(samples)
+    # A stem that is not heard does not count.
+    page.get_by_role("button", name="Mute Piano").click()
+    expect(page.locator("#too-loud")).to_be_empty()
+    expect(page.locator("#take-note")).to_be_empty()

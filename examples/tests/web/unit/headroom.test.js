@@ -45,3 +45,21 @@ test('the loudest moment decides', () => {
 test('without peaks, stems are taken to be as loud as possible', () => {
   assert.equal(headroom(levels(1.5), null), 1 / 1.5);
 });
+
+test('stems that are not the whole song are turned down as far as they add up', () => {
+  // Two stems that were chosen: what they cancelled out in the song is missing.
+  const two = { guitar: 1.2, piano: 1 };
+  const found = new Map([['guitar', [200]], ['piano', [200]]]);
+  const loudest = (1.2 * 200 + 200) / 255;
+  assert.ok(headroom(two, found) * loudest > 1, 'a song of these two stems would be at most this loud');
+  const by = headroom(two, found, false);
+  assert.ok(by * loudest <= 1 && by * loudest > 0.99, `${by} of ${loudest}`);
+});
+
+test('only audible stems count', () => {
+  const found = peaks([150], [255], [255], [255]);
+  assert.equal(headroom(levels(1.5, 0, 0, 0), found), 1);
+  assert.ok(headroom(levels(1.5, 1, 0, 0), found) < 1);
+  // A muted stem whose level is raised.
+  assert.equal(headroom(levels(1, 0, 1, 1), found), 1);
+});

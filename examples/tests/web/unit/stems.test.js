@@ -6,7 +6,7 @@ import { hasStems, isVocal, numberOf, stemsOf } from '../../../web/stems.js';
 
 // Its requests need a window.
 globalThis.window = new EventTarget();
-const { fieldsOf } = await import('../../../web/models.js');
+const { fieldsOf, isWhole } = await import('../../../web/models.js');
 
 const SIX = ['song', 'drums', 'bass', 'other', 'vocals', 'guitar', 'piano', 'accompaniment'];
 
@@ -45,4 +45,9 @@ test('the default model with all its stems needs no fields', () => {
   assert.deepEqual(fieldsOf(four, four.stems), {});
   assert.deepEqual(fieldsOf(four, ['vocals']), { stems: 'vocals' });
   assert.deepEqual(fieldsOf({ ...four, name: 'best', is_default: false }, four.stems), { model: 'best' });
+});
+
+test('chosen stems do not add up to the song', () => {
+  assert.equal(isWhole({ model: 'htdemucs' }, ['vocals', 'drums', 'bass', 'other']), true);
+  assert.equal(isWhole({ model: 'htdemucs_6s' }, ['guitar', 'piano']), false);
 });
