@@ -2,7 +2,7 @@
 import { ask } from './api.js';
 import { announce, explain, h, setText, toast } from './dom.js';
 import { hasChoice, modelChoice, models } from './models.js';
-import { put } from './songs.js';
+import { putAndRefresh, read } from './songs.js';
 import { recall, remember, t } from './text.js';
 
 // Songs whose results are remembered, the latest last.
@@ -28,7 +28,7 @@ function noteResult({ id, model }) {
 /** Cancels the splitting of a song. */
 export async function cancel(song) {
   try {
-    put((await ask('POST', `songs/${song.id}/cancel`)).song);
+    putAndRefresh((await ask('POST', `songs/${song.id}/cancel`)).song);
     announce(t('cancelled', { title: song.title }));
   } catch (error) {
     toast(explain(error), { bad: true });
@@ -39,29 +39,37 @@ export async function cancel(song) {
 export function results(get) {
   const choice = modelChoice('split-model', get().model ?? '');
   const trouble = h('p', { class: 'trouble', role: 'alert' });
-  const button = h('button', { id: 'split-again', t: 'split-again', onclick: () => split(choice.fields()) });
+  const button = h('button', { id: 'split-again', t: 'split-again', onclick: () => want(choice.fields()) });
   const options = h('div', { class: 'heard' });
   const compare = h('fieldset', { id: 'compare' }, h('legend', { t: 'compare' }), options);
   const lead = h('p', { class: 'dim' });
   let noted = '';
+  // What is requested, and what was wanted since: the last choice counts, and requests cannot overtake each other.
+  let running = null;
+  let wanted = null;
   const element = h('section', { class: 'card', id: 'results' }, h('h2', { t: 'model' }), compare, lead, choice.element, button, trouble);
 
-  async function split(fields) {
+  async function want(fields) {
+    wanted = fields;
+    if (running) return;
     setText(trouble, '');
     button.disabled = true;
+    const { id } = get();
     try {
-      const { id } = get();
-      await ask('POST', `songs/${id}/split`, fields);
-      // The response has no details.
-      const { song } = await ask('GET', `songs/${id}?details`);
-      put(song);
-      announce(t(song.status === 'SPLIT' ? 'switched' : 'splitting-again', { model: song.model }));
+      while (wanted) {
+        [running, wanted] = [wanted, null];
+        await ask('POST', `songs/${id}/split`, running);
+        // The response has no details.
+        if (!wanted) await read(id);
+      }
+      const song = get();
+      if (song) announce(t(song.status === 'SPLIT' ? 'switched' : 'splitting-again', { model: song.model }));
     } catch (error) {
       setText(trouble, explain(error));
-      update();
-    } finally {
-      button.disabled = false;
     }
+    running = wanted = null;
+    button.disabled = false;
+    update();
   }
 
   // What can be heard at once. The radio buttons stay while only the choice changes, so that the keyboard keeps its place.
@@ -71,13 +79,15 @@ export function results(get) {
     if (options.dataset.of !== names.join()) {
       options.dataset.of = names.join();
       options.replaceChildren(...names.map((name) => h('label', { class: 'option' },
-        h('input', { type: 'radio', name: 'result', value: name, onchange: () => split({ model: name }) }), h('span', {}, name))));
+        h('input', { type: 'radio', name: 'result', value: name, onchange: () => want({ model: name }) }), h('span', {}, name))));
     }
-    for (const input of options.querySelectorAll('input')) input.checked = song.status === 'SPLIT' && input.value === song.model;
+    const model = running ? (wanted ?? running).model : song.status === 'SPLIT' && song.model;
+    for (const input of options.querySelectorAll('input')) input.checked = input.value === model;
   }
 
   function update() {
     const song = get();
+    if (!song) return;
     // Of a song that was just split, the details come later.
     if (song.status === 'SPLIT' && song.model && song.parts && noted !== song.model) noteResult(song);
     if (song.status === 'SPLIT' && song.parts) noted = song.model;

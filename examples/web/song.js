@@ -39,6 +39,8 @@ export function view(id) {
   let choices = null;
   // The result that plays: a model and its stems.
   let shown = null;
+  // Whether the next result plays as soon as it is open.
+  let goesOn = false;
   let asked = false;
 
   function rename() {
@@ -110,7 +112,7 @@ export function view(id) {
     if (playing && song.status !== 'SPLIT') return;
     const result = song.status === 'SPLIT' ? JSON.stringify([song.model, song.parts]) : '';
     if (result === shown && playing) return;
-    const goesOn = playing?.isOn() ?? false;
+    goesOn ||= playing?.isOn() ?? false;
     const before = { playing, takes };
     playing?.close();
     shown = result;
@@ -124,7 +126,11 @@ export function view(id) {
       choices = results(() => get(id));
       inside.replaceChildren(playing.element, choices.element, takes.element);
     }
-    playing.open().then(() => { if (goesOn && mine === playing) mine.toggle(); });
+    mine.open().then(() => {
+      if (mine !== playing) return;
+      if (goesOn) mine.toggle();
+      goesOn = false;
+    });
   }
 
   function endInside() {

@@ -57,10 +57,20 @@ export function putAndRefresh(song) {
   setTimeout(() => refresh(song.id), 1500);
 }
 
-/** Fetches a song with its details. */
-export function refresh(id) {
-  return ask('GET', `songs/${id}?details`).then((data) => put(data.song), (error) => { if (error.has?.('not_found')) drop(id); });
+// Requests of a song's details, at most, while events about it come.
+const MOST_READS = 4;
+
+/** Fetches a song with its details. What an event has said meanwhile is newer than the response, which is then requested again. */
+export async function read(id) {
+  for (let n = 1; ; n += 1) {
+    const before = known.get(id);
+    const { song } = await ask('GET', `songs/${id}?details`);
+    if (known.get(id) === before || n === MOST_READS) return put(song);
+  }
 }
+
+/** Fetches a song with its details; one that is gone leaves the list, and other failures do not matter. */
+export const refresh = (id) => read(id).catch((error) => { if (error.has?.('not_found')) drop(id); });
 
 export function drop(id) {
   updatedDuringLoad.add(id);

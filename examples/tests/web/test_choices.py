@@ -178,6 +178,111 @@ def test_song_is_split_again_and_both_results_are_compared(two, visit, stems, si
     expect(results.get_by_label("htdemucs_6s")).to_be_checked()
 
 
+def held(page, match):
+    """Holds the page's requests that match; returns them and a function that lets them and later ones go."""
+    waiting, released = [], []
+
+    def take(route):
+        if released or not match(route.request):
+            route.continue_()
+        else:
+            waiting.append(route)
+
+    page.route("**/songs/**", take)
+
+    def go():
+        released.append(True)
+        while waiting:
+            waiting.pop(0).continue_()
+
+    return waiting, go
+
+
+@pytest.fixture
+def compared(two, visit, stems, six):
+    """A page at a song with two results, the one with six stems shown."""
+    page = visit(two)
+    page.song = upload(page)
+    split(two, "htdemucs", stems)
+    row(page, "Night Train").locator("a").click()
+    expect(page.locator("#play")).to_be_enabled()
+    page.locator("#split-model").select_option("htdemucs_6s")
+    page.get_by_role("button", name="Split again").click()
+    expect(page.locator("#song-state")).to_have_text(re.compile("Waiting"))
+    split(two, "htdemucs_6s", six)
+    expect(page.locator(".track")).to_have_count(6)
+    expect(page.locator("#play")).to_be_enabled()
+    return page
+
+
+def model_of(service, song):
+    return service.ask("GET", f"/songs/{song}?details")["song"]["model"]
+
+
+def test_choice_of_a_result_stays_while_it_is_requested_and_the_last_one_counts(two, compared):
+    page = compared
+    results = page.locator("#compare")
+    waiting, go = held(page, lambda request: request.method == "POST")
+    results.get_by_label("htdemucs", exact=True).check()
+    page.wait_for_function("document.querySelector('#split-again').disabled")
+    # Something else changes meanwhile.
+    two.upload("Other", data=tone(500))
+    page.wait_for_timeout(300)
+    expect(results.get_by_label("htdemucs", exact=True)).to_be_checked()
+    # Changed one's mind, twice.
+    results.get_by_label("htdemucs_6s").check()
+    results.get_by_label("htdemucs", exact=True).check()
+    results.get_by_label("htdemucs_6s").check()
+    assert len(waiting) == 1
+    go()
+    expect(page.locator("#split-again")).to_be_enabled()
+    expect(results.get_by_label("htdemucs_6s")).to_be_checked()
+    expect(page.locator(".track")).to_have_count(6)
+    assert model_of(two, page.song) == "htdemucs_6s"
+
+
+def test_response_older_than_an_event_is_not_shown(two, visit, stems):
+    page = visit(two)
+    song = upload(page)
+    split(two, "htdemucs", stems)
+    row(page, "Night Train").locator("a").click()
+    expect(page.locator("#play")).to_be_enabled()
+    # The details that the page asks for after its request say "waiting", and come after the event of the failure.
+    late = []
+
+    def take(route):
+        if "?details" in route.request.url and not late:
+            late.append(route.fetch())
+            two.ask("POST", f"/songs/{song}/cancel", {})
+            page.wait_for_function("document.querySelector('#song-state').textContent.startsWith('Failed')")
+            route.fulfill(response=late[0])
+        else:
+            route.continue_()
+
+    page.route(f"**/songs/{song}?details", take)
+    page.locator("#split-model").select_option("htdemucs_6s")
+    page.get_by_role("button", name="Split again").click()
+    expect(page.locator("#split-again")).to_be_enabled()
+    expect(page.locator("#song-state")).to_have_text("Failed")
+    page.wait_for_timeout(300)
+    expect(page.locator("#song-state")).to_have_text("Failed")
+
+
+def test_playback_goes_on_although_results_are_switched_quickly(two, compared):
+    page = compared
+    page.locator("#play").click()
+    expect(page.locator("#player")).to_have_attribute("data-state", "playing")
+    # The player of the first choice has not opened when the second one comes.
+    heads, go = held(page, lambda request: request.url.endswith(".mp3"))
+    results = page.locator("#compare")
+    results.get_by_label("htdemucs", exact=True).check()
+    expect(page.locator(".track")).to_have_count(4)
+    results.get_by_label("htdemucs_6s").check()
+    expect(page.locator(".track")).to_have_count(6)
+    go()
+    expect(page.locator("#player")).to_have_attribute("data-state", "playing")
+
+
 def test_cancelled_second_split_leaves_the_first(two, visit, stems):
     page = visit(two)
     upload(page)
