@@ -2,7 +2,7 @@
 import { announce, explain, h, icon, setText } from './dom.js';
 import { NoLyrics, decoded, lineAt, parse } from './lyrics.js';
 import { slider } from './slider.js';
-import { all, uploadTime } from './songs.js';
+import { all, titleOf, uploadTime } from './songs.js';
 import { currentLanguage, percent, recall, remember, signed, t } from './text.js';
 
 const MOST_BYTES = 1_000_000;
@@ -128,7 +128,7 @@ export function karaokeStage(song, act) {
   }
 
   function showControls() {
-    setText(title, song.title);
+    setText(title, titleOf(song));
     setText(pitch.value, signed(act.semitones()));
     setText(later.value, t('seconds', { seconds: signed(lyrics.later) }));
     setText(choose, t(lyrics.lines.length ? 'lyrics-other' : 'lyrics-choose'));

@@ -6,6 +6,7 @@ export function outside(act) {
   tabs.onmessage = () => { if (act.isOn()) act.pause(); };
 
   const session = navigator.mediaSession;
+  const showTitle = () => { if (session?.metadata?.title !== act.title()) session.metadata = new MediaMetadata({ title: act.title(), album: 'Vocalizer' }); };
   const handlers = {
     play: act.play,
     pause: act.pause,
@@ -27,9 +28,11 @@ export function outside(act) {
     started: () => {
       tabs.postMessage(null);
       if (!session) return;
-      session.metadata = new MediaMetadata({ title: act.title(), album: 'Vocalizer' });
+      showTitle();
       handle(true);
     },
+    // The song may have been renamed.
+    retitle: () => { if (session?.metadata) showTitle(); },
     show: (playbackState, position, duration, playbackRate) => {
       if (!session) return;
       session.playbackState = playbackState;

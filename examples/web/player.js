@@ -9,6 +9,7 @@ import { shortcuts } from './keys.js';
 import { isWhole } from './models.js';
 import { outside } from './outside.js';
 import { practice } from './practice.js';
+import { songs, titleOf } from './songs.js';
 import { FOUR, isVocal, stemsOf } from './stems.js';
 import { recall, remember, t } from './text.js';
 import { timeline } from './timeline.js';
@@ -250,7 +251,7 @@ export function player(song, shared = null) {
 
   const skip = (by) => seek(seconds(engine.position) + by);
   const controls = outside({
-    title: () => song.title,
+    title: () => titleOf(song),
     play: () => { if (!engine.isOn) toggle(); },
     pause: () => engine.pause(),
     isOn: () => engine.isOn,
@@ -263,6 +264,11 @@ export function player(song, shared = null) {
     0: () => seek(0), Home: () => seek(0), ArrowLeft: () => skip(-SKIP_S), ArrowRight: () => skip(SKIP_S),
   }, (stem, solo) => tracks.press(stem, solo ? 'solo' : 'mute'));
   const onPageHide = () => save();
+  const onSongs = () => {
+    controls.retitle();
+    stage.showControls();
+  };
+  songs.addEventListener('change', onSongs);
   window.addEventListener('pagehide', onPageHide);
 
   async function open() {
@@ -326,6 +332,7 @@ export function player(song, shared = null) {
       time.close();
       controls.close();
       endKeys();
+      songs.removeEventListener('change', onSongs);
       window.removeEventListener('pagehide', onPageHide);
       cancelAnimationFrame(frameRequest);
     },

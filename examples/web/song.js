@@ -75,6 +75,7 @@ export function view(id) {
       const discarded = isInTrash(id);
       head.replaceChildren(title, ...discarded ? [restoreButton] : []);
       setText(title, t(discarded ? 'in-trash' : 'no-such-song'));
+      document.title = 'Vocalizer';
       setText(status, discarded ? '' : t('no-such-song-why'));
       stand.hidden = discarded;
       [waiting, bar, why, retryButton, cancelButton].forEach((each) => { each.hidden = true; });

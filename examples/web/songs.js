@@ -29,6 +29,8 @@ export const isLoaded = () => loaded;
 // Whether older songs have not been loaded.
 export const hasMore = () => rest;
 export const get = (id) => (isInTrash(id) ? undefined : known.get(id));
+/** A song's title now: it may have been renamed since `song` was fetched. */
+export const titleOf = (song) => get(song.id)?.title ?? song.title;
 export const all = () => [...known.values()].filter((song) => !isInTrash(song.id));
 
 const changed = () => songs.dispatchEvent(new Event('change'));

@@ -232,6 +232,33 @@ def test_media_keys_control_the_player(visit, idle, song):
     assert page.evaluate("[keys.play, navigator.mediaSession.metadata]") == [None, None]
 
 
+def test_new_title_is_shown_everywhere(visit, idle, song):
+    page = opened(visit, idle, song)
+    playing(page)
+    title = "navigator.mediaSession.metadata.title"
+    assert page.evaluate(title) == "Chirp"
+    # By the owner of another tab, or by an API client.
+    idle.ask("PATCH", f"/songs/{song['id']}", {"title": "Tweet"})
+    expect(page.get_by_role("heading", name="Tweet")).to_be_visible()
+    expect(page).to_have_title("Tweet · Vocalizer")
+    assert page.evaluate(title) == "Tweet"
+    data = page.locator(".track[data-stem=drums] .grip").evaluate("""(handle) => {
+      const dataTransfer = new DataTransfer();
+      handle.dispatchEvent(new DragEvent('dragstart', { dataTransfer, bubbles: true }));
+      return dataTransfer.getData('DownloadURL');
+    }""")
+    assert data.startswith("audio/mpeg:01 Tweet (drums).mp3:")
+    page.get_by_role("button", name="Sing along").click()
+    expect(page.locator("#stage-title")).to_have_text("Tweet")
+    idle.ask("PATCH", f"/songs/{song['id']}", {"title": "Song"})
+    expect(page.locator("#stage-title")).to_have_text("Song")
+    page.locator("#stage-close").click()
+    # A song that is gone leaves no title behind.
+    idle.ask("DELETE", f"/songs/{song['id']}")
+    expect(page.get_by_role("heading", name="Song not found")).to_be_visible()
+    expect(page).to_have_title("Vocalizer")
+
+
 # Downloads.
 
 
