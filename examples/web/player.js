@@ -315,12 +315,13 @@ export function player(song, shared = null) {
     isOpen: ready,
     isOn: () => engine.isOn,
     toggle,
-    // The mix, the position and the loop, as the form fields of a share link.
+    // The mix, the position and the loop, as the form fields of a share link; and the stems that these have no field for, unless their level is the usual one.
     shared: () => {
       const ms = (sample) => Math.round(seconds(sample) * 1000);
       const levels = Object.fromEntries(FOUR.filter((stem) => stems.includes(stem)).map((stem) => [stem, Math.round(audible(stem) * 1000) / 1000]));
       const [from, to] = engine.loop ?? [];
-      return { ...levels, start_ms: ms(engine.position), ...(engine.loop && { loop_from_ms: ms(from), loop_to_ms: ms(to) }) };
+      const fields = { ...levels, start_ms: ms(engine.position), ...(engine.loop && { loop_from_ms: ms(from), loop_to_ms: ms(to) }) };
+      return { fields, left: stems.filter((stem) => !FOUR.includes(stem) && audible(stem) !== 1) };
     },
     update: () => { applyMix(); showLoop(); told = -1; showPosition(); drill.show(); stage.showControls(); },
     close: () => {

@@ -18,7 +18,7 @@ export function view(id) {
   const title = h('h1', { tabindex: -1, dir: 'auto' });
   const badge = h('span');
   const edit = h('button', { class: 'plain', label: 'rename', id: 'rename', onclick: () => rename() }, icon('edit'));
-  const shareButton = h('button', { class: 'plain', label: 'share', id: 'share', onclick: () => shareDialog(get(id), playing?.isOpen() ? playing.shared : null) }, icon('share'));
+  const shareButton = h('button', { class: 'plain', label: 'share', id: 'share', onclick: () => shareDialog(get(id), playing?.isOpen() ? playing.shared() : null) }, icon('share'));
   const deleteButton = h('button', { class: 'plain', label: 'delete', id: 'delete', onclick: () => {
     remove(get(id));
     location.hash = listAddress();

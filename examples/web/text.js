@@ -54,6 +54,8 @@ export const number = (value) => new Intl.NumberFormat(locale).format(value);
 // With its sign: +2, −0.5, 0.
 export const signed = (value) => new Intl.NumberFormat(locale, { signDisplay: 'exceptZero' }).format(value);
 export const percent = (value) => new Intl.NumberFormat(locale, { style: 'percent' }).format(value / 100);
+// Vocals, drums and bass.
+export const listed = (names) => new Intl.ListFormat(locale, { type: 'conjunction' }).format(names);
 export const compare = () => new Intl.Collator(locale, { numeric: true }).compare;
 
 export function size(bytes) {

@@ -157,6 +157,7 @@ def test_link_waits_for_a_song_that_is_not_processed_yet(idle, visit, stems):
     page.goto(f"{idle.address}/#/songs/{song['id']}")
     page.locator("#share").click()
     expect(page.locator("#share-mix")).to_be_disabled()
+    expect(page.locator("#share-mix-hint")).to_have_text("The mix can be added once the player has loaded the stems.")
     page.locator("#share-create").click()
     other = listen(visit, idle, page.locator("#share-link").input_value())
     expect(other.locator("#song-state")).to_contain_text("Waiting")
