@@ -68,7 +68,7 @@ export function player(song, shared = null) {
   });
   const karaoke = h('button', { class: 'toggle', id: 'karaoke', label: 'karaoke', 'aria-pressed': 'false', onclick: () => { set.karaoke = !set.karaoke; applyMix(); } }, h('span', { t: 'karaoke' }));
   const choice = ['stems', 'original'].map((mode) => h('input', { type: 'radio', name: 'heard', id: `heard-${mode}`, value: mode, checked: mode === 'stems', onchange: () => setSource(mode) }));
-  const heard = h('fieldset', { class: 'heard' }, h('legend', { class: 'unseen', t: 'heard' }),
+  const heard = h('fieldset', { class: 'heard', disabled: true }, h('legend', { class: 'unseen', t: 'heard' }),
     choice.map((input) => h('label', { class: 'option' }, input, h('span', { t: `heard-${input.value}` }))));
   const drill = practice(song, {
     setTempo: (how) => { if (ready()) engine.setTempo(how); },
@@ -258,9 +258,10 @@ export function player(song, shared = null) {
     skip: (by) => { if (ready()) skip(by); },
     seek,
   });
+  const faster = (steps) => { if (ready()) announce(drill.faster(steps)); };
   const endKeys = shortcuts({
     ' ': toggle, k: () => karaoke.click(), l: () => bar.pressLoop(), '[': () => setLoopEdge(0), ']': () => setLoopEdge(1), o: () => choice[choice[0].checked ? 1 : 0].click(),
-    '-': () => announce(drill.faster(-1)), '=': () => announce(drill.faster(1)), '+': () => announce(drill.faster(1)), t: drill.tap,
+    '-': () => faster(-1), '=': () => faster(1), '+': () => faster(1), t: () => { if (ready()) drill.tap(); },
     0: () => seek(0), Home: () => seek(0), ArrowLeft: () => skip(-SKIP_S), ArrowRight: () => skip(SKIP_S),
   }, (stem, solo) => tracks.press(stem, solo ? 'solo' : 'mute'));
   const onPageHide = () => save();
@@ -292,6 +293,7 @@ export function player(song, shared = null) {
       before.loopOn = Boolean(shared.loop_ms);
     }
     bar.enable();
+    heard.disabled = false;
     time.open(seconds(engine.length));
     element.dataset.state = 'paused';
     setText(message, '');

@@ -117,12 +117,13 @@ export function practice(song, act) {
 
   const check = (input, name) => h('label', { class: 'option' }, input, h('span', { t: name }));
   const now = h('span', { class: 'dim', id: 'practice-now' });
-  const element = h('details', { class: 'practice', id: 'practice' }, h('summary', {}, h('span', { t: 'practice' }), now), h('div', { class: 'drills' },
+  const drills = h('fieldset', { class: 'drills', disabled: true },
     h('div', { class: 'drill' }, speed.element, pitch.element, h('div', { class: 'row' }, reset), h('p', { class: 'dim', t: 'practice-note' })),
     h('div', { class: 'drill' }, check(train, 'train'), h('div', { class: 'numbers' }, trainFields.map((each) => each.element)), trained),
     h('div', { class: 'drill' }, h('div', { class: 'row' }, check(click, 'click'), check(countIn, 'count-in')),
       h('div', { class: 'numbers' }, bpm.element, h('label', { class: 'number' }, h('span', { t: 'bar' }), bar)),
-      h('div', { class: 'row' }, h('button', { class: 'small', id: 'tap', t: 'tap', onclick: tap }), h('button', { class: 'small', id: 'first-beat', t: 'first-beat', onclick: beginBar })), clickText)));
+      h('div', { class: 'row' }, h('button', { class: 'small', id: 'tap', t: 'tap', onclick: tap }), h('button', { class: 'small', id: 'first-beat', t: 'first-beat', onclick: beginBar })), clickText));
+  const element = h('details', { class: 'practice', id: 'practice' }, h('summary', {}, h('span', { t: 'practice' }), now), drills);
 
   function applyTempo() {
     const speedOf = trains ? (round) => speedOfRound(set.train, round) : null;
@@ -155,6 +156,7 @@ export function practice(song, act) {
     element,
     // The song is open: apply what is stored.
     open: () => {
+      drills.disabled = false;
       if (set.speed !== 1 || set.semitones) applyTempo();
       if (set.countIn) applyClick();
       show();

@@ -8,13 +8,13 @@ import { clock, percent, t } from './text.js';
 export function transport(volumeAtFirst, act) {
   const playIcon = h('span', {}, icon('play'));
   const play = h('button', { class: 'round', id: 'play', disabled: true, label: 'play', onclick: act.toggle }, playIcon);
-  const start = h('button', { class: 'plain', id: 'to-start', label: 'to-start', onclick: act.toStart }, icon('start'));
+  const start = h('button', { class: 'plain', id: 'to-start', disabled: true, label: 'to-start', onclick: act.toStart }, icon('start'));
   const now = h('span', { class: 'now' }, '0:00');
   const whole = h('span', { class: 'dim' });
   const time = h('span', { class: 'time', id: 'time' }, now, whole);
-  const loop = h('button', { class: 'toggle', id: 'loop', label: 'loop', 'aria-pressed': 'false', onclick: act.toggleLoop }, icon('loop'));
-  const from = h('button', { class: 'small', id: 'loop-from', t: 'loop-from', onclick: () => act.loopEdge(0) });
-  const to = h('button', { class: 'small', id: 'loop-to', t: 'loop-to', onclick: () => act.loopEdge(1) });
+  const loop = h('button', { class: 'toggle', id: 'loop', disabled: true, label: 'loop', 'aria-pressed': 'false', onclick: act.toggleLoop }, icon('loop'));
+  const from = h('button', { class: 'small', id: 'loop-from', disabled: true, t: 'loop-from', onclick: () => act.loopEdge(0) });
+  const to = h('button', { class: 'small', id: 'loop-to', disabled: true, t: 'loop-to', onclick: () => act.loopEdge(1) });
   const range = h('span', { class: 'dim', id: 'loop-range' });
   const volume = slider({ id: 'volume', min: 0, max: 1, step: 0.01, value: volumeAtFirst, label: 'volume' }, act.setVolume);
   const mixMeter = meter(2);
@@ -25,7 +25,8 @@ export function transport(volumeAtFirst, act) {
     loops: h('div', { class: 'loops' }, from, to, range),
     volume: h('label', { class: 'volume' }, icon('volume'), volume),
     loud,
-    enable: () => { play.disabled = false; },
+    // The song is open.
+    enable: () => { for (const button of [play, start, loop, from, to]) button.disabled = false; },
     isEnabled: () => !play.disabled,
     pressLoop: () => loop.click(),
     showState: (on) => {

@@ -100,6 +100,47 @@ def test_space_plays_also_after_a_click_on_a_button(visit, idle, song):
     expect(page.locator("#player")).to_have_attribute("data-state", "paused")
 
 
+# Before the song is open.
+
+
+def test_controls_work_or_wait_before_the_song_is_open(visit, idle, song):
+    page = visit(idle, init=listening.CATCH, bypass_csp=True)
+    expect(page.locator(".song")).to_have_count(1)
+    held = []
+    page.route("**/*.mp3", lambda route: held.append(route) if held is not None else route.continue_())
+    page.goto(f"{idle.address}/#/songs/{song['id']}")
+    expect(page.locator("#player-status")).to_have_text("Loading stems…")
+    # What needs the song waits for it, and has its name all the same.
+    for name in ["Play", "Back to start", "Loop", "Loop start", "Loop end", "Sing along"]:
+        expect(page.get_by_role("button", name=name, exact=True)).to_be_disabled()
+    expect(page.get_by_label("Original", exact=True)).to_be_disabled()
+    page.locator("#practice summary").click()
+    for control in ["#speed", "#pitch", "#train", "#click", "#count-in", "#bpm", "#bar", "#tap", "#first-beat"]:
+        expect(page.locator(control)).to_be_disabled()
+    for key in [" ", "l", "[", "o", "-", "t", "0"]:
+        page.keyboard.press(key)
+    expect(page.locator("#player-status")).to_have_text("Loading stems…")
+    expect(page.locator("#heard-stems")).to_be_checked()
+    # Levels, karaoke and the volume can be set, and are heard and kept.
+    page.get_by_label("Bass level").fill("0.5")
+    page.get_by_role("button", name="Mute Drums").click()
+    page.get_by_role("slider", name="Volume").fill("0.8")
+    page.keyboard.press("k")
+    waiting, held = held, None
+    for route in waiting:
+        route.continue_()
+    expect(page.locator("#play")).to_be_enabled()
+    for control in ["#to-start", "#loop", "#loop-from", "#loop-to", "#sing", "#heard-original", "#speed", "#train", "#tap"]:
+        expect(page.locator(control)).to_be_enabled()
+    expect(page.locator("#practice-now")).to_be_empty()
+    playing(page)
+    levels = page.evaluate(listening.LEVELS)
+    assert levels[0] < 1e-5 and levels[1] < 1e-5 and 0.4 < levels[2] / levels[3] < 0.6, levels
+    page.reload()
+    expect(page.get_by_label("Bass level")).to_have_value("0.5")
+    assert pressed(page, "#karaoke")
+
+
 # Touch and pointer.
 
 
