@@ -1,35 +1,13 @@
-// The signed-in user and the account page.
+// The account page.
 import { ask } from './api.js';
-import { announce, copyText, explain, find, h, setText, toast } from './dom.js';
+import { announce, copyText, explain, h, setText, toast } from './dom.js';
 import { limits } from './limits.js';
+import { currentUser, isUserKnown, loadUser, setUser, signOut } from './session.js';
 import { date, t } from './text.js';
 
-// Dispatches `change` when the signed-in user changes, `ended` when a session ends without a sign-out here.
-export const account = new EventTarget();
-
-let user = null;
-// Whether the server has said who is signed in.
-let isKnown = false;
 let tokens = null;
 // Shows a new token's secret; `dataset.of` is the token's ID.
 let secret = null;
-
-export const currentUser = () => user;
-export const isUserKnown = () => isKnown;
-
-function setUser(now) {
-  const before = user;
-  user = now;
-  isKnown = true;
-  if (before?.id !== now?.id) account.dispatchEvent(new Event('change'));
-}
-
-// Fetches the signed-in user. With `quietly`, a missing session counts as ended and dispatches `ended`.
-export async function loadUser(quietly = false) {
-  const before = user;
-  setUser((await ask('GET', 'auth/me')).user);
-  if (quietly && before && !user) account.dispatchEvent(new Event('ended'));
-}
 
 // A form that posts its fields, and those that `more` returns, to `path` and shows errors next to them.
 function form({ id, heading, path, fields, button, done, more = () => ({}) }) {
@@ -84,7 +62,7 @@ const password = (name, text, hint) => ({ name, text, hint, type: 'password', au
 const username = { name: 'username', text: 'username', autocomplete: 'username', autocapitalize: 'none', spellcheck: 'false', maxlength: 200 };
 
 export function view() {
-  const inside = isKnown ? user ? accountPage() : signInPage() : h('p', { t: 'loading' });
+  const inside = isUserKnown() ? currentUser() ? accountPage() : signInPage() : h('p', { t: 'loading' });
   return h('div', { class: 'account' }, h('h1', { tabindex: -1, t: 'account' }), inside);
 }
 
@@ -110,7 +88,7 @@ function accountPage() {
     list();
   };
   return [
-    h('p', { class: 'lead', dir: 'auto' }, t('logged-in-as', { name: user.username })),
+    h('p', { class: 'lead', dir: 'auto' }, t('logged-in-as', { name: currentUser().username })),
     h('p', {}, h('button', { id: 'logout', t: 'log-out', onclick: () => signOut() }), ' ', h('button', { id: 'logout-everywhere', class: 'danger', t: 'log-out-everywhere', onclick: () => signOut(true) })),
     h('p', { class: 'hint', t: 'log-out-everywhere-hint' }),
     h('div', { class: 'columns' }, form({ id: 'password', heading: 'change-password', path: 'auth/password', fields, button: 'change-password', done: changed }), tokensCard(),
@@ -123,17 +101,6 @@ function callbacks() {
   const place = h('div');
   import('./callbacks.js').then(({ callbacksCard }) => place.replaceWith(callbacksCard(form)), (error) => toast(explain(error), { bad: true }));
   return place;
-}
-
-export async function signOut(everywhere = false) {
-  try {
-    await ask('POST', everywhere ? 'auth/logout_everywhere' : 'auth/logout');
-    setUser(null);
-    location.hash = '#/';
-    announce(t('logged-out'));
-  } catch (error) {
-    toast(explain(error), { bad: true });
-  }
 }
 
 function tokensCard() {
@@ -178,13 +145,4 @@ async function revokeToken(token) {
     toast(explain(error), { bad: true });
   }
   list();
-}
-
-// Updates the account link in the header.
-export function updateLink() {
-  const link = find('#account-link');
-  if (user) delete link.dataset.t;
-  else link.dataset.t = 'log-in';
-  setText(link, user ? user.username : t('log-in'));
-  link.classList.toggle('unknown', !isKnown);
 }

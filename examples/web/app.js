@@ -1,14 +1,12 @@
 // The page's router, notices, theme and language.
-import { account, currentUser, loadUser, signOut, updateLink, view as accountView } from './account.js';
 import { connection } from './api.js';
-import { announce, explain, find, h, setText, toast } from './dom.js';
+import { announce, explain, find, h, onDemand, setText, toast } from './dom.js';
 import { asksForHelp } from './keys.js';
 import { loadLimits } from './limits.js';
 import { listAddress, view as listView } from './list.js';
 import { loadModels } from './models.js';
 import { arrive, leave, scrollToPlace } from './places.js';
-import { view as sharedView } from './shared.js';
-import { view as songView } from './song.js';
+import { account, currentUser, loadUser, signOut, updateLink } from './session.js';
 import { songs, subscribe } from './songs.js';
 import { currentLanguage, preferredLanguage, recall, remember, setLanguage, t } from './text.js';
 import { view as trashView } from './trash.js';
@@ -17,8 +15,14 @@ import { interrupted, zone } from './uploads.js';
 const main = find('#main');
 const hero = find('#view-list');
 const uploads = zone();
+// Views that are loaded when they are first shown.
+const song = onDemand(() => import('./song.js'));
+const shared = onDemand(() => import('./shared.js'));
+const accountPage = onDemand(() => import('./account.js'));
 let view = null;
 let inList = false;
+// Counts the calls of `route`: a later one cancels those that still load.
+let routes = 0;
 // Where the list was left last: its address and scroll position.
 let left = null;
 
@@ -35,36 +39,44 @@ narrow.addEventListener('change', arrange);
 arrange();
 
 // Routes: #/ for the list, #/songs/ID, #/s/SECRET for a share link, #/trash, #/account.
-function route(first = false) {
+function viewAt(address) {
+  const [, name, id] = address.split('?')[0].split('/');
+  if (name === 'songs' && /^[0-9a-f-]{36}$/.test(id ?? '')) return song().then((module) => module && (() => module.view(id)));
+  if (name === 's' && id) return shared().then((module) => module && (() => module.view(id)));
+  if (name === 'account') return accountPage().then((module) => module && (() => ({ element: module.view() })));
+  return name === 'trash' ? () => trashView(listAddress()) : listView;
+}
+
+// Shows the view of the address. Returns whether it did: its module may not come, and the user may have gone on.
+async function route(first = false) {
+  const mine = (routes += 1);
+  const found = viewAt(location.hash);
+  const make = found instanceof Promise ? await found : found;
+  if (!make || mine !== routes) return false;
   const before = view;
   before?.end?.();
-  const [, name, id] = location.hash.split('?')[0].split('/');
   document.title = 'Vocalizer';
-  const isSong = name === 'songs' && /^[0-9a-f-]{36}$/.test(id ?? '');
-  const isShared = name === 's' && Boolean(id);
-  inList = !isSong && !isShared && name !== 'account' && name !== 'trash';
-  if (isSong) view = songView(id);
-  else if (isShared) view = sharedView(id);
-  else if (name === 'account') view = { element: accountView() };
-  else view = inList ? listView() : trashView(listAddress());
+  inList = make === listView;
+  view = make();
   hero.hidden = uploads.rules.hidden = !inList;
   delete document.documentElement.dataset.otherView;
   uploads.place(inList ? null : listAddress());
   // Keep the elements above the view, so that they do not lose focus.
   if (before) before.element.replaceWith(view.element);
   else uploads.section.after(view.element);
-  if (first) return;
+  if (first) return true;
   // Move focus so that screen readers announce the new view.
   (inList ? find('#main') : main.querySelector('h1[tabindex]'))?.focus({ preventScroll: true });
+  return true;
 }
 
 // A link to the list that was left leads to the same place as Back.
-function navigate() {
+async function navigate() {
   leave();
   const wasList = inList;
   if (wasList) left = { address: listAddress(), top: window.scrollY };
   const place = arrive();
-  route();
+  if (!await route()) return;
   const isSame = inList && !wasList && left?.address === listAddress();
   scrollToPlace(place ?? (isSame ? left.top : 0));
 }
@@ -79,7 +91,7 @@ function show() {
   updateLink();
   uploads.update();
   if (location.hash.startsWith('#/account')) route(true);
-  else view?.show();
+  else view?.show?.();
 }
 
 // Shows a notice above the content.
@@ -129,6 +141,9 @@ theme.addEventListener('change', () => {
   else delete document.documentElement.dataset.theme;
   document.dispatchEvent(new Event('colours'));
 });
+
+// A song will probably be opened: its page comes while the pointer is still on its way.
+main.addEventListener('pointerover', ({ target }) => { if (/** @type {Element} */ (target).closest('.song')) import('./song.js').catch(() => {}); });
 
 // The keyboard shortcut dialog, with a switch to turn shortcuts off.
 find('#help').addEventListener('click', () => {

@@ -5,7 +5,6 @@ import { Click } from './click.js';
 import { Schedule } from './schedule.js';
 import { Segments } from './segments.js';
 import { Source } from './source.js';
-import { SLOWEST, Stretcher } from './stretch.js';
 
 const SEGMENT = 131072;
 // A segment of a part takes 1 MiB.
@@ -27,7 +26,6 @@ const NO_AUDIO_MS = 3000;
 const METER_SAMPLES = 2048;
 // With another speed or pitch, pieces of this length are rendered one by one, so that the first sound comes soon and this thread is never held up for long.
 const GRAIN = 8192;
-const RENDERED_FRAMES = Math.ceil(GRAIN / SLOWEST) + 2;
 
 // Dispatches `state` when `state` changes: paused, playing, waiting (for the network), ended; `decoded` with the samples of a segment;
 // `failed` with an error; `no-audio` if the browser does not start audio output; `round` when the loop repeats or the speed changes.
@@ -53,6 +51,8 @@ export class Engine extends EventTarget {
   #closed = false;
   #mode = 'stems';
   #semitones = 0;
+  // What renders another speed or pitch; loaded by who sets one. @type {typeof import('./stretch.js') | null}
+  #stretch = null;
   // Rendered pieces and their input: memory that is used again.
   #rendered = { stems: [], original: [] };
   #input = [];
@@ -222,11 +222,13 @@ export class Engine extends EventTarget {
   /**
    * Sets the speed and the pitch, each without changing the other one.
    * @param {{ speed: number, semitones: number, speedOf?: ((round: number) => number) | null }} how `speedOf` is the speed of a repetition of the loop
+   * @param {typeof import('./stretch.js')} stretch
    */
-  setTempo({ speed, semitones, speedOf = null }) {
+  setTempo({ speed, semitones, speedOf = null }, stretch) {
     this.#semitones = semitones;
+    this.#stretch = stretch;
     const isPlain = speed === 1 && !semitones && !speedOf;
-    const margin = isPlain ? 0 : new Stretcher({ rate: this.rate, channels: 0, semitones }).after;
+    const margin = isPlain ? 0 : new stretch.Stretcher({ rate: this.rate, channels: 0, semitones }).after;
     Object.assign(this.#schedule, { speed, speedOf, grain: isPlain ? Infinity : GRAIN, margin });
     this.#schedule.restart();
     this.#replan();
@@ -320,7 +322,7 @@ export class Engine extends EventTarget {
     gain.connect(this.#inputs[this.#mode]);
     const isPlain = this.#schedule.grain === Infinity;
     const channels = this.#segments[this.#mode].channels;
-    const stretcher = isPlain ? null : new Stretcher({ rate: this.rate, channels, semitones: this.#semitones });
+    const stretcher = isPlain ? null : new this.#stretch.Stretcher({ rate: this.rate, channels, semitones: this.#semitones });
     this.#run = { gain, begins, nodes: new Set(), stretcher };
   }
 
@@ -373,6 +375,11 @@ export class Engine extends EventTarget {
     this.dispatchEvent(new Event('round'));
   }
 
+  // The longest rendered piece.
+  get #grainFrames() {
+    return Math.ceil(GRAIN / this.#stretch.SLOWEST) + 2;
+  }
+
   // Starts a piece. Returns false if this thread was held up, so that a first piece would start late and overlap the next one.
   #start(piece, cache, fresh) {
     const { frame, frames, from, to, index, speed, delay } = piece;
@@ -380,7 +387,7 @@ export class Engine extends EventTarget {
     const isLate = () => fresh && this.#now() >= frame;
     if (stretcher) {
       const free = this.#rendered[this.#mode];
-      const buffer = free.pop() ?? new AudioBuffer({ length: RENDERED_FRAMES, numberOfChannels: cache.channels, sampleRate: this.rate });
+      const buffer = free.pop() ?? new AudioBuffer({ length: this.#grainFrames, numberOfChannels: cache.channels, sampleRate: this.rate });
       this.#render(stretcher, piece, cache, buffer);
       if (isLate()) {
         free.push(buffer);
@@ -418,7 +425,7 @@ export class Engine extends EventTarget {
     const channels = [];
     for (let channel = 0; channel < cache.channels; channel += 1) {
       if (!(this.#input[channel]?.length >= length)) this.#input[channel] = new Float32Array(length);
-      this.#output[channel] ??= new Float32Array(RENDERED_FRAMES);
+      this.#output[channel] ??= new Float32Array(this.#grainFrames);
       const samples = this.#input[channel].subarray(0, length).fill(0);
       channels.push(samples);
       for (let at = Math.max(0, start); at < start + length;) {

@@ -8,8 +8,6 @@ import { currentLanguage, percent, recall, remember, signed, t } from './text.js
 const MOST_BYTES = 1_000_000;
 const SKIP_S = 5;
 const LATER_S = 0.1;
-// The song that continues here when its page opens.
-let coming = null;
 
 // The song after this one in the list, which begins again at its end.
 function following(id) {
@@ -32,7 +30,7 @@ function stored(id) {
 /**
  * @param {{ id: string, title: string }} song
  * @param {{ toggle: () => void, skip: (seconds: number) => void, setGuide: (level: number) => void, enter: () => void, leave: () => void,
- *   semitones: () => number, setPitch: (semitones: number) => void }} act
+ *   next: (id: string) => void, semitones: () => number, setPitch: (semitones: number) => void }} act `act.next` opens another song, which continues here
  */
 export function karaokeStage(song, act) {
   let lyrics = stored(song.id);
@@ -40,8 +38,9 @@ export function karaokeStage(song, act) {
   let position = 0;
   let guide = Number(recall('guide') ?? 0);
   let wake = null;
+  // Whether another song continues here.
+  let goesOn = false;
 
-  const open = h('button', { class: 'primary', id: 'sing', disabled: true, onclick: () => show() }, icon('mic'), h('span', { t: 'sing' }));
   const title = h('h2', { id: 'stage-title', dir: 'auto' });
   const place = h('div', { class: 'lyrics', id: 'lyrics', role: 'region', tabindex: 0, label: 'lyrics' });
   const trouble = h('p', { class: 'trouble', role: 'alert' });
@@ -54,8 +53,9 @@ export function karaokeStage(song, act) {
   const playIcon = h('span', {}, icon('play'));
   const play = h('button', { class: 'round', id: 'stage-play', label: 'play', onclick: act.toggle }, playIcon);
   const next = h('button', { id: 'next-song', t: 'next-song', onclick: () => {
-    coming = following(song.id)?.id ?? null;
-    if (coming) location.hash = `#/songs/${coming}`;
+    const other = following(song.id);
+    goesOn = Boolean(other);
+    if (other) act.next(other.id);
   } });
   const level = slider({ id: 'guide', min: 0, max: 1, step: 0.05, value: guide }, (value) => {
     guide = value;
@@ -79,7 +79,7 @@ export function karaokeStage(song, act) {
   dialog.addEventListener('close', () => {
     act.leave();
     wake?.then((lock) => lock?.release());
-    if (document.fullscreenElement && !coming) document.exitFullscreen();
+    if (document.fullscreenElement && !goesOn) document.exitFullscreen();
     dialog.remove();
   });
   // Leaving full screen leaves the stage, too: Escape does both.
@@ -152,7 +152,7 @@ export function karaokeStage(song, act) {
   }
 
   function show() {
-    coming = null;
+    goesOn = false;
     act.setGuide(guide);
     act.enter();
     draw();
@@ -167,14 +167,7 @@ export function karaokeStage(song, act) {
   }
 
   return {
-    open,
-    // The song is open; the one before it may have been sung here.
-    ready: () => {
-      open.disabled = false;
-      if (coming !== song.id) return;
-      show();
-      act.toggle();
-    },
+    show,
     tick,
     showState: (on) => {
       playIcon.replaceChildren(icon(on ? 'pause' : 'play'));

@@ -1,8 +1,8 @@
 // The list of songs.
-import { currentUser } from './account.js';
 import { ask } from './api.js';
 import { announce, explain, h, icon, setText, toast } from './dom.js';
 import { pushAddress, replaceAddress } from './places.js';
+import { currentUser } from './session.js';
 import { all, get, hasMore, isLoaded, more, putAndRefresh, remaining, songs, uploadTime } from './songs.js';
 import { compare, date, duration, percent, recall, remember, t } from './text.js';
 import { discard, restore, trashed } from './trash.js';

@@ -2,13 +2,11 @@
 import { untilReachable } from './api.js';
 import { beatsBetween } from './click.js';
 import { Engine } from './engine.js';
-import { announce, explain, h, setText } from './dom.js';
+import { announce, explain, h, icon, onDemand, setText } from './dom.js';
 import { headroom } from './headroom.js';
-import { karaokeStage } from './karaoke.js';
 import { shortcuts } from './keys.js';
 import { isWhole } from './models.js';
 import { outside } from './outside.js';
-import { practice } from './practice.js';
 import { songs, titleOf } from './songs.js';
 import { FOUR, isVocal, stemsOf } from './stems.js';
 import { recall, remember, t } from './text.js';
@@ -22,6 +20,13 @@ const FIRST_LOOP_S = 8;
 const SHORTEST_LOOP_S = 0.25;
 // The meters are smooth enough at a third of the pictures, and cost a third.
 const PICTURES_PER_METER = 3;
+
+const loadPractice = onDemand(() => import('./practice.js'));
+const loadKaraoke = onDemand(() => import('./karaoke.js'));
+
+// The song with which karaoke goes on when its page opens. Another page ends that.
+let nextSung = null;
+window.addEventListener('hashchange', () => { if (location.hash !== `#/songs/${nextSung}`) nextSung = null; });
 
 // Reads the player settings of a song, stored for this tab's session.
 function savedSettings(id) {
@@ -70,24 +75,17 @@ export function player(song, shared = null) {
   const choice = ['stems', 'original'].map((mode) => h('input', { type: 'radio', name: 'heard', id: `heard-${mode}`, value: mode, checked: mode === 'stems', onchange: () => setSource(mode) }));
   const heard = h('fieldset', { class: 'heard', disabled: true }, h('legend', { class: 'unseen', t: 'heard' }),
     choice.map((input) => h('label', { class: 'option' }, input, h('span', { t: `heard-${input.value}` }))));
-  const drill = practice(song, {
-    setTempo: (how) => { if (ready()) engine.setTempo(how); },
-    setClick: (grid, isOn, countsIn) => { if (ready()) setClick(grid, isOn, countsIn); },
-    startLoop: () => { if (!engine.loop) setLoop(set.loop ?? region(), true); },
-    position: () => (ready() ? seconds(engine.position) : 0),
-  });
-  const stage = karaokeStage(song, {
-    toggle: () => toggle(),
-    skip: (by) => skip(by),
-    setGuide: (level) => { set.guide = level; applyMix(); },
-    enter: () => sing(true),
-    leave: () => sing(false),
-    semitones: drill.semitones,
-    setPitch: drill.setPitch,
-  });
+  const drilled = h('span', { class: 'dim', id: 'practice-now' });
+  const panel = h('details', { class: 'practice', id: 'practice', ontoggle: () => practise() }, h('summary', {}, h('span', { t: 'practice' }), drilled));
+  const singing = h('button', { class: 'primary', id: 'sing', disabled: true, onclick: () => openStage() }, icon('mic'), h('span', { t: 'sing' }));
+  // The practice panel's content and the karaoke stage, once they are loaded.
+  let drill = null;
+  let stage = null;
+  const goesOn = nextSung === song.id;
+  nextSung = null;
   const message = h('p', { class: 'message', id: 'player-status', role: 'status' });
   const element = h('section', { class: 'player', id: 'player', label: 'player', 'data-state': 'opening' },
-    bar.element, h('div', { class: 'switches' }, karaoke, heard, bar.loops, bar.volume, stage.open), message, bar.loud, time.element, drill.element);
+    bar.element, h('div', { class: 'switches' }, karaoke, heard, bar.loops, bar.volume, singing), message, bar.loud, time.element, panel);
 
   // A stem's effective level after mute, solo and karaoke.
   function audible(stem) {
@@ -122,6 +120,44 @@ export function player(song, shared = null) {
     else set.guide = 0;
     set.karaoke = on || karaokeBefore;
     applyMix();
+  }
+
+  // Loads the practice panel. Returns null if that fails.
+  async function practise() {
+    const module = drill ? null : await loadPractice();
+    if (module && !drill && !closed) {
+      drill = module.practice(song, {
+        setTempo: (how, stretch) => engine.setTempo(how, stretch),
+        setClick,
+        startLoop: () => { if (!engine.loop) setLoop(set.loop ?? region(), true); },
+        position: () => seconds(engine.position),
+        tell: (text) => setText(drilled, text),
+      });
+      panel.append(drill.element);
+      if (ready()) drill.open();
+    }
+    return drill;
+  }
+
+  async function openStage() {
+    const [module] = await Promise.all([loadKaraoke(), practise()]);
+    if (!module || !drill || closed) return;
+    stage ??= module.karaokeStage(song, {
+      toggle,
+      skip,
+      setGuide: (level) => { set.guide = level; applyMix(); },
+      enter: () => sing(true),
+      leave: () => sing(false),
+      next: (id) => {
+        nextSung = id;
+        location.hash = `#/songs/${id}`;
+      },
+      semitones: drill.semitones,
+      setPitch: drill.setPitch,
+    });
+    stage.show();
+    stage.showState(engine.isOn);
+    showPosition();
   }
 
   function setClick(grid, isOn, countsIn) {
@@ -201,7 +237,7 @@ export function player(song, shared = null) {
   function showPosition() {
     if (!ready()) return;
     const at = seconds(engine.position);
-    stage.tick(at);
+    stage?.tick(at);
     const whole = Math.floor(at);
     // Texts and sliders change once a second: they cost a layout.
     const tell = whole !== told || !engine.isOn;
@@ -229,7 +265,7 @@ export function player(song, shared = null) {
   let wasOn = false;
   engine.addEventListener('state', () => {
     bar.showState(engine.isOn);
-    stage.showState(engine.isOn);
+    stage?.showState(engine.isOn);
     element.dataset.state = engine.state;
     setText(message, engine.state === 'waiting' ? t('buffering') : '');
     if (engine.isOn && !wasOn) controls.started();
@@ -239,7 +275,7 @@ export function player(song, shared = null) {
     if (!frameRequest) tick();
   });
   engine.addEventListener('round', () => {
-    drill.heard({ speed: engine.speed, round: engine.round });
+    drill?.heard({ speed: engine.speed, round: engine.round });
     tellOutside();
   });
   engine.addEventListener('no-audio', () => setText(message, t('no-sound')));
@@ -258,16 +294,18 @@ export function player(song, shared = null) {
     skip: (by) => { if (ready()) skip(by); },
     seek,
   });
-  const faster = (steps) => { if (ready()) announce(drill.faster(steps)); };
+  // Shortcuts of the practice panel.
+  const faster = async (steps) => { if (ready() && await practise()) announce(drill.faster(steps)); };
+  const tap = async (at) => { if (ready() && await practise()) drill.tap(at); };
   const endKeys = shortcuts({
     ' ': toggle, k: () => karaoke.click(), l: () => bar.pressLoop(), '[': () => setLoopEdge(0), ']': () => setLoopEdge(1), o: () => choice[choice[0].checked ? 1 : 0].click(),
-    '-': () => faster(-1), '=': () => faster(1), '+': () => faster(1), t: () => { if (ready()) drill.tap(); },
+    '-': () => faster(-1), '=': () => faster(1), '+': () => faster(1), t: () => { if (ready()) tap(seconds(engine.position)); },
     0: () => seek(0), Home: () => seek(0), ArrowLeft: () => skip(-SKIP_S), ArrowRight: () => skip(SKIP_S),
   }, (stem, solo) => tracks.press(stem, solo ? 'solo' : 'mute'));
   const onPageHide = () => save();
   const onSongs = () => {
     controls.retitle();
-    stage.showControls();
+    stage?.showControls();
   };
   songs.addEventListener('change', onSongs);
   window.addEventListener('pagehide', onPageHide);
@@ -286,6 +324,9 @@ export function player(song, shared = null) {
       if (closed) return;
     }
     waves.load();
+    // The song has settings of an earlier visit.
+    if (recall(`practice-${song.id}`) !== null) await practise();
+    if (closed) return;
     if (shared) {
       const samples = (ms) => (ms / 1000) * engine.rate;
       before.at = samples(shared.start_ms ?? 0);
@@ -301,8 +342,11 @@ export function player(song, shared = null) {
     if (before.loopOn) setLoop(before.loop);
     applyMix();
     showPosition();
-    drill.open();
-    stage.ready();
+    drill?.open();
+    singing.disabled = false;
+    if (!goesOn) return;
+    await openStage();
+    if (!closed) toggle();
   }
 
   // Downloads may come before the song is open.
@@ -325,11 +369,11 @@ export function player(song, shared = null) {
       const fields = { ...levels, start_ms: ms(engine.position), ...(engine.loop && { loop_from_ms: ms(from), loop_to_ms: ms(to) }) };
       return { fields, left: stems.filter((stem) => !FOUR.includes(stem) && audible(stem) !== 1) };
     },
-    update: () => { applyMix(); showLoop(); told = -1; showPosition(); drill.show(); stage.showControls(); },
+    update: () => { applyMix(); showLoop(); told = -1; showPosition(); drill?.show(); stage?.showControls(); },
     close: () => {
       closed = true;
       save();
-      stage.close();
+      stage?.close();
       engine.close();
       waves.close();
       time.close();

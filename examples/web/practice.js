@@ -2,9 +2,10 @@
 import { FASTEST_BPM, SLOWEST_BPM, tapper } from './click.js';
 import { announce, h, setText } from './dom.js';
 import { slider } from './slider.js';
-import { FASTEST, MOST_SEMITONES, SLOWEST } from './stretch.js';
+import * as stretch from './stretch.js';
 import { percent, recall, remember, signed, t } from './text.js';
 
+const { FASTEST, MOST_SEMITONES, SLOWEST } = stretch;
 const SPEED_STEP = 0.05;
 const BARS = [2, 3, 4, 5, 6, 7];
 const FRESH = { speed: 1, semitones: 0, train: { from: 60, to: 100, by: 5, every: 1 }, bpm: 0, first: 0, bar: 4, countIn: false };
@@ -28,10 +29,12 @@ function stored(id) {
 }
 
 /**
- * `act.setTempo` and `act.setClick` take what is to be heard; `act.startLoop` loops unless something is looped; `act.position` is in seconds of the song.
+ * What the panel contains. `act.setTempo` and `act.setClick` take what is to be heard; `act.startLoop` loops unless something is looped; `act.position` is in
+ * seconds of the song; `act.tell` takes what differs from usual playback, for the panel's heading.
  * @param {{ id: string }} song
- * @param {{ setTempo: (how: { speed: number, semitones: number, speedOf: ((round: number) => number) | null }) => void,
- *   setClick: (grid: { bpm: number, first: number, bar: number } | null, isOn: boolean, countsIn: boolean) => void, startLoop: () => void, position: () => number }} act
+ * @param {{ setTempo: (how: { speed: number, semitones: number, speedOf: ((round: number) => number) | null }, module: typeof stretch) => void,
+ *   setClick: (grid: { bpm: number, first: number, bar: number } | null, isOn: boolean, countsIn: boolean) => void, startLoop: () => void, position: () => number,
+ *   tell: (text: string) => void }} act
  */
 export function practice(song, act) {
   const set = stored(song.id);
@@ -101,8 +104,8 @@ export function practice(song, act) {
   const bar = h('select', { id: 'bar', onchange: () => { set.bar = Number(bar.value); applyClick(); } }, BARS.map((beats) => h('option', { value: beats, selected: beats === set.bar }, String(beats))));
   const clickText = h('p', { class: 'dim', id: 'click-now', role: 'status' });
 
-  function tap() {
-    const found = taps.tap(act.position());
+  function tap(at) {
+    const found = taps.tap(at);
     if (!found) return setText(clickText, t('tap-on'));
     Object.assign(set, found);
     bpm.input.value = set.bpm;
@@ -116,18 +119,16 @@ export function practice(song, act) {
   }
 
   const check = (input, name) => h('label', { class: 'option' }, input, h('span', { t: name }));
-  const now = h('span', { class: 'dim', id: 'practice-now' });
-  const drills = h('fieldset', { class: 'drills', disabled: true },
+  const element = h('fieldset', { class: 'drills', disabled: true },
     h('div', { class: 'drill' }, speed.element, pitch.element, h('div', { class: 'row' }, reset), h('p', { class: 'dim', t: 'practice-note' })),
     h('div', { class: 'drill' }, check(train, 'train'), h('div', { class: 'numbers' }, trainFields.map((each) => each.element)), trained),
     h('div', { class: 'drill' }, h('div', { class: 'row' }, check(click, 'click'), check(countIn, 'count-in')),
       h('div', { class: 'numbers' }, bpm.element, h('label', { class: 'number' }, h('span', { t: 'bar' }), bar)),
-      h('div', { class: 'row' }, h('button', { class: 'small', id: 'tap', t: 'tap', onclick: tap }), h('button', { class: 'small', id: 'first-beat', t: 'first-beat', onclick: beginBar })), clickText));
-  const element = h('details', { class: 'practice', id: 'practice' }, h('summary', {}, h('span', { t: 'practice' }), now), drills);
+      h('div', { class: 'row' }, h('button', { class: 'small', id: 'tap', t: 'tap', onclick: () => tap(act.position()) }), h('button', { class: 'small', id: 'first-beat', t: 'first-beat', onclick: beginBar })), clickText));
 
   function applyTempo() {
     const speedOf = trains ? (round) => speedOfRound(set.train, round) : null;
-    act.setTempo({ speed: speedOf ? speedOf(0) : set.speed, semitones: set.semitones, speedOf });
+    act.setTempo({ speed: speedOf ? speedOf(0) : set.speed, semitones: set.semitones, speedOf }, stretch);
     save();
     show();
   }
@@ -148,15 +149,16 @@ export function practice(song, act) {
     setText(trained, trains ? t('train-now', { round: heard.round + 1, speed: percent(Math.round(heard.speed * 100)) }) : '');
     setText(clickText, set.bpm ? '' : t('tap-hint'));
     const changed = [shown !== 1 && percent(Math.round(shown * 100)), set.semitones && semitones, clicks && set.bpm && t('bpm-now', { bpm: set.bpm })];
-    setText(now, changed.filter(Boolean).join(' · '));
+    act.tell(changed.filter(Boolean).join(' · '));
     reset.hidden = shown === 1 && !set.semitones;
   }
 
+  show();
   return {
     element,
     // The song is open: apply what is stored.
     open: () => {
-      drills.disabled = false;
+      element.disabled = false;
       if (set.speed !== 1 || set.semitones) applyTempo();
       if (set.countIn) applyClick();
       show();

@@ -1,15 +1,10 @@
 // Resumable uploads: tus 1.0.0, in parts that continue where the server's bytes end.
 import { parseError } from './api.js';
-import { limits } from './limits.js';
 
-// Larger files are uploaded in parts.
-const THRESHOLD_BYTES = 8 * 1024 * 1024;
 // Below the usual limits of proxies, which may keep a whole part before they forward it.
 const PART_BYTES = 16 * 1024 * 1024;
 // How often the server may contradict the offset in a row.
 const CONFLICTS = 5;
-
-export const isResumable = (file) => file.size > THRESHOLD_BYTES && limits()?.resumable_uploads === true;
 
 const base64 = (text) => btoa(String.fromCodePoint(...new TextEncoder().encode(text)));
 

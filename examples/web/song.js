@@ -1,24 +1,24 @@
 // A song's page: status, player and downloads.
 import { ask } from './api.js';
-import { explain, h, icon, setText } from './dom.js';
+import { explain, h, icon, onDemand, setText } from './dom.js';
 import { downloads } from './downloads.js';
 import { limits } from './limits.js';
 import { listAddress, openness, remove, retry, state } from './list.js';
 import { player } from './player.js';
 import { cancel, results } from './results.js';
-import { shareDialog } from './share.js';
 import { get, isLoaded, putAndRefresh, refresh, songs } from './songs.js';
 import { hasStems } from './stems.js';
 import { t } from './text.js';
 import { isInTrash, restore } from './trash.js';
 
 const ASK_MS = 15_000;
+const sharing = onDemand(() => import('./share.js'));
 
 export function view(id) {
   const title = h('h1', { tabindex: -1, dir: 'auto' });
   const badge = h('span');
   const edit = h('button', { class: 'plain', label: 'rename', id: 'rename', onclick: () => rename() }, icon('edit'));
-  const shareButton = h('button', { class: 'plain', label: 'share', id: 'share', onclick: () => shareDialog(get(id), playing?.isOpen() ? playing.shared() : null) }, icon('share'));
+  const shareButton = h('button', { class: 'plain', label: 'share', id: 'share', onclick: () => share() }, icon('share'));
   const deleteButton = h('button', { class: 'plain', label: 'delete', id: 'delete', onclick: () => {
     remove(get(id));
     location.hash = listAddress();
@@ -42,6 +42,12 @@ export function view(id) {
   // Whether the next result plays as soon as it is open.
   let goesOn = false;
   let asked = false;
+
+  async function share() {
+    const module = await sharing();
+    const song = get(id);
+    if (song && element.isConnected) module?.shareDialog(song, playing?.isOpen() ? playing.shared() : null);
+  }
 
   function rename() {
     const song = get(id);

@@ -1,7 +1,7 @@
 // The trash: songs that this browser hides, and deletes on the server after some days. The server itself has no trash.
-import { currentUser, isUserKnown } from './account.js';
 import { ask } from './api.js';
 import { confirmed, explain, h, icon, setText, toast } from './dom.js';
+import { currentUser, isUserKnown } from './session.js';
 import { date, recall, remember, t } from './text.js';
 
 export const DAYS = 7;

@@ -1,11 +1,10 @@
 // Uploads, which continue in every view.
-import { currentUser, isUserKnown } from './account.js';
 import { ask, connectionLost, parseError, untilReachable } from './api.js';
 import { explain, find, h, icon, setText, toast } from './dom.js';
 import { dropped, SUFFIXES } from './dropped.js';
 import { limits } from './limits.js';
 import { modelChoice, models, uploadFields } from './models.js';
-import { forgetParts, isResumable, sendParts } from './resumable.js';
+import { currentUser, isUserKnown } from './session.js';
 import { putAndRefresh } from './songs.js';
 import { hours, percent, size, t, translateElement } from './text.js';
 
@@ -14,6 +13,9 @@ const AT_ONCE = 2;
 // Automatic retries after connection failures.
 const TRIES = 3;
 const KEPT = 'vocalizer-uploads';
+// Larger files are uploaded in parts.
+const IN_PARTS_BYTES = 8 * 1024 * 1024;
+const resumable = () => import('./resumable.js');
 
 /** @type {any[]} */
 const uploads = [];
@@ -97,8 +99,8 @@ function begin(upload) {
     // Offer a retry if it may succeed: temporary errors, or a rejected title, which the user can change.
     fail(upload, explain(error), error.status >= 500 || [403, 408, 429].includes(error.status) || error.errors.some(({ field }) => field === 'title'));
   };
-  if (isResumable(upload.file)) {
-    sendParts(upload, fields, { progress, answered, broken: () => broken(upload) });
+  if (upload.file.size > IN_PARTS_BYTES && limits()?.resumable_uploads) {
+    resumable().then(({ sendParts }) => { if (upload.state === 'going') sendParts(upload, fields, { progress, answered, broken: () => broken(upload) }); }, () => broken(upload));
     return update(upload);
   }
   const form = new FormData();
@@ -195,7 +197,7 @@ function show(upload) {
     remove(upload);
     if (request) request.onerror = null;
     request?.abort();
-    forgetParts(upload);
+    if (upload.place) resumable().then(({ forgetParts }) => forgetParts(upload));
   } }, icon('close'));
   upload.row = h('li', { class: 'upload' }, name, h('span', { class: 'dim' }, size(upload.file.size)), upload.retry, upload.cancel, upload.bar, upload.note);
   list.append(upload.row);

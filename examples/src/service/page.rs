@@ -50,6 +50,7 @@ pub(super) const FILES: &[PageFile] = files! {
     "results.js" "text/javascript; charset=utf-8";
     "schedule.js" "text/javascript; charset=utf-8";
     "segments.js" "text/javascript; charset=utf-8";
+    "session.js" "text/javascript; charset=utf-8";
     "share.js" "text/javascript; charset=utf-8";
     "shared.js" "text/javascript; charset=utf-8";
     "slider.js" "text/javascript; charset=utf-8";

@@ -478,18 +478,46 @@ def test_browser_enforces_the_policy(idle, browser):
 # Size and speed budgets.
 
 
-@built
-def test_page_size_is_within_budget(idle, visit):
-    # What a visitor loads: one language, and nothing that is loaded only for callbacks.
-    later = {"callbacks.js"}
-    sizes = {file.name: len(gzip.compress(file.read_bytes())) for file in WEB.iterdir() if file.name not in later}
-    assert sum(sizes.values()) - min(sizes["en.json"], sizes["ru.json"]) < 100_000
+# The limit of the project is 90 kB; the rest is for features to come.
+MOST_BYTES = 78_000
+
+
+def weight(page, service):
+    """Returns what the page has loaded, compressed: files, the larger language, icons and the manifest, which browsers load on their own."""
+    asked = {url.removeprefix(service.address).partition("#")[0].removeprefix("/web/") for url in page.context.watched.requests}
+    names = {file.name for file in WEB.iterdir()}
+    files = (asked & names) | {"index.html", "ru.json", "icon.svg", "icon-full.svg", "manifest.webmanifest"} - {"en.json"}
+    return {name: len(gzip.compress((WEB / name).read_bytes())) for name in files - {"en.json"}}
+
+
+def test_visits_are_within_the_size_budget(idle, visit, songs):
+    """Visits with an empty cache; what is not used is not loaded."""
     page = visit(idle)
-    expect(page.locator("#count")).to_have_text("No songs yet. Upload one above.")
-    sizes = page.evaluate("performance.getEntriesByType('resource').map(({ name, encodedBodySize }) => [name, encodedBodySize])")
-    scripts = {name: size for name, size in sizes if name.endswith(".js")}
-    assert len(scripts) == len({file.name for file in WEB.glob("*.js")} - later) and min(scripts.values()) > 0
-    assert sum(scripts.values()) < 85_000, scripts
+    expect(page.locator(".song")).to_have_count(5)
+    rest(page)
+    sizes = weight(page, idle)
+    assert {"list.js", "style.css"} <= set(sizes) and sum(sizes.values()) < 50_000, sizes
+    later = {"song.js", "player.js", "account.js", "callbacks.js", "shared.js", "resumable.js"}
+    assert not later & set(sizes)
+    page = visit(idle, f"/#/songs/{songs['Split']['id']}")
+    expect(page.locator("#play")).to_be_enabled()
+    sizes = weight(page, idle)
+    assert {"song.js", "player.js", "engine.js"} <= set(sizes) and sum(sizes.values()) < MOST_BYTES, sizes
+    later = {"practice.js", "stretch.js", "karaoke.js", "lyrics.js", "share.js", "account.js"}
+    assert not later & set(sizes)
+
+
+def test_failed_part_of_the_page_is_told(idle, visit, songs):
+    page = visit(idle, f"/#/songs/{songs['Split']['id']}")
+    expect(page.locator("#play")).to_be_enabled()
+    page.route("**/web/share.js", lambda route: route.abort())
+    page.locator("#share").click()
+    expect(page.locator(".toast.bad")).to_contain_text("A part of the page could not be loaded.")
+    page.unroute("**/web/share.js")
+    page.get_by_role("button", name="Reload").click()
+    expect(page.locator("#play")).to_be_enabled()
+    page.locator("#share").click()
+    expect(page.locator("#share-dialog")).to_be_visible()
 
 
 def test_first_paint_within_one_second(idle, visit):
