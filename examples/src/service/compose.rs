@@ -117,6 +117,6 @@ pub async fn compose_with(config: &Config, data: &DataDir, tuning: Tuning) -> Re
         timeouts: Timeouts { shutdown: config.shutdown_grace, ..tuning.timeouts },
         caps: config.caps,
     };
-    let server = Server::new(songs.clone(), accounts.clone(), settings)?.with_page(FILES);
+    let server = Server::new(songs.clone(), accounts.clone(), settings)?.with_page(&FILES);
     Ok(Parts { songs, accounts, queue, clock, server })
 }

@@ -1,5 +1,8 @@
 //! The web page, embedded into the programs.
 
+use std::str;
+use std::sync::LazyLock;
+
 use vocalizer_http::page::PageFile;
 
 macro_rules! files {
@@ -15,8 +18,36 @@ macro_rules! files {
     };
 }
 
-/// Every file of `examples/web`.
-pub(super) const FILES: &[PageFile] = files! {
+/// Every file of `examples/web`. Scripts and styles are served without comments, which are a fifth of what a visit loads.
+pub(super) static FILES: LazyLock<Vec<PageFile>> = LazyLock::new(|| SOURCES.iter().map(served).collect());
+
+fn served(file: &PageFile) -> PageFile {
+    match str::from_utf8(file.bytes) {
+        Ok(text) if ["text/javascript", "text/css"].iter().any(|kind| file.media_type.starts_with(kind)) => {
+            PageFile { bytes: without_comments(text).leak().as_bytes(), ..*file }
+        }
+        _ => *file,
+    }
+}
+
+/// Empties the lines that are comments. The other lines keep their numbers, so that a browser's errors name the line in
+/// the source. A comment beside code stays.
+fn without_comments(text: &str) -> String {
+    let mut code = String::with_capacity(text.len());
+    let mut inside = false;
+    for line in text.lines() {
+        let words = line.trim();
+        let begins = !inside && words.starts_with("/*") && words.find("*/").is_none_or(|end| end + 2 == words.len());
+        if !(inside || begins || words.starts_with("//")) {
+            code.push_str(line);
+        }
+        code.push('\n');
+        inside = (inside || begins) && !words.contains("*/");
+    }
+    code
+}
+
+const SOURCES: &[PageFile] = files! {
     "text/html; charset=utf-8" "/" "index.html";
     "style.css" "text/css; charset=utf-8";
     "icon.svg" "image/svg+xml";
@@ -70,3 +101,32 @@ pub(super) const FILES: &[PageFile] = files! {
     "en.json" "application/json";
     "ru.json" "application/json";
 };
+
+#[cfg(test)]
+mod tests {
+    use std::str;
+
+    use super::{FILES, SOURCES, without_comments};
+
+    #[test]
+    fn comments_go_and_code_keeps_its_lines() {
+        let text = "// a\nlet a = 'x'; // stays\n  /** b */\n/** @type {T} */ (a).b();\n/*\n * c\n */\nlet d = `//`;\n";
+        assert_eq!(without_comments(text), "\nlet a = 'x'; // stays\n\n/** @type {T} */ (a).b();\n\n\n\nlet d = `//`;\n");
+    }
+
+    #[test]
+    fn no_code_of_the_page_is_taken_for_a_comment() {
+        for (source, served) in SOURCES.iter().zip(FILES.iter()) {
+            assert_eq!((source.path, source.media_type), (served.path, served.media_type));
+            let Ok(source_text) = str::from_utf8(source.bytes) else { continue };
+            let served_text = str::from_utf8(served.bytes).unwrap();
+            assert_eq!(source_text.lines().count(), served_text.lines().count(), "{}", source.path);
+            for (line, kept) in source_text.lines().zip(served_text.lines()) {
+                let words = line.trim();
+                let looks_like_comment = ["//", "/*", "*"].iter().any(|start| words.starts_with(start));
+                assert!(kept == line || kept.is_empty() && looks_like_comment, "{}: {line}", source.path);
+                assert!(kept == line || words.find("*/").is_none_or(|end| end + 2 == words.len()), "{}: {line}", source.path);
+            }
+        }
+    }
+}

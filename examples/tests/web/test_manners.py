@@ -406,12 +406,20 @@ def paths():
     return ["/", *(f"/web/{file.name}" for file in sorted(WEB.iterdir()) if file.name != "index.html")]
 
 
+def served(file):
+    """Returns a file as the program serves it: the lines of comments in scripts and styles are empty."""
+    if file.suffix not in {".js", ".css"}:
+        return file.read_bytes()
+    text = re.sub(r"^[ \t]*/\*(?:[^*]|\*(?!/))*\*/[ \t]*$", lambda found: "\n" * found[0].count("\n"), file.read_text(), flags=re.M)
+    return re.sub(r"^[ \t]*//.*$", "", text, flags=re.M).encode()
+
+
 @built
-def test_files_are_served_unchanged_with_a_strict_policy(idle):
+def test_files_are_served_with_a_strict_policy_and_without_comments(idle):
     for path in paths():
         status, headers, body = get(idle, path)
         file = WEB / (path.rpartition("/")[2] or "index.html")
-        assert (status, body) == (200, file.read_bytes()), path
+        assert (status, body) == (200, served(file)), path
         kinds = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".json": "application/json", ".svg": "image/svg+xml", ".webmanifest": "application/manifest+json"}
         assert headers["Content-Type"].startswith(kinds[file.suffix])
         assert headers["X-Content-Type-Options"] == "nosniff", path
@@ -479,15 +487,15 @@ def test_browser_enforces_the_policy(idle, browser):
 
 
 # The limit of the project is 90 kB; the rest is for features to come.
-MOST_BYTES = 78_000
+MOST_BYTES = 75_000
 
 
 def weight(page, service):
     """Returns what the page has loaded, compressed: files, the larger language, icons and the manifest, which browsers load on their own."""
     asked = {url.removeprefix(service.address).partition("#")[0].removeprefix("/web/") for url in page.context.watched.requests}
     names = {file.name for file in WEB.iterdir()}
-    files = (asked & names) | {"index.html", "ru.json", "icon.svg", "icon-full.svg", "manifest.webmanifest"} - {"en.json"}
-    return {name: len(gzip.compress((WEB / name).read_bytes())) for name in files - {"en.json"}}
+    files = (asked & names) - {"en.json"} | {"index.html", "ru.json", "icon.svg", "icon-full.svg", "manifest.webmanifest"}
+    return {name: len(gzip.compress(served(WEB / name))) for name in files}
 
 
 def test_visits_are_within_the_size_budget(idle, visit, songs):
@@ -496,7 +504,7 @@ def test_visits_are_within_the_size_budget(idle, visit, songs):
     expect(page.locator(".song")).to_have_count(5)
     rest(page)
     sizes = weight(page, idle)
-    assert {"list.js", "style.css"} <= set(sizes) and sum(sizes.values()) < 50_000, sizes
+    assert {"list.js", "style.css"} <= set(sizes) and sum(sizes.values()) < 45_000, sizes
     later = {"song.js", "player.js", "account.js", "callbacks.js", "shared.js", "resumable.js"}
     assert not later & set(sizes)
     page = visit(idle, f"/#/songs/{songs['Split']['id']}")
