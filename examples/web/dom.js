@@ -88,8 +88,8 @@ export function confirmed(question, action) {
 }
 
 /**
- * Returns a function that loads a module when it is first needed. If that fails, it says so and resolves to null: the server may be away, or it has another
- * version of the page now.
+ * Returns a function that loads a module when it is first needed. If that fails, it says so and resolves to null: the server may be down, or it has
+ * another version of the page now.
  * @template T
  * @param {() => Promise<T>} load
  * @returns {() => Promise<T | null>}

@@ -3,11 +3,13 @@ import { announce, explain, h, icon, setText } from './dom.js';
 import { NoLyrics, decoded, lineAt, parse } from './lyrics.js';
 import { slider } from './slider.js';
 import { all, titleOf, uploadTime } from './songs.js';
-import { currentLanguage, percent, recall, remember, signed, t } from './text.js';
+import { currentLanguage, percent, recall, recallLevel, remember, signed, t, translate } from './text.js';
 
 const MOST_BYTES = 1_000_000;
 const SKIP_S = 5;
 const LATER_S = 0.1;
+// Who sings chooses it once for all songs. The key is a song's own: it is the pitch of its practice settings.
+let guide = recallLevel('guide', 0);
 
 // The song after this one in the list, which begins again at its end.
 function following(id) {
@@ -36,7 +38,6 @@ export function karaokeStage(song, act) {
   let lyrics = stored(song.id);
   let sung = -2;
   let position = 0;
-  let guide = Number(recall('guide') ?? 0);
   let wake = null;
   // Whether another song continues here.
   let goesOn = false;
@@ -156,8 +157,10 @@ export function karaokeStage(song, act) {
     act.setGuide(guide);
     act.enter();
     draw();
-    showControls();
     document.body.append(dialog);
+    // The language may have changed since.
+    translate(dialog);
+    showControls();
     dialog.showModal();
     tick(position);
     play.focus();

@@ -9,7 +9,7 @@ import { isWhole } from './models.js';
 import { outside } from './outside.js';
 import { songs, titleOf } from './songs.js';
 import { FOUR, isVocal, stemsOf } from './stems.js';
-import { recall, remember, t } from './text.js';
+import { recall, recallLevel, remember, t } from './text.js';
 import { timeline } from './timeline.js';
 import { stemTracks } from './tracks.js';
 import { transport } from './transport.js';
@@ -24,7 +24,7 @@ const PICTURES_PER_METER = 3;
 const loadPractice = onDemand(() => import('./practice.js'));
 const loadKaraoke = onDemand(() => import('./karaoke.js'));
 
-// The song with which karaoke goes on when its page opens. Another page ends that.
+// The song with which karaoke continues when its page opens. Another page ends that.
 let nextSung = null;
 window.addEventListener('hashchange', () => { if (location.hash !== `#/songs/${nextSung}`) nextSung = null; });
 
@@ -44,8 +44,8 @@ export function player(song, shared = null) {
   const engine = new Engine(song.id, stems);
   const before = shared ? sharedSettings(shared) : savedSettings(song.id);
   const mix = Object.fromEntries(stems.map((stem) => [stem, { level: 1, mute: false, solo: false, ...before.mix?.[stem] }]));
-  // `guide` is the level of the vocals in karaoke.
-  const set = { volume: Number(recall('volume') ?? 1), karaoke: before.karaoke ?? false, guide: 0, loop: before.loop ?? null };
+  // On the karaoke stage (`singing`), `guide` is the level of the vocals.
+  const set = { volume: recallLevel('volume', 1), karaoke: before.karaoke ?? false, singing: false, guide: 0, loop: before.loop ?? null };
   let frameRequest = 0;
   let closed = false;
   let told = -1;
@@ -89,10 +89,10 @@ export function player(song, shared = null) {
 
   // A stem's effective level after mute, solo and karaoke.
   function audible(stem) {
+    if (set.singing && isVocal(stem)) return set.guide;
     const alone = stems.some((each) => mix[each].solo);
     const silent = mix[stem].mute || (alone && !mix[stem].solo);
-    if (silent) return 0;
-    return set.karaoke && isVocal(stem) ? set.guide : mix[stem].level;
+    return silent || (set.karaoke && isVocal(stem)) ? 0 : mix[stem].level;
   }
 
   const allAudible = () => Object.fromEntries(stems.map((stem) => [stem, audible(stem)]));
@@ -113,12 +113,9 @@ export function player(song, shared = null) {
   // By how many decibels the mix is turned down.
   const tooLoud = () => Math.round(-200 * Math.log10(quieter)) / 10;
 
-  // The stage silences the vocals, up to their guide level, until it closes.
-  let karaokeBefore = false;
   function sing(on) {
-    if (on) karaokeBefore = set.karaoke;
-    else set.guide = 0;
-    set.karaoke = on || karaokeBefore;
+    if (closed) return;
+    set.singing = on;
     applyMix();
   }
 

@@ -91,6 +91,12 @@ export function recall(name) {
   try { return localStorage.getItem(`vocalizer-${name}`); } catch { return null; }
 }
 
+// A stored level from 0 to 1; `usual` if none is stored.
+export function recallLevel(name, usual) {
+  const kept = Number.parseFloat(recall(name) ?? '');
+  return kept >= 0 && kept <= 1 ? kept : usual;
+}
+
 export function remember(name, value) {
   try { localStorage.setItem(`vocalizer-${name}`, value); } catch { /* private windows may refuse */ }
 }

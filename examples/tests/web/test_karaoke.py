@@ -152,6 +152,99 @@ def test_next_song_continues_on_the_stage(visit, idle, song, archive):
     expect(page.get_by_role("dialog")).to_have_count(0)
 
 
+def test_guide_level_is_kept_and_the_key_belongs_to_the_song(visit, idle, song, archive):
+    delivered(idle, archive, title="Other", data=tone(500, 20))
+    page = staged(visit, idle, song)
+    guide, key = page.get_by_label("Guide vocals"), page.locator("#pitch-value")
+    guide.fill("0.5")
+    page.locator("#pitch-more").click()
+    expect(key).to_have_text("+1")
+    page.get_by_role("button", name="Next song").click()
+    expect(page.locator("#stage-title")).to_have_text("Other")
+    expect(page.locator("#player")).to_have_attribute("data-state", "playing")
+    expect(guide).to_have_value("0.5")
+    expect(key).to_have_text("0")
+    levels = page.evaluate(listening.LEVELS)
+    assert 0.3 < levels[0] / levels[1] < 0.7, levels
+    page.locator("#pitch-less").click()
+    expect(key).to_have_text("-1")
+    page.get_by_role("button", name="Next song").click()
+    expect(page.locator("#stage-title")).to_have_text("Chirp")
+    expect(key).to_have_text("+1")
+    expect(guide).to_have_value("0.5")
+    # Nonsense in the browser's storage does no harm.
+    page.evaluate("localStorage.setItem('vocalizer-guide', 'x'); localStorage.setItem('vocalizer-volume', '7')")
+    page.reload()
+    page.get_by_role("button", name="Sing along").click()
+    expect(guide).to_have_value("0")
+    expect(page.locator("#volume")).to_have_value("1")
+
+
+def test_guide_is_heard_although_the_vocals_are_muted(visit, idle, song):
+    page = staged(visit, idle, song)
+    page.locator("#stage-close").click()
+    page.get_by_role("button", name="Mute Vocals").click()
+    page.get_by_role("button", name="Sing along").click()
+    page.get_by_label("Guide vocals").fill("0.5")
+    page.locator("#stage-play").click()
+    expect(page.locator("#player")).to_have_attribute("data-state", "playing")
+    levels = page.evaluate(listening.LEVELS)
+    assert 0.3 < levels[0] / levels[1] < 0.7, levels
+    page.locator("#stage-close").click()
+    assert page.evaluate(listening.LEVELS)[0] < 1e-5
+
+
+def test_stage_leaves_nothing_behind_in_the_mix(visit, idle, song, archive):
+    other = delivered(idle, archive, title="Other", data=tone(500, 20))
+    page = staged(visit, idle, song)
+    expect(page.locator("#karaoke")).to_have_attribute("aria-pressed", "false")
+    # Reloaded, or left for another song, while it is open.
+    page.reload()
+    expect(page.locator("#play")).to_be_enabled()
+    expect(page.locator("#karaoke")).to_have_attribute("aria-pressed", "false")
+    page.get_by_role("button", name="Sing along").click()
+    page.get_by_role("button", name="Next song").click()
+    expect(page.locator("#stage-title")).to_have_text("Other")
+    page.locator("#stage-close").click()
+    expect(page.locator("#karaoke")).to_have_attribute("aria-pressed", "false")
+    page.goto(f"{idle.address}/#/songs/{song['id']}")
+    expect(page.get_by_role("heading", name="Chirp")).to_be_visible()
+    expect(page.locator("#karaoke")).to_have_attribute("aria-pressed", "false")
+    assert page.url.endswith(song["id"]) and other["id"] != song["id"]
+
+
+def test_karaoke_does_not_continue_where_it_was_not_reached(visit, idle, song, archive):
+    other = delivered(idle, archive, title="Other", data=tone(500, 20))
+    page = staged(visit, idle, song)
+    held = []
+    page.route("**/*.mp3", lambda route: held.append(route) if held is not None else route.continue_())
+    page.get_by_role("button", name="Next song").click()
+    expect(page.get_by_role("heading", name="Other")).to_be_visible()
+    # Its stems do not come, so the user goes back to the list.
+    page.locator(".back").click()
+    expect(page.locator(".song")).to_have_count(2)
+    waiting, held = held, None
+    for route in waiting:
+        route.continue_()
+    page.goto(f"{idle.address}/#/songs/{other['id']}")
+    expect(page.locator("#sing")).to_be_enabled()
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    expect(page.locator("#player")).to_have_attribute("data-state", "paused")
+
+
+def test_stage_speaks_the_language_of_the_page(visit, idle, song):
+    page = staged(visit, idle, song)
+    expect(page.locator("#next-song, #lyrics-choose").last).to_have_text("Choose lyrics (.lrc)")
+    page.locator("#stage-close").click()
+    page.get_by_label("Language").select_option("Русский")
+    page.locator("#sing").click()
+    stage = page.locator("#stage")
+    expect(stage.get_by_label("Голос для подсказки")).to_be_visible()
+    english = re.findall("[A-Za-z]{4,}", stage.inner_text().replace("Chirp", ""))
+    names = stage.evaluate("(stage) => [...stage.querySelectorAll('[aria-label]')].map((each) => each.getAttribute('aria-label'))")
+    assert english == [] and not re.search("[A-Za-z]{4,}", " ".join(names)), (english, names)
+
+
 def test_stage_of_the_only_song_offers_no_next_one(visit, idle, song):
     page = staged(visit, idle, song)
     expect(page.locator("#next-song")).to_be_hidden()
