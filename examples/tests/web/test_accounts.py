@@ -163,6 +163,25 @@ def test_token_is_shown_once_works_and_can_be_revoked(idle, visit):
     assert bearer(idle, secret) == 401
 
 
+def test_buttons_beside_a_form_do_not_send_it(idle, visit):
+    page = visit(idle)
+    register(page, idle)
+    page.locator("#account-link").click()
+    fill(page, "token", name="laptop")
+    page.get_by_role("button", name="Create token").click()
+    expect(page.locator(".tokens li")).to_have_count(1)
+    sent = []
+    page.on("request", lambda request: sent.append((request.method, request.url.removeprefix(idle.address))))
+    # The name is still needed, so that sending the form would say so.
+    page.get_by_role("button", name="Copy").click()
+    page.get_by_role("button", name="Revoke laptop").click()
+    expect(page.locator(".toast")).to_contain_text("laptop revoked.")
+    expect(page.locator(".tokens li")).to_have_count(0)
+    page.wait_for_timeout(300)
+    assert [method for method, path in sent if path.startswith("/auth/tokens")] == ["DELETE", "GET"], sent
+    expect(page.locator("#token-name")).not_to_have_attribute("aria-invalid", "true")
+
+
 def test_token_needs_a_name(idle, visit):
     page = visit(idle)
     register(page, idle)

@@ -49,7 +49,56 @@ def test_targets_are_large_enough_for_fingers(idle, visit, stems):
     page.locator("#share").click()
     expect(page.locator("#share-dialog")).to_be_visible()
     small["share"] = page.evaluate(SMALL)
+    page.locator("#share-create").click()
+    expect(page.locator("#share-link")).to_be_visible()
+    small["shared"] = page.evaluate(SMALL)
+    page.goto(page.locator("#share-link").input_value())
+    page.reload()
+    expect(page.locator("#play")).to_be_enabled()
+    small["shared song"] = page.evaluate(SMALL)
+    page.get_by_role("button", name="Keyboard shortcuts").click()
+    expect(page.get_by_role("dialog")).to_be_visible()
+    small["shortcuts"] = page.evaluate(SMALL)
+    page.goto(f"{idle.address}/#/account")
+    register(page, idle)
+    page.locator("#token-name").fill("phone")
+    page.get_by_role("button", name="Create token").click()
+    expect(page.locator(".tokens li")).to_have_count(1)
+    expect(page.locator("#callback")).to_be_visible()
+    small["account"] = page.evaluate(SMALL)
+    page.goto(f"{idle.address}/#/trash")
+    page.get_by_role("button", name="Empty trash").click()
+    expect(page.get_by_role("dialog")).to_be_visible()
+    small["question"] = page.evaluate(SMALL)
     assert {name: found for name, found in small.items() if found} == {}
+
+
+# How far the target of a handle of the loop reaches, in pixels.
+REACH = """(name) => {
+  const handle = document.querySelector(`#handle-${name}`);
+  const { left, right, top, bottom } = handle.getBoundingClientRect();
+  const hits = (x, y) => document.elementFromPoint(x, y) === handle;
+  const [x, y] = [(left + right) / 2, (top + bottom) / 2];
+  let [width, height] = [0, 0];
+  for (let at = -60; at <= 60; at += 1) {
+    width += hits(x + at, y);
+    height += hits(x, y + at);
+  }
+  return [width, height];
+}"""
+
+
+def test_handles_of_the_loop_are_large_enough_for_fingers(idle, visit, stems):
+    song = idle.upload("Song", data=tone(300))
+    deliver(idle, song, stems)
+    page = visit(idle, f"/#/songs/{song['id']}", **PHONE)
+    expect(page.locator("#play")).to_be_enabled()
+    page.locator("#place").fill("6")
+    page.locator("#loop").click()
+    page.locator("#handle-from").scroll_into_view_if_needed()
+    for name in ["from", "to"]:
+        width, height = page.evaluate(REACH, name)
+        assert width >= 43 and height >= 43, (name, width, height)
 
 
 def test_page_can_be_installed(idle, visit):
