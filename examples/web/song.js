@@ -8,7 +8,7 @@ import { player } from './player.js';
 import { cancel, results } from './results.js';
 import { get, isLoaded, putAndRefresh, refresh, songs } from './songs.js';
 import { hasStems } from './stems.js';
-import { t } from './text.js';
+import { t, translate } from './text.js';
 import { isInTrash, restore } from './trash.js';
 
 const ASK_MS = 15_000;
@@ -156,6 +156,8 @@ export function view(id) {
   return {
     element,
     show: () => {
+      // While it is replaced by the form of a new title, the page does not translate it.
+      translate(head);
       update();
       playing?.update();
       takes?.update();

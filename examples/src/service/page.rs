@@ -111,7 +111,10 @@ mod tests {
     #[test]
     fn comments_go_and_code_keeps_its_lines() {
         let text = "// a\nlet a = 'x'; // stays\n  /** b */\n/** @type {T} */ (a).b();\n/*\n * c\n */\nlet d = `//`;\n";
-        assert_eq!(without_comments(text), "\nlet a = 'x'; // stays\n\n/** @type {T} */ (a).b();\n\n\n\nlet d = `//`;\n");
+        assert_eq!(
+            without_comments(text),
+            "\nlet a = 'x'; // stays\n\n/** @type {T} */ (a).b();\n\n\n\nlet d = `//`;\n"
+        );
     }
 
     #[test]
@@ -125,7 +128,11 @@ mod tests {
                 let words = line.trim();
                 let looks_like_comment = ["//", "/*", "*"].iter().any(|start| words.starts_with(start));
                 assert!(kept == line || kept.is_empty() && looks_like_comment, "{}: {line}", source.path);
-                assert!(kept == line || words.find("*/").is_none_or(|end| end + 2 == words.len()), "{}: {line}", source.path);
+                assert!(
+                    kept == line || words.find("*/").is_none_or(|end| end + 2 == words.len()),
+                    "{}: {line}",
+                    source.path
+                );
             }
         }
     }
