@@ -34,7 +34,15 @@ function arrange() {
 narrow.addEventListener('change', arrange);
 arrange();
 
-// Routes: #/ for the list, #/songs/ID, #/s/SECRET for a share link, #/trash, #/account.
+// Loaded when it is needed: few users are administrators.
+function adminView(section) {
+  const element = h('section', {}, h('h1', { tabindex: -1, t: 'admin' }));
+  const shown = { element, show: () => {} };
+  import('./admin.js').then(({ fill }) => { shown.show = fill(element, section); }, (error) => toast(explain(error), { bad: true }));
+  return shown;
+}
+
+// Routes: #/ for the list, #/songs/ID, #/s/SECRET for a share link, #/trash, #/account, #/admin/SECTION.
 function route(first = false) {
   const before = view;
   before?.end?.();
@@ -42,10 +50,11 @@ function route(first = false) {
   document.title = 'Vocalizer';
   const isSong = name === 'songs' && /^[0-9a-f-]{36}$/.test(id ?? '');
   const isShared = name === 's' && Boolean(id);
-  inList = !isSong && !isShared && name !== 'account' && name !== 'trash';
+  inList = !isSong && !isShared && !['account', 'trash', 'admin'].includes(name);
   if (isSong) view = songView(id);
   else if (isShared) view = sharedView(id);
   else if (name === 'account') view = { element: accountView() };
+  else if (name === 'admin') view = adminView(id);
   else view = inList ? listView() : trashView(listAddress());
   hero.hidden = uploads.rules.hidden = !inList;
   delete document.documentElement.dataset.otherView;

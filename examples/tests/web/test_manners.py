@@ -11,6 +11,7 @@ import urllib.request
 import pytest
 from conftest import ROOT, WEB as LOCAL, begin, deliver, give_up, register, row, throttle, tone
 from playwright.sync_api import expect
+from test_admin import promote
 
 WEB = ROOT / "examples/web"
 AXE = pathlib.Path(importlib.util.find_spec("axe_playwright_python").origin).with_name("axe.min.js")
@@ -101,6 +102,15 @@ def views(page, service, songs):
     page.get_by_role("button", name="Create token").click()
     expect(page.locator(".tokens li")).to_have_count(1)
     yield "account, logged in"
+    promote(service)
+    page.reload()
+    for section, ready in [("users", "#users li"), ("queue", "#waiting li"), ("storage", "#admin-storage"), ("audit", "#audit li")]:
+        page.goto(f"{service.address}/#/admin/{section}")
+        expect(page.locator(ready).first).to_be_visible()
+        yield f"administration, {section}"
+        if section == "users":
+            page.locator("#users [data-act=quota]").click()
+            yield "limits of a user"
     page.get_by_role("button", name="Keyboard shortcuts").click()
     yield "shortcuts"
     page.keyboard.press("Escape")
@@ -480,8 +490,8 @@ def test_browser_enforces_the_policy(idle, browser):
 
 @built
 def test_page_size_is_within_budget(idle, visit):
-    # What a visitor loads: one language, and nothing that is loaded only for callbacks.
-    later = {"callbacks.js"}
+    # What a visitor loads: one language, and nothing that is loaded only for administrators or callbacks.
+    later = {"admin.js", "callbacks.js"}
     sizes = {file.name: len(gzip.compress(file.read_bytes())) for file in WEB.iterdir() if file.name not in later}
     assert sum(sizes.values()) - min(sizes["en.json"], sizes["ru.json"]) < 100_000
     page = visit(idle)
