@@ -56,6 +56,7 @@ const SOURCES: &[PageFile] = files! {
     "start.js" "text/javascript; charset=utf-8";
     "app.js" "text/javascript; charset=utf-8";
     "account.js" "text/javascript; charset=utf-8";
+    "admin.js" "text/javascript; charset=utf-8";
     "api.js" "text/javascript; charset=utf-8";
     "click.js" "text/javascript; charset=utf-8";
     "callbacks.js" "text/javascript; charset=utf-8";
@@ -98,6 +99,8 @@ const SOURCES: &[PageFile] = files! {
     "trash.js" "text/javascript; charset=utf-8";
     "uploads.js" "text/javascript; charset=utf-8";
     "waveforms.js" "text/javascript; charset=utf-8";
+    "admin-en.json" "application/json";
+    "admin-ru.json" "application/json";
     "en.json" "application/json";
     "ru.json" "application/json";
 };
