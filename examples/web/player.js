@@ -49,6 +49,8 @@ export function player(song, shared = null) {
   let frameRequest = 0;
   let closed = false;
   let told = -1;
+  /** @type {ReturnType<typeof import('./zoom.js').zoom> | null} */
+  let zoomed = null;
   // What all levels are multiplied with so that raised levels do not clip, also in downloads.
   let quieter = 1;
 
@@ -69,6 +71,7 @@ export function player(song, shared = null) {
     seek: (to) => seek(to),
     position: () => seconds(engine.position),
     resized: () => showPosition(),
+    reveal: (at) => zoomed?.reveal(at),
     loop: ([from, to], spoken) => setLoop([from * engine.rate, to * engine.rate], spoken),
   });
   const karaoke = h('button', { class: 'toggle', id: 'karaoke', label: 'karaoke', 'aria-pressed': 'false', onclick: () => { set.karaoke = !set.karaoke; applyMix(); } }, h('span', { t: 'karaoke' }));
@@ -180,6 +183,7 @@ export function player(song, shared = null) {
   function seek(to) {
     if (!ready()) return;
     engine.seek(to * engine.rate);
+    zoomed?.reveal(to);
     save();
     showPosition();
   }
@@ -238,6 +242,7 @@ export function player(song, shared = null) {
     const whole = Math.floor(at);
     // Texts and sliders change once a second: they cost a layout.
     const tell = whole !== told || !engine.isOn;
+    zoomed?.follow(at);
     time.showPosition(at, tell);
     if (!tell) return;
     told = whole;
@@ -297,6 +302,7 @@ export function player(song, shared = null) {
   const endKeys = shortcuts({
     ' ': toggle, k: () => karaoke.click(), l: () => bar.pressLoop(), '[': () => setLoopEdge(0), ']': () => setLoopEdge(1), o: () => choice[choice[0].checked ? 1 : 0].click(),
     '-': () => faster(-1), '=': () => faster(1), '+': () => faster(1), t: () => { if (ready()) tap(seconds(engine.position)); },
+    z: () => zoomed?.zoomIn(), x: () => zoomed?.zoomOut(), a: () => zoomed?.showAll(),
     0: () => seek(0), Home: () => seek(0), ArrowLeft: () => skip(-SKIP_S), ArrowRight: () => skip(SKIP_S),
   }, (stem, solo) => tracks.press(stem, solo ? 'solo' : 'mute'));
   const onPageHide = () => save();
@@ -306,6 +312,19 @@ export function player(song, shared = null) {
   };
   songs.addEventListener('change', onSongs);
   window.addEventListener('pagehide', onPageHide);
+
+  // Adds to the timeline what only an open song has.
+  async function equip() {
+    const { zoom } = await import('./zoom.js');
+    if (closed) return;
+    zoomed = zoom(time, waves, {
+      stems,
+      length: seconds(engine.length),
+      path: (stem) => `songs/${song.id}/peaks/${stem}`,
+      position: () => seconds(engine.position),
+      shows: () => showPosition(),
+    });
+  }
 
   async function open() {
     setText(message, t('opening'));
@@ -333,6 +352,7 @@ export function player(song, shared = null) {
     bar.enable();
     heard.disabled = false;
     time.open(seconds(engine.length));
+    equip().catch(() => { /* without zoom, the song plays all the same */ });
     element.dataset.state = 'paused';
     setText(message, '');
     engine.seek(Math.min(before.at ?? 0, engine.length));
@@ -366,7 +386,7 @@ export function player(song, shared = null) {
       const fields = { ...levels, start_ms: ms(engine.position), ...(engine.loop && { loop_from_ms: ms(from), loop_to_ms: ms(to) }) };
       return { fields, left: stems.filter((stem) => !FOUR.includes(stem) && audible(stem) !== 1) };
     },
-    update: () => { applyMix(); showLoop(); told = -1; showPosition(); drill?.show(); stage?.showControls(); },
+    update: () => { applyMix(); showLoop(); told = -1; zoomed?.update(); showPosition(); drill?.show(); stage?.showControls(); },
     close: () => {
       closed = true;
       save();
@@ -374,6 +394,7 @@ export function player(song, shared = null) {
       engine.close();
       waves.close();
       time.close();
+      zoomed?.close();
       controls.close();
       endKeys();
       songs.removeEventListener('change', onSongs);

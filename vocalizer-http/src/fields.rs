@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 use vocalizer_core::api::{MAX_JOB_DELAY, MAX_JOB_WAIT};
 use vocalizer_core::part::Stem;
+use vocalizer_core::ports::Peaks;
 use vocalizer_core::service::{Levels, MAX_PAGE};
 use vocalizer_core::song::StatusKind;
 
@@ -139,6 +140,10 @@ fields! {
         .described("For stems: names of files as in `04 Title (vocals).wav`, for audio workstations; any value");
     TEMPO = Field::whole("tempo", 1, 999, None)
         .described("With `numbered`: beats per minute to put into the names");
+    FROM_MS = Field::whole("from_ms", 0, MAX_MS, None).described("Only values from this time on");
+    TO_MS = Field::whole("to_ms", 1, MAX_MS, None).described("Only values up to this time");
+    POINTS = Field::whole("points", 1, Peaks::DRAWN as u64, Some(Peaks::DRAWN as u64))
+        .described("Maximum number of values");
     DRUMS = Field::gain("drums");
     BASS = Field::gain("bass");
     OTHER = Field::gain("other");

@@ -200,9 +200,9 @@ routes! {
         GET "/songs/events" Anyone Input::Nothing => Output::Events, [] []
         "Streams changes of the caller's songs: the newest ones, and all that wait or are being split";
     Peaks "peaks" parts::peaks,
-        GET "/songs/{song_id}/peaks/{part}" Reader Input::Nothing => Output::Data("PeaksData"), []
-        [404, 409, 422, 429, 507]
-        "Returns the loudness of a part over time, for a waveform; computed once";
+        GET "/songs/{song_id}/peaks/{part}" Reader Input::Nothing => Output::Data("PeaksData"), [FROM_MS, TO_MS, POINTS]
+        [304, 404, 409, 422, 429, 507]
+        "Returns the loudness of a part over time, or of a range of it in more detail, for a waveform; computed once";
     Part "part" parts::part,
         GET "/songs/{song_id}/{file}" Reader Input::Nothing => Output::Audio,
         [DOWNLOAD, FORMAT, STEMS_CHOSEN, NUMBERED, TEMPO, DRUMS, BASS, OTHER, VOCALS, LEVELS] [304, 404, 409, 416, 422, 429, 507]

@@ -34,7 +34,7 @@ const METHODS: [(&str, &[&str]); 44] = [
     ("cancel_song", &["cancel"]),
     ("events", &["watch", "wait", "wait_with"]),
     ("list_events", &["watch_all"]),
-    ("peaks", &["peaks"]),
+    ("peaks", &["peaks", "peaks_between"]),
     ("part", &["download", "download_bytes", "download_range", "download_to", "download_stems", "resume"]),
     ("part_head", &["file_info"]),
     ("create_share", &["share"]),

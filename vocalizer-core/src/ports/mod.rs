@@ -43,7 +43,7 @@ pub use error::{BlobError, BoxError, QueueError, RepositoryError};
 pub use job::{InvalidJobTrace, Job, JobLine, JobPayload, JobTrace};
 pub use leases::{DurableLeases, Failure, Lease, LeasedJob};
 pub use passwords::{PasswordError, PasswordHasher};
-pub use peaks::Peaks;
+pub use peaks::{Peaks, PeaksSection};
 pub use queue::{DeadLetter, Depth, GivenUp, JobQueue, JobState, JobsAhead};
 pub use results::{Received, ResultError, ResultReader, ResultWriter, StemFile};
 pub use shares::ShareRepository;

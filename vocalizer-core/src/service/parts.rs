@@ -225,8 +225,8 @@ impl SongService {
         })
     }
 
-    /// Returns the peaks of a part for drawing its waveform. They are computed on request and cached, like other
-    /// formats.
+    /// Returns the peaks of a part for drawing its waveform, all of it or [a section](Peaks::section). They are computed
+    /// on request and cached, like other formats.
     ///
     /// ```
     /// # #[cfg(not(feature = "memory"))] fn main() {}
@@ -309,7 +309,7 @@ impl SongService {
         self.kept_peaks(&BlobKey::Peaks(place(&song, part), part)).await
     }
 
-    /// Returns the cached peaks, if they can be read.
+    /// Returns the cached peaks, if they can be read and are fine enough.
     async fn kept_peaks(&self, key: &BlobKey) -> Result<Option<Peaks>, ServiceError> {
         let pin = self.made().cache.pin(*key).await;
         let Some(mut blob) = self.ports().blobs.open(key, None).await? else { return Ok(None) };
@@ -318,7 +318,7 @@ impl SongService {
         while let Some(chunk) = blob.next_chunk().await? {
             bytes.extend_from_slice(&chunk);
         }
-        Ok(Peaks::from_bytes(&bytes))
+        Ok(Peaks::from_bytes(&bytes).filter(Peaks::is_fine))
     }
 
     /// Mixes a song's stems at these levels into one file, which is not cached. Clients take turns, as for other

@@ -5,15 +5,16 @@ use std::sync::Arc;
 use http::{HeaderMap, HeaderValue, Method, Response, header};
 use vocalizer_core::api::{PeaksData, PeaksView};
 use vocalizer_core::part::{Format, Part};
+use vocalizer_core::ports::Peaks;
 use vocalizer_core::service::{Levels, Origin, PartFile};
 
-use super::{Answer, archive, download, success, unmade};
+use super::{Answer, archive, download, unmade};
 use crate::app::App;
-use crate::body::stream;
+use crate::body::{full, stream};
 use crate::failure::Failure;
 use crate::request::Request;
 use crate::sniff::{HEAD_BYTES, sniff};
-use crate::{disposition, fields};
+use crate::{answer, conditional, disposition, fields};
 
 pub(crate) async fn part(app: &Arc<App>, request: Request) -> Answer {
     let name: String = request.param("file")?;
@@ -103,6 +104,12 @@ async fn mix(app: &Arc<App>, request: &Request, format: Format) -> Answer {
 
 pub(crate) async fn peaks(app: &Arc<App>, request: Request) -> Answer {
     let (viewer, id, part) = (request.viewer(), request.param("song_id")?, request.param("part")?);
+    let query = request.query();
+    let (from_ms, to_ms) = (query.number(&fields::FROM_MS)?.unwrap_or(0), query.number(&fields::TO_MS)?);
+    if to_ms.is_some_and(|to_ms| to_ms <= from_ms) {
+        return Err(Failure::field(fields::TO_MS.name, "to_ms must be greater than from_ms"));
+    }
+    let points = query.number(&fields::POINTS)?.and_then(|points| usize::try_from(points).ok());
     let peaks = match app.songs.known_peaks(viewer, id, part).await? {
         Some(peaks) => peaks,
         None if request.method == Method::HEAD => {
@@ -111,7 +118,11 @@ pub(crate) async fn peaks(app: &Arc<App>, request: Request) -> Answer {
         }
         None => app.songs.peaks(request.client(), id, part).await?,
     };
-    success(&PeaksData { peaks: PeaksView::from(&peaks) })
+    let frame = |ms: u64| ms.saturating_mul(u64::from(peaks.rate_hz())) / 1000;
+    let range = frame(from_ms)..to_ms.map_or(u64::MAX, frame);
+    let section = peaks.section(range, points.unwrap_or(Peaks::DRAWN));
+    let answer = answer::success(&PeaksData { peaks: PeaksView::from(section) });
+    Ok(conditional::revalidated(&request.headers, answer).map(full))
 }
 
 /// Returns the media type and the file extension of a format.
