@@ -38,8 +38,8 @@ function sharedSettings({ levels }) {
   return { mix: Object.fromEntries(Object.entries(levels).map(([stem, level]) => [stem, { level: level || 1, mute: level === 0 }])) };
 }
 
-// `shared` is the mix of a share link; it replaces the saved settings.
-export function player(song, shared = null) {
+// `shared` is the mix of a share link; it replaces the saved settings. A guest may change nothing that the server keeps.
+export function player(song, shared = null, isGuest = false) {
   const stems = stemsOf(song);
   const engine = new Engine(song.id, stems);
   const before = shared ? sharedSettings(shared) : savedSettings(song.id);
@@ -51,6 +51,8 @@ export function player(song, shared = null) {
   let told = -1;
   /** @type {ReturnType<typeof import('./zoom.js').zoom> | null} */
   let zoomed = null;
+  /** @type {ReturnType<typeof import('./markers.js').markers> | null} */
+  let marks = null;
   // What all levels are multiplied with so that raised levels do not clip, also in downloads.
   let quieter = 1;
 
@@ -302,6 +304,7 @@ export function player(song, shared = null) {
   const endKeys = shortcuts({
     ' ': toggle, k: () => karaoke.click(), l: () => bar.pressLoop(), '[': () => setLoopEdge(0), ']': () => setLoopEdge(1), o: () => choice[choice[0].checked ? 1 : 0].click(),
     '-': () => faster(-1), '=': () => faster(1), '+': () => faster(1), t: () => { if (ready()) tap(seconds(engine.position)); },
+    m: () => marks?.add(), ',': () => marks?.previous(), '.': () => marks?.next(),
     z: () => zoomed?.zoomIn(), x: () => zoomed?.zoomOut(), a: () => zoomed?.showAll(),
     0: () => seek(0), Home: () => seek(0), ArrowLeft: () => skip(-SKIP_S), ArrowRight: () => skip(SKIP_S),
   }, (stem, solo) => tracks.press(stem, solo ? 'solo' : 'mute'));
@@ -315,15 +318,21 @@ export function player(song, shared = null) {
 
   // Adds to the timeline what only an open song has.
   async function equip() {
-    const { zoom } = await import('./zoom.js');
+    const [{ zoom }, { markers }] = await Promise.all([import('./zoom.js'), import('./markers.js')]);
     if (closed) return;
     zoomed = zoom(time, waves, {
       stems,
       length: seconds(engine.length),
       path: (stem) => `songs/${song.id}/peaks/${stem}`,
       position: () => seconds(engine.position),
-      shows: () => showPosition(),
+      shows: () => {
+        marks?.place();
+        showPosition();
+      },
     });
+    marks = markers(song, time, { seek, position: () => seconds(engine.position), isGuest });
+    element.append(marks.element);
+    await marks.load();
   }
 
   async function open() {
@@ -352,7 +361,7 @@ export function player(song, shared = null) {
     bar.enable();
     heard.disabled = false;
     time.open(seconds(engine.length));
-    equip().catch(() => { /* without zoom, the song plays all the same */ });
+    equip().catch(() => { /* without zoom and markers, the song plays all the same */ });
     element.dataset.state = 'paused';
     setText(message, '');
     engine.seek(Math.min(before.at ?? 0, engine.length));
@@ -386,7 +395,7 @@ export function player(song, shared = null) {
       const fields = { ...levels, start_ms: ms(engine.position), ...(engine.loop && { loop_from_ms: ms(from), loop_to_ms: ms(to) }) };
       return { fields, left: stems.filter((stem) => !FOUR.includes(stem) && audible(stem) !== 1) };
     },
-    update: () => { applyMix(); showLoop(); told = -1; zoomed?.update(); showPosition(); drill?.show(); stage?.showControls(); },
+    update: () => { applyMix(); showLoop(); told = -1; zoomed?.update(); marks?.update(); showPosition(); drill?.show(); stage?.showControls(); },
     close: () => {
       closed = true;
       save();

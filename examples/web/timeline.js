@@ -27,10 +27,13 @@ export function timeline(rows, act) {
   const place = slider({ id: 'place', min: 0, max: 1, step: 0.01, value: 0, label: 'place', disabled: true }, act.seek);
   const scale = h('canvas', { 'aria-hidden': 'true' });
   const handles = ['from', 'to'].map((name, end) => handle(name, end));
-  const ruler = h('div', { class: 'ruler' }, scale, place, handles);
+  // The names and the lines of the markers, which markers.js fills.
+  const flags = h('div', { class: 'flags', 'aria-hidden': 'true' });
+  const marks = h('div', { class: 'marks' });
+  const ruler = h('div', { class: 'ruler' }, scale, place, flags, handles);
   const past = h('div', { class: 'past' });
   const head = h('div', { class: 'head' });
-  const lane = h('div', { class: 'lane', 'aria-hidden': 'true' }, h('div', { class: 'region' }), past, head);
+  const lane = h('div', { class: 'lane', 'aria-hidden': 'true' }, h('div', { class: 'region' }), past, marks, head);
   // For the controls of zoom.js, which take their place before they are loaded.
   const tools = h('div', { class: 'zoom', role: 'group', label: 'zoom' });
   const element = h('div', { class: 'tracks' }, tools, ruler, rows.map((row) => row.element), lane);
@@ -149,6 +152,9 @@ export function timeline(rows, act) {
     element,
     ruler,
     tools,
+    flags,
+    marks,
+    share,
     at,
     isScrubbing: () => Boolean(scrub),
     // Ends a drag of the playhead: another finger has come, so the first one did not seek.

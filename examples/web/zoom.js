@@ -34,7 +34,7 @@ export function zoom(time, waves, { stems, length, path, position, shows }) {
   const into = button('zoom-in', '+', () => zoomBy(STEP));
   const all = h('button', { class: 'small', id: 'zoom-all', t: 'zoom-all', onclick: () => tell(span.showAll()) });
   const scroll = slider({ id: 'scroll', min: 0, max: 0, step: 'any', value: 0, label: 'scroll' }, (from) => change(span.scrollTo(from)));
-  time.tools.replaceChildren(out, into, all, scroll);
+  time.tools.append(out, into, all, scroll);
 
   // The playhead keeps its place if it is in view, else the middle.
   const anchor = () => (position() >= span.from && position() <= span.to ? position() : (span.from + span.to) / 2);

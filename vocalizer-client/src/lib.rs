@@ -51,6 +51,7 @@ mod fetch;
 mod file;
 mod flow;
 mod identity;
+mod markers;
 mod models;
 mod operations;
 mod query;
@@ -85,13 +86,13 @@ pub use upload::Upload;
 /// An error and its causes in one line, for logs.
 pub use vocalizer_api::causes::chain;
 pub use vocalizer_api::id::SongId;
-pub use vocalizer_api::id::{DeliveryId, ShareId, TokenId, UploadId, UserId, WebhookId};
+pub use vocalizer_api::id::{DeliveryId, MarkerId, ShareId, TokenId, UploadId, UserId, WebhookId};
 pub use vocalizer_api::part::{Format, Part, Stem};
 pub use vocalizer_api::secret::Secret;
 pub use vocalizer_api::{
-    ApiError, DeliveryStatus, DeliveryView, ErrorCode, LimitsView, ModelView, PeaksView, Provenance, QuotaView,
-    RegistrationView, ShareMix, ShareView, SharedData, SongStatus, SongView, TokenView, UploadView, UserView,
-    WebhookEvent, WebhookPayload, WebhookView,
+    ApiError, DeliveryStatus, DeliveryView, ErrorCode, LimitsView, MarkerView, ModelView, PeaksView, Provenance,
+    QuotaView, RegistrationView, ShareMix, ShareView, SharedData, SongStatus, SongView, TokenView, UploadView,
+    UserView, WebhookEvent, WebhookPayload, WebhookView,
 };
 pub use watch::Change;
 

@@ -115,6 +115,8 @@ fields! {
     START_MS = Field::whole("start_ms", 0, MAX_MS, None);
     LOOP_FROM_MS = Field::whole("loop_from_ms", 0, MAX_MS, None);
     LOOP_TO_MS = Field::whole("loop_to_ms", 0, MAX_MS, None);
+    AT_MS = Field::whole("at_ms", 0, MAX_MS, None);
+    MARKER_NAME = Field::text("name");
     URL = Field::text("url");
     EVENTS = Field::text("events");
     PERCENT = Field::whole("percent", 0, 100, None);

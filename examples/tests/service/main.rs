@@ -30,6 +30,7 @@ mod killing;
 mod limiting;
 mod lists;
 mod lossless;
+mod markers;
 mod models;
 mod ownership;
 mod paths;

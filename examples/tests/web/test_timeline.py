@@ -140,7 +140,7 @@ def test_wheel_and_keys_zoom_and_scroll(zoomed):
     assert abs(begin + (end - begin) / 4 - under) < 0.05
     page.mouse.wheel(200, 0)
     page.wait_for_function(f"({VIEW})()[0] > {begin + 0.05}")
-    # The page scrolls as ever.
+    # The page still scrolls.
     top = page.evaluate("scrollY")
     page.mouse.wheel(0, 200)
     page.wait_for_function(f"scrollY > {top}")
@@ -183,3 +183,81 @@ def test_playing_a_zoomed_view_costs_no_layout_per_picture(zoomed):
     page.wait_for_timeout(3000)
     # The time is written once a second, and the view moves at most once or twice. There are about 180 pictures.
     assert count() - before < 40
+
+
+# Markers.
+
+
+def test_markers_are_added_renamed_jumped_to_and_deleted(visit, idle, song):  # noqa: F811
+    page = opened(visit, idle, song)
+    expect(page.locator("#marker-add")).to_be_visible()
+    place = lambda: float(page.locator("#place").input_value())
+    kept = lambda: [(each["at_ms"], each["name"]) for each in idle.ask("GET", f"/songs/{song['id']}/markers")["markers"]]
+    page.locator("#place").fill("12.5")
+    page.keyboard.press("m")
+    expect(page.locator("#say")).to_have_text("Marker 1 added at 0:12")
+    page.locator("#place").fill("4")
+    page.locator("#marker-add").click()
+    expect(page.locator("#markers-list li")).to_have_count(2)
+    assert kept() == [(4000, "Marker 2"), (12500, "Marker 1")]
+    page.locator("#markers summary").click()
+    page.get_by_role("button", name="Rename Marker 1, 0:12").click()
+    page.get_by_label("Name of the marker").fill("  Chorus <b>")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("button", name="Rename Chorus <b>, 0:12")).to_be_focused()
+    assert kept() == [(4000, "Marker 2"), (12500, "Chorus <b>")]
+    page.locator("#markers-list").get_by_role("button", name="0:04 Marker 2", exact=True).click()
+    assert place() == 4
+    page.keyboard.press(".")
+    expect(page.locator("#say")).to_have_text("Chorus <b>, 0:12")
+    assert place() == 12.5
+    page.keyboard.press(",")
+    assert place() == 4
+    # The same on another device, in the order of the song.
+    other = opened(visit, idle, song)
+    expect(other.locator("#markers-list li")).to_have_text(["0:04 Marker 2", "0:12 Chorus <b>"])
+    expect(other.locator("#markers summary")).to_have_text(re.compile("2$"))
+    page.get_by_role("button", name="Delete Chorus <b>, 0:12").click()
+    expect(page.locator("#markers-list li")).to_have_count(1)
+    expect(page.get_by_role("button", name="Delete Marker 2, 0:04")).to_be_focused()
+    assert kept() == [(4000, "Marker 2")]
+    page.get_by_role("button", name="Undo").click()
+    expect(page.locator("#markers-list li")).to_have_count(2)
+    assert kept() == [(4000, "Marker 2"), (12500, "Chorus <b>")]
+
+
+def test_markers_stand_at_their_times_also_when_zoomed(zoomed):
+    page = zoomed
+    page.keyboard.press("m")
+    expect(page.locator(".flags span")).to_have_count(1)
+    at = lambda: [page.locator(where).bounding_box()["x"] for where in (".flags span", ".marks i")]
+    for x in at():
+        assert abs(x - x_in_view(page, 10)) < 2
+    page.locator("#zoom-all").click()
+    for x in at():
+        assert abs(x - x_in_view(page, 10)) < 2
+    page.locator(".flags span").click()
+    assert float(page.locator("#place").input_value()) == 10
+    page.locator("#zoom-in").click()
+    page.locator("#zoom-in").click()
+    page.locator("#scroll").fill("0")
+    expect(page.locator(".flags span")).to_be_hidden()
+
+
+def test_failed_change_of_markers_is_told(visit, idle, song):  # noqa: F811
+    for at_ms in range(200):
+        idle.ask("POST", f"/songs/{song['id']}/markers", {"at_ms": at_ms, "name": "x"})
+    page = opened(visit, idle, song)
+    expect(page.locator("#markers-list li")).to_have_count(200)
+    page.keyboard.press("m")
+    expect(page.get_by_role("alert").filter(has_text="The song has 200 markers, the maximum")).to_be_visible()
+    expect(page.locator("#markers-list li")).to_have_count(200)
+
+
+def test_guest_sees_markers_and_cannot_change_them(visit, idle, song):  # noqa: F811
+    idle.ask("POST", f"/songs/{song['id']}/markers", {"at_ms": 5000, "name": "Verse"})
+    secret = idle.ask("POST", f"/songs/{song['id']}/shares", {})["secret"]
+    page = visit(idle, f"/#/s/{secret}")
+    page.locator("#markers summary").click()
+    expect(page.locator("#markers-list button")).to_have_text(["0:05 Verse"])
+    expect(page.locator("#marker-add")).to_have_count(0)

@@ -7,7 +7,7 @@ use serde_json::Value;
 use vocalizer_client::ErrorCode;
 
 /// The methods of `Client` for each operation of the OpenAPI document.
-const METHODS: [(&str, &[&str]); 44] = [
+const METHODS: [(&str, &[&str]); 48] = [
     ("register", &["register", "register_with_invite"]),
     ("login", &["login"]),
     ("logout", &["logout"]),
@@ -41,6 +41,10 @@ const METHODS: [(&str, &[&str]); 44] = [
     ("list_shares", &["shares"]),
     ("revoke_share", &["revoke_share"]),
     ("open_share", &["shared"]),
+    ("list_markers", &["markers"]),
+    ("create_marker", &["add_marker"]),
+    ("change_marker", &["change_marker"]),
+    ("delete_marker", &["delete_marker"]),
     ("list_webhooks", &["webhooks"]),
     ("create_webhook", &["create_webhook"]),
     ("delete_webhook", &["delete_webhook"]),
