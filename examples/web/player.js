@@ -7,6 +7,7 @@ import { headroom } from './headroom.js';
 import { shortcuts } from './keys.js';
 import { isWhole } from './models.js';
 import { outside } from './outside.js';
+import { saveData, savesData } from './saving.js';
 import { songs, titleOf } from './songs.js';
 import { FOUR, isVocal, stemsOf } from './stems.js';
 import { recall, recallLevel, remember, t } from './text.js';
@@ -41,7 +42,7 @@ function sharedSettings({ levels }) {
 // `shared` is the mix of a share link; it replaces the saved settings. A guest may change nothing that the server keeps.
 export function player(song, shared = null, isGuest = false) {
   const stems = stemsOf(song);
-  const engine = new Engine(song.id, stems);
+  const engine = new Engine(song.id, stems, savesData());
   const before = shared ? sharedSettings(shared) : savedSettings(song.id);
   const mix = Object.fromEntries(stems.map((stem) => [stem, { level: 1, mute: false, solo: false, ...before.mix?.[stem] }]));
   // On the karaoke stage (`singing`), `guide` is the level of the vocals.
@@ -77,6 +78,7 @@ export function player(song, shared = null, isGuest = false) {
     loop: ([from, to], spoken) => setLoop([from * engine.rate, to * engine.rate], spoken),
   });
   const karaoke = h('button', { class: 'toggle', id: 'karaoke', label: 'karaoke', 'aria-pressed': 'false', onclick: () => { set.karaoke = !set.karaoke; applyMix(); } }, h('span', { t: 'karaoke' }));
+  const saving = h('button', { class: 'toggle', id: 'save-data', disabled: true, label: 'save-data-does', 'aria-pressed': String(engine.isPreview), onclick: () => setSaving(!savesData()) }, h('span', { t: 'save-data' }));
   const choice = ['stems', 'original'].map((mode) => h('input', { type: 'radio', name: 'heard', id: `heard-${mode}`, value: mode, checked: mode === 'stems', onchange: () => setSource(mode) }));
   const heard = h('fieldset', { class: 'heard', disabled: true }, h('legend', { class: 'unseen', t: 'heard' }),
     choice.map((input) => h('label', { class: 'option' }, input, h('span', { t: `heard-${input.value}` }))));
@@ -90,7 +92,7 @@ export function player(song, shared = null, isGuest = false) {
   nextSung = null;
   const message = h('p', { class: 'message', id: 'player-status', role: 'status' });
   const element = h('section', { class: 'player', id: 'player', label: 'player', 'data-state': 'opening' },
-    bar.element, h('div', { class: 'switches' }, karaoke, heard, bar.loops, bar.volume, singing), message, bar.loud, time.element, panel);
+    bar.element, h('div', { class: 'switches' }, karaoke, heard, saving, bar.loops, bar.volume, singing), message, bar.loud, time.element, panel);
 
   // A stem's effective level after mute, solo and karaoke.
   function audible(stem) {
@@ -223,6 +225,17 @@ export function player(song, shared = null, isGuest = false) {
     const [from, to] = engine.loop ?? [0, engine.length];
     setLoop(end ? [at > from ? from : 0, at] : [at, to > at ? to : engine.length], true);
   }
+
+  async function setSaving(on) {
+    saveData(on);
+    showSaving();
+    try {
+      await engine.setPreview(on);
+    } catch (error) {
+      setText(message, explain(error));
+    }
+  }
+  const showSaving = () => saving.setAttribute('aria-pressed', String(savesData()));
 
   async function setSource(mode) {
     setText(message, mode === 'original' ? t('getting-original') : '');
@@ -359,7 +372,7 @@ export function player(song, shared = null, isGuest = false) {
       before.loopOn = Boolean(shared.loop_ms);
     }
     bar.enable();
-    heard.disabled = false;
+    heard.disabled = saving.disabled = false;
     time.open(seconds(engine.length));
     equip().catch(() => { /* without zoom and markers, the song plays all the same */ });
     element.dataset.state = 'paused';

@@ -136,6 +136,8 @@ fields! {
     DOWNLOAD = Field::text("download").described("Send `Content-Disposition: attachment`; any value");
     FORMAT = Field::one_of("format", || json!(["mp3", "wav", "flac"]))
         .described("For stems.zip and stems.tar: audio format");
+    QUALITY = Field::one_of("quality", || json!(["preview"]))
+        .described("For parts as .mp3: `preview` is a file of 64 kbit/s, for slow connections");
     STEMS_CHOSEN = Field::text("stems")
         .described("For stems.zip and stems.tar: only these stems, separated by commas");
     NUMBERED = Field::text("numbered")

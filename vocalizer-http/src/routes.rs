@@ -207,7 +207,7 @@ routes! {
         "Returns the loudness of a part over time, or of a range of it in more detail, for a waveform; computed once";
     Part "part" parts::part,
         GET "/songs/{song_id}/{file}" Reader Input::Nothing => Output::Audio,
-        [DOWNLOAD, FORMAT, STEMS_CHOSEN, NUMBERED, TEMPO, DRUMS, BASS, OTHER, VOCALS, LEVELS] [304, 404, 409, 416, 422, 429, 507]
+        [DOWNLOAD, FORMAT, QUALITY, STEMS_CHOSEN, NUMBERED, TEMPO, DRUMS, BASS, OTHER, VOCALS, LEVELS] [304, 404, 409, 416, 422, 429, 507]
         "Downloads a part: song, a stem such as vocals, or accompaniment as .mp3, .wav or .flac; stems.zip or stems.tar; \
         mix.mp3, mix.wav or mix.flac with the gains of stems from the query";
     CreateShare "create_share" shares::create,

@@ -36,6 +36,7 @@ mod ownership;
 mod paths;
 #[cfg(feature = "cluster")]
 mod postgres;
+mod previews;
 mod program;
 #[cfg(feature = "cluster")]
 mod programs;

@@ -373,6 +373,7 @@ macro_rules! renderer_conformance {
             #[$test] $place; $crate::renderer;
             files_are_rendered_in_each_format
             gains_are_accepted
+            previews_are_not_larger_than_files_at_full_quality
             peaks_are_limited
             files_that_are_no_audio_are_rejected
             dropped_rendering_does_not_affect_the_next

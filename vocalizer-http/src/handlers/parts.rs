@@ -32,6 +32,10 @@ pub(crate) async fn part(app: &Arc<App>, request: Request) -> Answer {
     let (viewer, id) = (request.viewer(), request.param("song_id")?);
     let kind =
         if request.query().has(&fields::DOWNLOAD) { disposition::Kind::Attachment } else { disposition::Kind::Inline };
+    let is_preview = request.query().get(&fields::QUALITY, |text| (text == "preview").then_some(true))?.is_some();
+    if is_preview && format != Format::Mp3 {
+        return Err(Failure::field(fields::QUALITY.name, "previews are MP3 files: request .mp3"));
+    }
     let number = number(app, &request, part).await?;
     let tempo_bpm = request.query().number(&fields::TEMPO)?;
     let headers = |(media_type, extension), title| {
@@ -46,10 +50,14 @@ pub(crate) async fn part(app: &Arc<App>, request: Request) -> Answer {
             (header::CONTENT_DISPOSITION, disposition),
         ])
     };
-    let info = app.songs.part_info(viewer, id, part, format).await?;
+    let info = match is_preview {
+        true => app.songs.preview_info(viewer, id, part).await?,
+        false => app.songs.part_info(viewer, id, part, format).await?,
+    };
     let file = match info.file {
         Some(file) => file,
         None if request.method == Method::HEAD => return Ok(unmade(headers(media_of(format), &info.title))),
+        None if is_preview => app.songs.preview(request.client(), id, part).await?,
         None => app.songs.part(request.client(), id, part, format).await?,
     };
     let headers = headers(media(app, &file, format).await?, &file.title);
