@@ -149,7 +149,7 @@ main.addEventListener('pointerover', ({ target }) => { if (/** @type {Element} *
 
 // The keyboard shortcut dialog, with a switch to turn shortcuts off.
 find('#help').addEventListener('click', () => {
-  const keys = ['space', 'arrows', 'home', 'loop', 'marks', 'speed', 'tap', 'karaoke', 'original', 'mute', 'solo', 'help'];
+  const keys = ['space', 'arrows', 'home', 'loop', 'marks', 'markers', 'jump', 'zoom', 'speed', 'tap', 'karaoke', 'original', 'mute', 'solo', 'help'];
   const off = h('input', { type: 'checkbox', id: 'keys-on', checked: recall('keys') !== 'off', onchange: () => remember('keys', off.checked ? 'on' : 'off') });
   const dialog = h('dialog', { 'aria-labelledby': 'keys-heading', onclose: () => dialog.remove() }, h('h2', { id: 'keys-heading', t: 'shortcuts' }),
     h('dl', {}, keys.flatMap((key) => [h('dt', { t: `key-${key}` }), h('dd', { t: `key-${key}-does` })])),

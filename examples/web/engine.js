@@ -63,19 +63,35 @@ export class Engine extends EventTarget {
   #countIn = 0;
   state = 'paused';
 
-  constructor(song, stems) {
+  constructor(song, stems, isPreview = false) {
     super();
+    this.isPreview = isPreview;
     this.song = song;
     this.stems = stems;
     this.#levels = new Map(stems.map((stem) => [stem, 1]));
   }
 
   async open() {
-    this.#sources.stems = await Promise.all(this.stems.map((stem) => Source.open(this.song, stem)));
+    this.#sources.stems = await this.#openStems();
     this.rate = this.#sources.stems[0].rate;
     this.length = Math.max(...this.#sources.stems.map(({ length }) => length));
     this.#schedule = new Schedule({ length: this.length, segment: SEGMENT, ahead: AHEAD_S * this.rate, lead: 0, late: 0 });
     this.#segments.stems = this.#cache('stems', this.stems.length);
+  }
+
+  #openStems() {
+    return Promise.all(this.stems.map((stem) => Source.open(this.song, stem, this.isPreview)));
+  }
+
+  // Continues with previews, or with files at full quality, at the same position. What is loaded is heard to its end.
+  async setPreview(isPreview) {
+    this.isPreview = isPreview;
+    const stems = await this.#openStems();
+    if (this.isPreview !== isPreview || this.#closed || stems[0].rate !== this.rate) return;
+    this.#sources.stems = stems;
+    if (this.#sources.original) this.#sources.original = [await Source.open(this.song, 'song', isPreview)];
+    Object.values(this.#segments).forEach((cache) => cache.clear());
+    if (!this.#settling) this.#continue();
   }
 
   #cache(mode, parts) {
@@ -251,7 +267,7 @@ export class Engine extends EventTarget {
     const mine = {};
     this.#choice = mine;
     if (mode === 'original' && !this.#sources.original) {
-      this.#sources.original = [await Source.open(this.song, 'song')];
+      this.#sources.original = [await Source.open(this.song, 'song', this.isPreview)];
       this.#segments.original = this.#cache('original', 1);
     }
     const index = () => this.#schedule.indexOf(this.position + this.#schedule.lead);

@@ -1,7 +1,7 @@
 // Keyboard shortcuts.
 import { recall } from './text.js';
 
-const PLACES = { BracketLeft: '[', BracketRight: ']', Slash: '/' };
+const PLACES = { BracketLeft: '[', BracketRight: ']', Slash: '/', Comma: ',', Period: '.' };
 
 // The name of a key: its letter, or in a layout without Latin letters the letter at its place.
 function named({ key, code, shiftKey }) {

@@ -7,6 +7,7 @@ import { headroom } from './headroom.js';
 import { shortcuts } from './keys.js';
 import { isWhole } from './models.js';
 import { outside } from './outside.js';
+import { saveData, savesData } from './saving.js';
 import { songs, titleOf } from './songs.js';
 import { FOUR, isVocal, stemsOf } from './stems.js';
 import { recall, recallLevel, remember, t } from './text.js';
@@ -38,10 +39,10 @@ function sharedSettings({ levels }) {
   return { mix: Object.fromEntries(Object.entries(levels).map(([stem, level]) => [stem, { level: level || 1, mute: level === 0 }])) };
 }
 
-// `shared` is the mix of a share link; it replaces the saved settings.
-export function player(song, shared = null) {
+// `shared` is the mix of a share link; it replaces the saved settings. A guest may change nothing that the server keeps.
+export function player(song, shared = null, isGuest = false) {
   const stems = stemsOf(song);
-  const engine = new Engine(song.id, stems);
+  const engine = new Engine(song.id, stems, savesData());
   const before = shared ? sharedSettings(shared) : savedSettings(song.id);
   const mix = Object.fromEntries(stems.map((stem) => [stem, { level: 1, mute: false, solo: false, ...before.mix?.[stem] }]));
   // On the karaoke stage (`singing`), `guide` is the level of the vocals.
@@ -49,6 +50,10 @@ export function player(song, shared = null) {
   let frameRequest = 0;
   let closed = false;
   let told = -1;
+  /** @type {ReturnType<typeof import('./zoom.js').zoom> | null} */
+  let zoomed = null;
+  /** @type {ReturnType<typeof import('./markers.js').markers> | null} */
+  let marks = null;
   // What all levels are multiplied with so that raised levels do not clip, also in downloads.
   let quieter = 1;
 
@@ -69,9 +74,11 @@ export function player(song, shared = null) {
     seek: (to) => seek(to),
     position: () => seconds(engine.position),
     resized: () => showPosition(),
+    reveal: (at) => zoomed?.reveal(at),
     loop: ([from, to], spoken) => setLoop([from * engine.rate, to * engine.rate], spoken),
   });
   const karaoke = h('button', { class: 'toggle', id: 'karaoke', label: 'karaoke', 'aria-pressed': 'false', onclick: () => { set.karaoke = !set.karaoke; applyMix(); } }, h('span', { t: 'karaoke' }));
+  const saving = h('button', { class: 'toggle', id: 'save-data', disabled: true, label: 'save-data-does', 'aria-pressed': String(engine.isPreview), onclick: () => setSaving(!savesData()) }, h('span', { t: 'save-data' }));
   const choice = ['stems', 'original'].map((mode) => h('input', { type: 'radio', name: 'heard', id: `heard-${mode}`, value: mode, checked: mode === 'stems', onchange: () => setSource(mode) }));
   const heard = h('fieldset', { class: 'heard', disabled: true }, h('legend', { class: 'unseen', t: 'heard' }),
     choice.map((input) => h('label', { class: 'option' }, input, h('span', { t: `heard-${input.value}` }))));
@@ -85,7 +92,7 @@ export function player(song, shared = null) {
   nextSung = null;
   const message = h('p', { class: 'message', id: 'player-status', role: 'status' });
   const element = h('section', { class: 'player', id: 'player', label: 'player', 'data-state': 'opening' },
-    bar.element, h('div', { class: 'switches' }, karaoke, heard, bar.loops, bar.volume, singing), message, bar.loud, time.element, panel);
+    bar.element, h('div', { class: 'switches' }, karaoke, heard, saving, bar.loops, bar.volume, singing), message, bar.loud, time.element, panel);
 
   // A stem's effective level after mute, solo and karaoke.
   function audible(stem) {
@@ -180,6 +187,7 @@ export function player(song, shared = null) {
   function seek(to) {
     if (!ready()) return;
     engine.seek(to * engine.rate);
+    zoomed?.reveal(to);
     save();
     showPosition();
   }
@@ -218,6 +226,17 @@ export function player(song, shared = null) {
     setLoop(end ? [at > from ? from : 0, at] : [at, to > at ? to : engine.length], true);
   }
 
+  async function setSaving(on) {
+    saveData(on);
+    showSaving();
+    try {
+      await engine.setPreview(on);
+    } catch (error) {
+      setText(message, explain(error));
+    }
+  }
+  const showSaving = () => saving.setAttribute('aria-pressed', String(savesData()));
+
   async function setSource(mode) {
     setText(message, mode === 'original' ? t('getting-original') : '');
     try {
@@ -238,6 +257,7 @@ export function player(song, shared = null) {
     const whole = Math.floor(at);
     // Texts and sliders change once a second: they cost a layout.
     const tell = whole !== told || !engine.isOn;
+    zoomed?.follow(at);
     time.showPosition(at, tell);
     if (!tell) return;
     told = whole;
@@ -297,6 +317,8 @@ export function player(song, shared = null) {
   const endKeys = shortcuts({
     ' ': toggle, k: () => karaoke.click(), l: () => bar.pressLoop(), '[': () => setLoopEdge(0), ']': () => setLoopEdge(1), o: () => choice[choice[0].checked ? 1 : 0].click(),
     '-': () => faster(-1), '=': () => faster(1), '+': () => faster(1), t: () => { if (ready()) tap(seconds(engine.position)); },
+    m: () => marks?.add(), ',': () => marks?.previous(), '.': () => marks?.next(),
+    z: () => zoomed?.zoomIn(), x: () => zoomed?.zoomOut(), a: () => zoomed?.showAll(),
     0: () => seek(0), Home: () => seek(0), ArrowLeft: () => skip(-SKIP_S), ArrowRight: () => skip(SKIP_S),
   }, (stem, solo) => tracks.press(stem, solo ? 'solo' : 'mute'));
   const onPageHide = () => save();
@@ -306,6 +328,25 @@ export function player(song, shared = null) {
   };
   songs.addEventListener('change', onSongs);
   window.addEventListener('pagehide', onPageHide);
+
+  // Adds to the timeline what only an open song has.
+  async function equip() {
+    const [{ zoom }, { markers }] = await Promise.all([import('./zoom.js'), import('./markers.js')]);
+    if (closed) return;
+    zoomed = zoom(time, waves, {
+      stems,
+      length: seconds(engine.length),
+      path: (stem) => `songs/${song.id}/peaks/${stem}`,
+      position: () => seconds(engine.position),
+      shows: () => {
+        marks?.place();
+        showPosition();
+      },
+    });
+    marks = markers(song, time, { seek, position: () => seconds(engine.position), isGuest });
+    element.append(marks.element);
+    await marks.load();
+  }
 
   async function open() {
     setText(message, t('opening'));
@@ -331,8 +372,9 @@ export function player(song, shared = null) {
       before.loopOn = Boolean(shared.loop_ms);
     }
     bar.enable();
-    heard.disabled = false;
+    heard.disabled = saving.disabled = false;
     time.open(seconds(engine.length));
+    equip().catch(() => { /* without zoom and markers, the song plays all the same */ });
     element.dataset.state = 'paused';
     setText(message, '');
     engine.seek(Math.min(before.at ?? 0, engine.length));
@@ -366,7 +408,7 @@ export function player(song, shared = null) {
       const fields = { ...levels, start_ms: ms(engine.position), ...(engine.loop && { loop_from_ms: ms(from), loop_to_ms: ms(to) }) };
       return { fields, left: stems.filter((stem) => !FOUR.includes(stem) && audible(stem) !== 1) };
     },
-    update: () => { applyMix(); showLoop(); told = -1; showPosition(); drill?.show(); stage?.showControls(); },
+    update: () => { applyMix(); showLoop(); told = -1; zoomed?.update(); marks?.update(); showPosition(); drill?.show(); stage?.showControls(); },
     close: () => {
       closed = true;
       save();
@@ -374,6 +416,7 @@ export function player(song, shared = null) {
       engine.close();
       waves.close();
       time.close();
+      zoomed?.close();
       controls.close();
       endKeys();
       songs.removeEventListener('change', onSongs);

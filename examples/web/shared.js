@@ -48,7 +48,7 @@ export function view(secret) {
   }
 
   function start() {
-    playing = player(shared.song, shared.mix);
+    playing = player(shared.song, shared.mix, true);
     takes = downloads(shared.song, playing);
     inside.replaceChildren(playing.element, takes.element);
     playing.open();

@@ -1,6 +1,6 @@
 // Reads any range of a part's samples without downloading the rest: from the stored MP3, or, if its frame positions cannot be
 // computed, from the WAV that the server creates from it.
-import { bytes } from './api.js';
+import { ApiError, bytes } from './api.js';
 import { MpegLayout, Unreadable, tagBytes } from './mpeg.js';
 
 const HEAD_BYTES = 8192;
@@ -75,9 +75,19 @@ class Wav {
 
 // A part of a song: `rate`, `length` in samples, and `read`.
 export class Source {
-  // The original may be in any format, so read its WAV.
-  static async open(song, part) {
+  // The original may be in any format, so read its WAV. A preview is an MP3 in any case.
+  static async open(song, part, isPreview = false) {
     const wav = () => Wav.open(`songs/${song}/${part}.wav`);
+    if (isPreview) {
+      const full = () => Source.open(song, part);
+      try {
+        return new Source(await Mp3.open(`songs/${song}/${part}.mp3?quality=preview`), full);
+      } catch (error) {
+        // The server may be too busy to make it.
+        if (error.unreachable || !(error instanceof ApiError || error instanceof Unreadable)) throw error;
+        return full();
+      }
+    }
     try {
       return new Source(part === 'song' ? await wav() : await Mp3.open(`songs/${song}/${part}.mp3`), wav);
     } catch (error) {
@@ -87,7 +97,7 @@ export class Source {
   }
 
   constructor(inner, fallback) {
-    /** @type {Mp3 | Wav} */
+    /** @type {Mp3 | Wav | Source} */
     this.inner = inner;
     this.fallback = fallback;
   }

@@ -15,6 +15,8 @@ export function waveforms(song, rows, came = () => {}) {
   const known = new Map();
   let closed = false;
   let asked = false;
+  // What is shown, as shares of the song; `detail` knows finer values than those of the whole song.
+  let view = { from: 0, to: 1, detail: null };
 
   const values = (stem) => (known.size === rows.length ? known : heard).get(stem);
 
@@ -24,24 +26,34 @@ export function waveforms(song, rows, came = () => {}) {
     const full = rows.reduce((most, { stem }) => values(stem).reduce((one, other) => Math.max(one, other), most), QUIETEST_FULL);
     const scale = window.devicePixelRatio || 1;
     const [bar, gap] = [Math.max(1, Math.round(2 * scale)), Math.max(1, Math.round(scale))];
-    for (const { stem, canvas } of rows) {
+    const sizes = rows.map(({ canvas }) => {
       const box = canvas.getBoundingClientRect();
-      const [width, height] = [Math.round(box.width * scale), Math.round(box.height * scale)];
+      return [Math.round(box.width * scale), Math.round(box.height * scale)];
+    });
+    for (const [row, { stem, canvas }] of rows.entries()) {
+      const [width, height] = sizes[row];
       if (!width || !height) continue;
       Object.assign(canvas, { width, height });
       const pen = canvas.getContext('2d');
       pen.fillStyle = getComputedStyle(canvas).color;
       const peaks = values(stem);
       const count = Math.floor(width / (bar + gap));
-      for (let index = 0; index < count; index += 1) {
-        const [from, to] = [Math.floor((index * peaks.length) / count), Math.ceil(((index + 1) * peaks.length) / count)];
-        let loudest = 0;
-        for (let each = from; each < to; each += 1) loudest = Math.max(loudest, peaks[each]);
-        const tall = Math.max(bar, (loudest / full) * (height - 4));
-        pen.fillRect(index * (bar + gap), (height - tall) / 2, bar, tall);
+      const each = (view.to - view.from) / count;
+      // Bars keep their places in the song while it scrolls.
+      const first = Math.floor(view.from / each);
+      for (let index = first; (index + 0.5) * each < view.to; index += 1) {
+        const [from, to] = [index * each, (index + 1) * each];
+        const tall = Math.max(bar, ((view.detail?.(stem, from, to) ?? loudest(peaks, from, to)) / full) * (height - 4));
+        pen.fillRect(Math.round((from - view.from) / each) * (bar + gap), (height - tall) / 2, bar, tall);
       }
       canvas.parentNode.classList.toggle('drawing', known.size < rows.length);
     }
+  }
+  // The loudest value between two places in the song, from 0 to 1.
+  function loudest(peaks, from, to) {
+    let most = 0;
+    for (let each = Math.max(0, Math.floor(from * peaks.length)); each < to * peaks.length && each < peaks.length; each += 1) most = Math.max(most, peaks[each]);
+    return most;
   }
   function redraw() {
     if (asked || closed) return;
@@ -72,6 +84,11 @@ export function waveforms(song, rows, came = () => {}) {
   }
 
   return {
+    /** @param {{ from: number, to: number, detail: ((stem: string, from: number, to: number) => number | null) | null }} shown */
+    show: (shown) => {
+      view = shown;
+      redraw();
+    },
     // The peaks of all stems, or null.
     peaks: () => (known.size === rows.length ? known : null),
     load: () => {

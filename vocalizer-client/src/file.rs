@@ -31,6 +31,7 @@ pub struct SongFile(Kind);
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Kind {
     Part(Part, Format),
+    Preview(Part),
     Stems(Archive, Format),
     Mix(Gains, Format),
 }
@@ -113,6 +114,27 @@ impl SongFile {
         Self(Kind::Stems(archive, format))
     }
 
+    /// Returns a preview of a part: an MP3 of 64 kbit/s, for listening over a slow connection. Servers of earlier versions
+    /// send the MP3 at full quality.
+    ///
+    /// ```
+    /// # use vocalizer_client::{Error, Part, SongFile, Upload};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Error> {
+    /// # let server = vocalizer_testing::TestServer::start().await;
+    /// # let client = server.client();
+    /// # let id = client.upload(Upload::from_bytes("Clair de lune", "clair.mp3", "any bytes")).await?.id;
+    /// # client.wait(id).await?;
+    /// let vocals = client.download_bytes(id, SongFile::preview(Part::Vocals), 10_000_000).await?;
+    /// # assert_eq!(vocals, "fake vocals");
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub const fn preview(part: Part) -> Self {
+        Self(Kind::Preview(part))
+    }
+
     /// Returns a mix of the stems. It is made for each request, so an interrupted download starts again.
     ///
     /// ```no_run
@@ -144,6 +166,7 @@ impl SongFile {
         let (what, extension) = match self.0 {
             Kind::Part(Part::Song, format) => (String::new(), format.extension()),
             Kind::Part(part, format) => (format!(" ({part})"), format.extension()),
+            Kind::Preview(part) => (format!(" ({part}, preview)"), "mp3"),
             Kind::Stems(archive, format) => {
                 let extension = if archive == Archive::Zip { "zip" } else { "tar" };
                 (format!(" (stems, {})", format.extension().to_uppercase()), extension)
@@ -156,6 +179,7 @@ impl SongFile {
     pub(crate) fn path(self, id: SongId) -> String {
         match self.0 {
             Kind::Part(part, format) => format!("songs/{id}/{part}.{format}"),
+            Kind::Preview(part) => format!("songs/{id}/{part}.mp3?quality=preview"),
             Kind::Stems(Archive::Zip, format) => format!("songs/{id}/stems.zip?format={format}"),
             Kind::Stems(Archive::Tar, format) => format!("songs/{id}/stems.tar?format={format}"),
             Kind::Mix(Gains(gains), format) => {
@@ -177,7 +201,7 @@ impl SongFile {
     /// Returns the name in errors, and the allowed content types.
     pub(crate) const fn types(self) -> (&'static str, &'static [&'static str]) {
         match self.0 {
-            Kind::Part(..) | Kind::Mix(..) => ("audio", &["audio/", "application/octet-stream"]),
+            Kind::Part(..) | Kind::Preview(..) | Kind::Mix(..) => ("audio", &["audio/", "application/octet-stream"]),
             Kind::Stems(Archive::Zip, _) => ("a zip archive", &["application/zip", "application/octet-stream"]),
             Kind::Stems(Archive::Tar, _) => ("a tar archive", &["application/x-tar", "application/octet-stream"]),
         }

@@ -52,6 +52,7 @@ mod fetch;
 mod file;
 mod flow;
 mod identity;
+mod markers;
 mod models;
 mod operations;
 mod query;
@@ -87,7 +88,7 @@ pub use upload::Upload;
 /// An error and its causes in one line, for logs.
 pub use vocalizer_api::causes::chain;
 pub use vocalizer_api::id::SongId;
-pub use vocalizer_api::id::{DeliveryId, ShareId, TokenId, UploadId, UserId, WebhookId};
+pub use vocalizer_api::id::{DeliveryId, MarkerId, ShareId, TokenId, UploadId, UserId, WebhookId};
 pub use vocalizer_api::part::{Format, Part, Stem};
 pub use vocalizer_api::secret::Secret;
 pub use vocalizer_api::{
@@ -95,9 +96,9 @@ pub use vocalizer_api::{
     JobStateView, OwnLimit, OwnLimitsView, SpaceView, StorageData, StoredView,
 };
 pub use vocalizer_api::{
-    ApiError, DeliveryStatus, DeliveryView, ErrorCode, LimitsView, ModelView, PeaksView, Provenance, QuotaView,
-    RegistrationView, ShareMix, ShareView, SharedData, SongStatus, SongView, TokenView, UploadView, UserView,
-    WebhookEvent, WebhookPayload, WebhookView,
+    ApiError, DeliveryStatus, DeliveryView, ErrorCode, LimitsView, MarkerView, ModelView, PeaksView, Provenance,
+    QuotaView, RegistrationView, ShareMix, ShareView, SharedData, SongStatus, SongView, TokenView, UploadView,
+    UserView, WebhookEvent, WebhookPayload, WebhookView,
 };
 pub use watch::Change;
 

@@ -1,5 +1,6 @@
 //! Uploading, listing, reading, changing and deleting songs.
 
+use std::ops::Range;
 use std::sync::PoisonError;
 use std::time::Duration;
 
@@ -225,6 +226,41 @@ impl Client {
     /// [`ErrorCode::NotReady`](crate::ErrorCode::NotReady) if it is not split yet.
     pub async fn peaks(&self, id: SongId, part: Part) -> Result<PeaksView, Error> {
         self.read::<PeaksData>(&format!("songs/{id}/peaks/{part}")).await.map(|data| data.peaks)
+    }
+
+    /// Returns the loudness of a range of a part in more detail, in at most `points` values (1 to 2048). The first value
+    /// begins at [`first_frame`](PeaksView::first_frame); a range beyond the end has no values.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use vocalizer_client::{Error, Part, Upload};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Error> {
+    /// # let server = vocalizer_testing::TestServer::start().await;
+    /// # let client = server.client();
+    /// # let id = client.upload(Upload::from_bytes("Clair de lune", "clair.mp3", "any bytes")).await?.id;
+    /// # client.wait(id).await?;
+    /// let chorus = Duration::from_secs(60)..Duration::from_secs(75);
+    /// let peaks = client.peaks_between(id, Part::Vocals, chorus, 500).await?;
+    /// println!("{} values from frame {} on", peaks.values.len(), peaks.first_frame);
+    /// # assert!(peaks.values.len() <= 500);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Self::peaks`]; [`Error::Api`] if the range is empty or `points` is out of range.
+    pub async fn peaks_between(
+        &self,
+        id: SongId,
+        part: Part,
+        range: Range<Duration>,
+        points: u32,
+    ) -> Result<PeaksView, Error> {
+        let (from_ms, to_ms) = (range.start.as_millis(), range.end.as_millis());
+        let path = format!("songs/{id}/peaks/{part}?from_ms={from_ms}&to_ms={to_ms}&points={points}");
+        self.read::<PeaksData>(&path).await.map(|data| data.peaks)
     }
 
     /// Returns a page of the songs that match `query`, and the query for the next page.

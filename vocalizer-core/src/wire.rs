@@ -13,7 +13,7 @@ use vocalizer_api::{
 
 use crate::account::{ApiToken, Registration, ShareLink};
 use crate::models::ModelName;
-use crate::ports::{LeasedJob, Peaks};
+use crate::ports::{LeasedJob, PeaksSection};
 use crate::quota::Quota;
 use crate::song::{Song, StatusKind, StemsInfo};
 use crate::webhook::{Delivery, Webhook};
@@ -90,9 +90,12 @@ impl From<Quota> for QuotaView {
     }
 }
 
-impl From<&Peaks> for PeaksView {
-    fn from(peaks: &Peaks) -> Self {
-        Self::new(peaks.rate_hz(), peaks.frames(), peaks.frames_per_value(), peaks.values().to_vec())
+impl From<PeaksSection> for PeaksView {
+    fn from(section: PeaksSection) -> Self {
+        let PeaksSection { rate_hz, frames, first_frame, frames_per_value, values } = section;
+        let mut view = Self::new(rate_hz, frames, frames_per_value, values);
+        view.first_frame = first_frame;
+        view
     }
 }
 

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 use vocalizer_core::api::{MAX_JOB_DELAY, MAX_JOB_WAIT};
 use vocalizer_core::part::Stem;
+use vocalizer_core::ports::Peaks;
 use vocalizer_core::service::{Levels, MAX_PAGE};
 use vocalizer_core::song::StatusKind;
 
@@ -114,6 +115,8 @@ fields! {
     START_MS = Field::whole("start_ms", 0, MAX_MS, None);
     LOOP_FROM_MS = Field::whole("loop_from_ms", 0, MAX_MS, None);
     LOOP_TO_MS = Field::whole("loop_to_ms", 0, MAX_MS, None);
+    AT_MS = Field::whole("at_ms", 0, MAX_MS, None);
+    MARKER_NAME = Field::text("name");
     URL = Field::text("url");
     EVENTS = Field::text("events");
     PERCENT = Field::whole("percent", 0, 100, None);
@@ -142,12 +145,18 @@ fields! {
     DOWNLOAD = Field::text("download").described("Send `Content-Disposition: attachment`; any value");
     FORMAT = Field::one_of("format", || json!(["mp3", "wav", "flac"]))
         .described("For stems.zip and stems.tar: audio format");
+    QUALITY = Field::one_of("quality", || json!(["preview"]))
+        .described("For parts as .mp3: `preview` is a file of 64 kbit/s, for slow connections");
     STEMS_CHOSEN = Field::text("stems")
         .described("For stems.zip and stems.tar: only these stems, separated by commas");
     NUMBERED = Field::text("numbered")
         .described("For stems: names of files as in `04 Title (vocals).wav`, for audio workstations; any value");
     TEMPO = Field::whole("tempo", 1, 999, None)
         .described("With `numbered`: beats per minute to put into the names");
+    FROM_MS = Field::whole("from_ms", 0, MAX_MS, None).described("Only values from this time on");
+    TO_MS = Field::whole("to_ms", 1, MAX_MS, None).described("Only values up to this time");
+    POINTS = Field::whole("points", 1, Peaks::DRAWN as u64, Some(Peaks::DRAWN as u64))
+        .described("Maximum number of values");
     DRUMS = Field::gain("drums");
     BASS = Field::gain("bass");
     OTHER = Field::gain("other");

@@ -142,6 +142,8 @@ impl Query {
 
     /// Parses a whole number in the declared range. Returns `None` if it is missing.
     pub(crate) fn number(&self, field: &'static Field) -> Result<Option<u64>, Failure> {
-        self.get(field, |text| field.number(text).ok())
+        let text = self.0.iter().find(|(name, _)| name == field.name);
+        let number = text.map(|(_, text)| field.number(text)).transpose();
+        number.map_err(|message| Failure::field(field.name, message))
     }
 }

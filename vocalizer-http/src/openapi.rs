@@ -7,9 +7,9 @@ use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 use vocalizer_core::api::{
     AdminJobsData, AdminSongsData, AdminUserData, AdminUsersData, ApiError, AuditData, DeliveriesData, DeliveryData,
-    HoldData, JobData, LimitsData, ModelsData, NewPasswordData, NewShareData, NewTokenData, NewWebhookData, PeaksData,
-    SharedData, SharesData, SongData, SongView, SongsData, StorageData, TokensData, UploadData, UserData, WantedData,
-    WebhookData, WebhookEvent, WebhookPayload, WebhooksData,
+    HoldData, JobData, LimitsData, MarkerData, MarkersData, ModelsData, NewPasswordData, NewShareData, NewTokenData,
+    NewWebhookData, PeaksData, SharedData, SharesData, SongData, SongView, SongsData, StorageData, TokensData,
+    UploadData, UserData, WantedData, WebhookData, WebhookEvent, WebhookPayload, WebhooksData,
 };
 use vocalizer_core::part::Part;
 
@@ -92,6 +92,8 @@ fn schemas() -> Map<String, Value> {
     add::<SharesData>(&mut generator);
     add::<NewShareData>(&mut generator);
     add::<SharedData>(&mut generator);
+    add::<MarkersData>(&mut generator);
+    add::<MarkerData>(&mut generator);
     add::<WebhooksData>(&mut generator);
     add::<WebhookData>(&mut generator);
     add::<NewWebhookData>(&mut generator);
@@ -154,9 +156,19 @@ fn tag(route: &Route) -> &'static str {
 
 fn parameters(route: &Route) -> Vec<Value> {
     let mut parameters = Vec::new();
-    for name in
-        ["song_id", "user_id", "token_id", "share_id", "upload_id", "webhook_id", "file", "part", "hash", "lease"]
-    {
+    for name in [
+        "song_id",
+        "user_id",
+        "token_id",
+        "share_id",
+        "marker_id",
+        "upload_id",
+        "webhook_id",
+        "file",
+        "part",
+        "hash",
+        "lease",
+    ] {
         if route.path.contains(&format!("{{{name}}}")) {
             let schema = match name {
                 "file" => json!({"type": "string", "examples": ["vocals.mp3", "accompaniment.flac", "stems.zip"]}),
@@ -172,6 +184,7 @@ fn parameters(route: &Route) -> Vec<Value> {
     ));
     let headers: &[_] = match route.operation {
         Operation::Part | Operation::Source => &["Range", "If-Range", "If-None-Match"],
+        Operation::Peaks => &["If-None-Match"],
         Operation::Events => &["Last-Event-ID"],
         Operation::Upload => &["Idempotency-Key"],
         Operation::CreateUpload => &["Upload-Metadata", "Idempotency-Key"],

@@ -8,8 +8,8 @@ use matchit::Router;
 use crate::app::App;
 use crate::fields::{self, Field, Input};
 use crate::handlers::{
-    Answer, admin, auth, events, jobs, list_events, operations, parts, results, resumable, shares, songs, upload,
-    webhooks, work,
+    Answer, admin, auth, events, jobs, list_events, markers, operations, parts, results, resumable, shares, songs,
+    upload, webhooks, work,
 };
 use crate::request::Request;
 
@@ -117,6 +117,8 @@ const PASSWORD: Input = form!([OLD_PASSWORD, PASSWORD_1, PASSWORD_2] []);
 const TOKEN: Input = form!([TOKEN_NAME][EXPIRES_IN_DAYS]);
 const RENAME: Input = form!([TITLE] []);
 const SHARE: Input = form!([] [EXPIRES_AT, DRUMS, BASS, OTHER, VOCALS, START_MS, LOOP_FROM_MS, LOOP_TO_MS]);
+const MARKER: Input = form!([AT_MS, MARKER_NAME] []);
+const MARKER_CHANGE: Input = form!([] [AT_MS, MARKER_NAME]);
 const WEBHOOK: Input = form!([URL][EVENTS]);
 const PERCENT: Input = form!([PERCENT] []);
 const REASON: Input = form!([REASON] []);
@@ -204,12 +206,12 @@ routes! {
         GET "/songs/events" Anyone Input::Nothing => Output::Events, [] []
         "Streams changes of the caller's songs: the newest ones, and all that wait or are being split";
     Peaks "peaks" parts::peaks,
-        GET "/songs/{song_id}/peaks/{part}" Reader Input::Nothing => Output::Data("PeaksData"), []
-        [404, 409, 422, 429, 507]
-        "Returns the loudness of a part over time, for a waveform; computed once";
+        GET "/songs/{song_id}/peaks/{part}" Reader Input::Nothing => Output::Data("PeaksData"), [FROM_MS, TO_MS, POINTS]
+        [304, 404, 409, 422, 429, 507]
+        "Returns the loudness of a part over time, or of a range of it in more detail, for a waveform; computed once";
     Part "part" parts::part,
         GET "/songs/{song_id}/{file}" Reader Input::Nothing => Output::Audio,
-        [DOWNLOAD, FORMAT, STEMS_CHOSEN, NUMBERED, TEMPO, DRUMS, BASS, OTHER, VOCALS, LEVELS] [304, 404, 409, 416, 422, 429, 507]
+        [DOWNLOAD, FORMAT, QUALITY, STEMS_CHOSEN, NUMBERED, TEMPO, DRUMS, BASS, OTHER, VOCALS, LEVELS] [304, 404, 409, 416, 422, 429, 507]
         "Downloads a part: song, a stem such as vocals, or accompaniment as .mp3, .wav or .flac; stems.zip or stems.tar; \
         mix.mp3, mix.wav or mix.flac with the gains of stems from the query";
     CreateShare "create_share" shares::create,
@@ -225,6 +227,20 @@ routes! {
     OpenShare "open_share" shares::open,
         GET "/share" Share Input::Nothing => Output::Data("SharedData"), [] [404, 429]
         "Returns the song that a share link opens, and the mix to start with";
+    ListMarkers "list_markers" markers::list,
+        GET "/songs/{song_id}/markers" Reader Input::Nothing => Output::Data("MarkersData"), [] [404, 429]
+        "Lists a song's markers in the order of their times";
+    CreateMarker "create_marker" markers::create,
+        POST "/songs/{song_id}/markers" Anyone MARKER => Output::Data("MarkerData"), []
+        [400, 404, 408, 409, 413, 415, 422]
+        "Adds a marker, a named time in a song; at most 200 per song, with names of at most 100 characters";
+    ChangeMarker "change_marker" markers::change,
+        PATCH "/songs/{song_id}/markers/{marker_id}" Anyone MARKER_CHANGE => Output::Data("MarkerData"), []
+        [400, 404, 408, 413, 415, 422]
+        "Changes a marker's time or name, or both";
+    DeleteMarker "delete_marker" markers::delete,
+        DELETE "/songs/{song_id}/markers/{marker_id}" Anyone Input::Nothing => Output::Nothing, [] [404]
+        "Deletes a marker";
     ListWebhooks "list_webhooks" webhooks::list,
         GET "/webhooks" User Input::Nothing => Output::Data("WebhooksData"), [] []
         "Lists the user's webhooks, newest first";

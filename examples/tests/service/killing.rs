@@ -15,13 +15,15 @@ use vocalizer_core::models::{Capabilities, ModelName};
 use vocalizer_core::part::Stem;
 use vocalizer_core::ports::{
     AudioError, Backend, BackendError, Blob, BlobError, BlobKey, BlobStore, BlobWriter, Cancelled, Charge, DeadLetter,
-    Depth, DurableLeases, Expiry, GivenUp, Job, JobLine, JobQueue, JobState, Lease, LocalRead, MadeBlob, PartialUpload,
-    Pending, Progress, QueueError, Removed, RepositoryError, ResultRepository, Separator, ShareRepository, SongCounts,
-    SongFilter, SongRepository, Space, StemSet, UploadBounds, UploadRepository, UploadTotals, Wanted,
-    WebhookRepository,
+    Depth, DurableLeases, Expiry, GivenUp, Job, JobLine, JobQueue, JobState, Lease, LocalRead, MadeBlob,
+    MarkerRepository, PartialUpload, Pending, Progress, QueueError, Removed, RepositoryError, ResultRepository,
+    Separator, ShareRepository, SongCounts, SongFilter, SongRepository, Space, StemSet, UploadBounds, UploadRepository,
+    UploadTotals, Wanted, WebhookRepository,
 };
 use vocalizer_core::quota::{Quota, Uploader};
-use vocalizer_core::song::{FailureReason, Song, SongHash, SongId, StatusKind, StemsInfo, Target, Title};
+use vocalizer_core::song::{
+    FailureReason, Marker, MarkerId, Song, SongHash, SongId, StatusKind, StemsInfo, Target, Title,
+};
 
 use super::support::stems;
 
@@ -52,7 +54,7 @@ impl Killer {
             BlobKey::Source(_) => self.reached("after the blob is written").await,
             // One of the four stems is stored by then.
             BlobKey::Stem(..) | BlobKey::Lossless(..) => self.reached("in mid-result").await,
-            BlobKey::Rendition(..) | BlobKey::Peaks(..) | BlobKey::Piece(..) => {}
+            BlobKey::Rendition(..) | BlobKey::Preview(..) | BlobKey::Peaks(..) | BlobKey::Piece(..) => {}
         }
     }
 
@@ -257,6 +259,28 @@ impl ShareRepository for Killing<Arc<dyn SongRepository>> {
     }
     async fn forget_expired_shares(&self, now: OffsetDateTime) -> Result<u64, RepositoryError> {
         self.inner.forget_expired_shares(now).await
+    }
+}
+
+#[async_trait]
+impl MarkerRepository for Killing<Arc<dyn SongRepository>> {
+    async fn insert_marker(&self, song: SongId, marker: &Marker, max: u32) -> Result<bool, RepositoryError> {
+        self.inner.insert_marker(song, marker, max).await
+    }
+    async fn markers(&self, song: SongId) -> Result<Vec<Marker>, RepositoryError> {
+        self.inner.markers(song).await
+    }
+    async fn change_marker(
+        &self,
+        song: SongId,
+        id: MarkerId,
+        at_ms: Option<u64>,
+        name: Option<&Title>,
+    ) -> Result<bool, RepositoryError> {
+        self.inner.change_marker(song, id, at_ms, name).await
+    }
+    async fn remove_marker(&self, song: SongId, id: MarkerId) -> Result<bool, RepositoryError> {
+        self.inner.remove_marker(song, id).await
     }
 }
 

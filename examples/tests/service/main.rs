@@ -31,11 +31,13 @@ mod killing;
 mod limiting;
 mod lists;
 mod lossless;
+mod markers;
 mod models;
 mod ownership;
 mod paths;
 #[cfg(feature = "cluster")]
 mod postgres;
+mod previews;
 mod program;
 #[cfg(feature = "cluster")]
 mod programs;

@@ -206,6 +206,53 @@ async fn peaks_match_part_and_are_cached() {
 }
 
 #[tokio::test]
+async fn peaks_of_a_range_have_more_detail_and_are_revalidated() {
+    let service = Service::start().await;
+    let client = Browser::new(&service);
+    let uploaded = client.upload("x", &song(1)).await;
+    client.until(&uploaded, "SPLIT").await;
+    let path = format!("/songs/{}/peaks/drums", id(&uploaded));
+    let whole = client.get(&path).await.data()["peaks"].clone();
+    let values = |peaks: &Value| peaks["values"].as_array().unwrap().clone();
+    let coarse = client.get(&format!("{path}?points=4")).await.data()["peaks"].clone();
+    assert!(values(&coarse).len() <= 4 && values(&whole).len() > 4, "{coarse}");
+    assert_eq!(coarse["frames"], whole["frames"]);
+    // From 50 ms on: 2205 frames.
+    let range = client.get(&format!("{path}?from_ms=50&to_ms=80")).await.data()["peaks"].clone();
+    let (each, first) = (range["frames_per_value"].as_u64().unwrap(), range["first_frame"].as_u64().unwrap());
+    assert!(first <= 2_205 && 2_205 < first + each, "{range}");
+    let skipped = usize::try_from(first / each).unwrap();
+    assert_eq!(values(&range), values(&whole)[skipped..skipped + values(&range).len()]);
+    let beyond = client.get(&format!("{path}?from_ms=5000000")).await.data()["peaks"].clone();
+    assert_eq!((values(&beyond).len(), &beyond["frames"]), (0, &whole["frames"]));
+
+    for (query, field, message) in [
+        ("points=0", "points", "points must be a whole number from 1 to 2048"),
+        ("points=2049", "points", "points must be a whole number from 1 to 2048"),
+        ("from_ms=x", "from_ms", "from_ms must be a whole number from 0 to 4294967295"),
+        ("from_ms=9&to_ms=9", "to_ms", "to_ms must be greater than from_ms"),
+    ] {
+        let said = client.get(&format!("{path}?{query}")).await.refused_field(422, "invalid", field);
+        assert_eq!(said, message);
+    }
+
+    // The client asks whether the values have changed.
+    let first = client.get(&format!("{path}?points=4")).await;
+    assert_eq!(first.header("cache-control"), "private, no-cache");
+    let again = client.request(Method::GET, &format!("{path}?points=4"));
+    let again = Browser::send(again.header("if-none-match", first.header("etag"))).await;
+    assert_eq!((again.status, again.bytes.len()), (304, 0));
+    let other = client.request(Method::GET, &path).header("if-none-match", first.header("etag"));
+    assert_eq!(Browser::send(other).await.status, 200);
+
+    // Peaks as earlier versions stored them are made again.
+    let kept = service.stored_files().into_iter().find(|file| file.ends_with("made/drums.peaks")).unwrap();
+    let (rate_hz, frames) = (44_100_u32.to_le_bytes(), 4_096_u64.to_le_bytes());
+    std::fs::write(kept, [&rate_hz[..], &frames, &2_048_u64.to_le_bytes(), &[9, 9]].concat()).unwrap();
+    assert_eq!(client.get(&path).await.data()["peaks"], whole);
+}
+
+#[tokio::test]
 async fn peaks_and_mixes_need_access_and_finished_split() {
     let service = Service::idle().await;
     let (owner, stranger) = (Browser::registered(&service, "ada").await, Browser::new(&service));

@@ -7,7 +7,7 @@ use serde_json::Value;
 use vocalizer_client::ErrorCode;
 
 /// The methods of `Client` for each operation of the OpenAPI document.
-const METHODS: [(&str, &[&str]); 44] = [
+const METHODS: [(&str, &[&str]); 48] = [
     ("register", &["register", "register_with_invite"]),
     ("login", &["login"]),
     ("logout", &["logout"]),
@@ -34,13 +34,17 @@ const METHODS: [(&str, &[&str]); 44] = [
     ("cancel_song", &["cancel"]),
     ("events", &["watch", "wait", "wait_with"]),
     ("list_events", &["watch_all"]),
-    ("peaks", &["peaks"]),
+    ("peaks", &["peaks", "peaks_between"]),
     ("part", &["download", "download_bytes", "download_range", "download_to", "download_stems", "resume"]),
     ("part_head", &["file_info"]),
     ("create_share", &["share"]),
     ("list_shares", &["shares"]),
     ("revoke_share", &["revoke_share"]),
     ("open_share", &["shared"]),
+    ("list_markers", &["markers"]),
+    ("create_marker", &["add_marker"]),
+    ("change_marker", &["change_marker"]),
+    ("delete_marker", &["delete_marker"]),
     ("list_webhooks", &["webhooks"]),
     ("create_webhook", &["create_webhook"]),
     ("delete_webhook", &["delete_webhook"]),

@@ -308,4 +308,7 @@ async fn peaks_of_a_part_can_be_read() {
     assert_eq!((peaks.rate_hz, peaks.frames, peaks.frames_per_value), (44_100, 3000, 2000));
     assert_eq!(peaks.values, [0, 255]);
     assert_eq!(client.peaks(id, Part::Vocals).await.unwrap().values, [7, 7]);
+    let range = Duration::from_millis(40)..Duration::from_millis(65);
+    let peaks = client.peaks_between(id, Part::Drums, range, 9).await.unwrap();
+    assert_eq!((peaks.first_frame, peaks.values), (2000, vec![255]));
 }

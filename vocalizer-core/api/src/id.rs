@@ -1,4 +1,4 @@
-//! Identifiers of songs, users, API tokens, share links, resumable uploads, webhooks and leases.
+//! Identifiers of songs, users, API tokens, share links, markers, resumable uploads, webhooks and leases.
 
 /// Defines a random, opaque identifier type that cannot be confused with another one.
 ///
@@ -99,6 +99,13 @@ opaque_id!(
     ShareId,
     ParseShareIdError,
     "share"
+);
+
+opaque_id!(
+    /// The ID of a marker in a song.
+    MarkerId,
+    ParseMarkerIdError,
+    "marker"
 );
 
 opaque_id!(

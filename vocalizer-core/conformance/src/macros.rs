@@ -65,7 +65,7 @@ macro_rules! queue_conformance {
 }
 
 /// Generates the tests for [`SongRepository`](vocalizer_core::ports::SongRepository),
-/// [`ShareRepository`](vocalizer_core::ports::ShareRepository) and
+/// [`ShareRepository`](vocalizer_core::ports::ShareRepository), [`MarkerRepository`](vocalizer_core::ports::MarkerRepository) and
 /// [`UploadRepository`](vocalizer_core::ports::UploadRepository). Takes a test attribute and an expression that creates a new [`SongsPlace`](crate::songs::SongsPlace).
 #[macro_export]
 macro_rules! songs_conformance {
@@ -140,6 +140,11 @@ macro_rules! songs_conformance {
             revoked_share_is_not_found
             removed_song_has_no_shares
             expired_shares_are_deleted
+            markers_are_listed_by_time
+            marker_needs_existing_song_and_unused_id
+            markers_of_a_song_are_limited
+            marker_changes_what_is_given
+            removed_marker_and_markers_of_removed_song_are_gone
             song_split_again_keeps_its_stems_until_the_new_ones_are_stored
             song_with_stored_results_changes_to_them_without_a_job
             equal_requests_for_a_further_model_share_one_job
@@ -370,6 +375,7 @@ macro_rules! renderer_conformance {
             #[$test] $place; $crate::renderer;
             files_are_rendered_in_each_format
             gains_are_accepted
+            previews_are_not_larger_than_files_at_full_quality
             peaks_are_limited
             files_that_are_no_audio_are_rejected
             dropped_rendering_does_not_affect_the_next

@@ -41,6 +41,12 @@ pub async fn gains_are_accepted(place: &impl RendererPlace) {
     assert!(!read(place.renderer().mix(tracks, Format::Wav).await.unwrap()).await.unwrap().is_empty());
 }
 
+pub async fn previews_are_not_larger_than_files_at_full_quality(place: &impl RendererPlace) {
+    let preview = read(place.renderer().preview(files(place)).await.unwrap()).await.unwrap();
+    let full = read(place.renderer().render(files(place), Format::Mp3).await.unwrap()).await.unwrap();
+    assert!(!preview.is_empty() && preview.len() <= full.len(), "{} and {} bytes", preview.len(), full.len());
+}
+
 pub async fn peaks_are_limited(place: &impl RendererPlace) {
     let peaks = place.renderer().peaks(files(place)).await.unwrap();
     assert!(peaks.rate_hz() > 0 && (1..=Peaks::MOST).contains(&peaks.values().len()), "{peaks:?}");

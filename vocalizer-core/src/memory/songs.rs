@@ -12,11 +12,11 @@ use super::webhook_state::Webhooks;
 use crate::account::{SessionDigest, ShareId, ShareLink, UserId};
 use crate::dedupe::{self, Advance, UploadPlan};
 use crate::ports::{
-    Cancelled, Census, Charge, Cursor, Expiry, JobLine, PartialUpload, Pending, Removed, RepositoryError,
-    ResultRepository, ShareRepository, SongCounts, SongFilter, SongRepository, WebhookRepository,
+    Cancelled, Census, Charge, Cursor, Expiry, JobLine, MarkerRepository, PartialUpload, Pending, Removed,
+    RepositoryError, ResultRepository, ShareRepository, SongCounts, SongFilter, SongRepository, WebhookRepository,
 };
 use crate::quota::{Quota, QuotaChange, Uploader, Usage};
-use crate::song::{IllegalTransition, Song, SongHash, SongId, StatusKind, StemsInfo, Target, Title};
+use crate::song::{IllegalTransition, Marker, MarkerId, Song, SongHash, SongId, StatusKind, StemsInfo, Target, Title};
 use crate::trace::current;
 
 /// A [`SongRepository`] in memory.
@@ -29,6 +29,7 @@ pub(super) struct State {
     /// The results with the hash that each belongs to, oldest first.
     results: Vec<(SongHash, StemsInfo)>,
     shares: Vec<ShareLink>,
+    markers: Vec<(SongId, Marker)>,
     pub(super) uploads: Vec<PartialUpload>,
     pub(super) outbox: Vec<Pending>,
     /// When the claims on outbox entries expire, by number.
@@ -298,6 +299,7 @@ impl SongRepository for MemorySongs {
         state.extras.remove(&id);
         state.webhooks.add(&song, WebhookEvent::Deleted);
         state.shares.retain(|link| link.song != id);
+        state.markers.retain(|(song, _)| *song != id);
         let others = state.songs.iter().filter(|other| other.hash() == song.hash()).count();
         if others == 0 {
             state.results.retain(|(hash, _)| hash != song.hash());
@@ -463,5 +465,52 @@ impl ShareRepository for MemorySongs {
         let before = state.shares.len();
         state.shares.retain(|link| link.is_valid(now));
         Ok((before - state.shares.len()) as u64)
+    }
+}
+
+#[async_trait]
+impl MarkerRepository for MemorySongs {
+    async fn insert_marker(&self, song: SongId, marker: &Marker, max: u32) -> Result<bool, RepositoryError> {
+        let mut state = self.state();
+        if state.index(song).is_none() || state.markers.iter().any(|(_, other)| other.id == marker.id) {
+            return Err(RepositoryError::Conflict);
+        }
+        let is_stored = state.markers.iter().filter(|(of, _)| *of == song).count() < max as usize;
+        if is_stored {
+            state.markers.push((song, marker.clone()));
+        }
+        Ok(is_stored)
+    }
+
+    async fn markers(&self, song: SongId) -> Result<Vec<Marker>, RepositoryError> {
+        let state = self.state();
+        let mut markers: Vec<_> =
+            state.markers.iter().filter(|(of, _)| *of == song).map(|(_, marker)| marker.clone()).collect();
+        markers.sort_by_key(|marker| (marker.at_ms, marker.id));
+        Ok(markers)
+    }
+
+    async fn change_marker(
+        &self,
+        song: SongId,
+        id: MarkerId,
+        at_ms: Option<u64>,
+        name: Option<&Title>,
+    ) -> Result<bool, RepositoryError> {
+        let mut state = self.state();
+        let found = state.markers.iter_mut().find(|(of, marker)| *of == song && marker.id == id);
+        let Some((_, marker)) = found else { return Ok(false) };
+        marker.at_ms = at_ms.unwrap_or(marker.at_ms);
+        if let Some(name) = name {
+            marker.name = name.clone();
+        }
+        Ok(true)
+    }
+
+    async fn remove_marker(&self, song: SongId, id: MarkerId) -> Result<bool, RepositoryError> {
+        let mut state = self.state();
+        let before = state.markers.len();
+        state.markers.retain(|(of, marker)| *of != song || marker.id != id);
+        Ok(state.markers.len() < before)
     }
 }

@@ -313,6 +313,17 @@ pub trait Renderer: Send + Sync {
     /// Any [`AudioError`].
     async fn mix(&self, tracks: Vec<Track>, format: Format) -> Result<Blob, AudioError>;
 
+    /// Mixes these files and encodes the mix for listening over a slow connection: as MP3 with a low, constant bitrate, at
+    /// the sample rate of [`Self::render`] to MP3. The future must not block the caller's thread. The default renders at
+    /// full quality.
+    ///
+    /// # Errors
+    ///
+    /// Any [`AudioError`].
+    async fn preview(&self, files: Vec<Blob>) -> Result<Blob, AudioError> {
+        self.render(files, Format::Mp3).await
+    }
+
     /// Computes the peaks of the mix of these files. The future must not block the caller's thread.
     ///
     /// # Errors

@@ -34,6 +34,8 @@ pub enum BlobKey {
     Lossless(SongHash, Stem),
     /// A part in another format. It is derived and can be rendered again at any time.
     Rendition(SongHash, Part, Format),
+    /// The preview of a part, derived like a rendition.
+    Preview(SongHash, Part),
     /// The peaks of a part, derived like a rendition.
     Peaks(SongHash, Part),
     /// A piece of a resumable upload, by its number; see [`PartialUpload::hash_of`](super::PartialUpload::hash_of).
@@ -49,6 +51,7 @@ impl BlobKey {
             | Self::Stem(hash, _)
             | Self::Lossless(hash, _)
             | Self::Rendition(hash, ..)
+            | Self::Preview(hash, _)
             | Self::Peaks(hash, _)
             | Self::Piece(hash, _) => hash,
         }
@@ -57,7 +60,7 @@ impl BlobKey {
     /// Returns whether the blob is derived from another, so that it can be deleted and made again.
     #[must_use]
     pub const fn is_made(&self) -> bool {
-        matches!(self, Self::Rendition(..) | Self::Peaks(..))
+        matches!(self, Self::Rendition(..) | Self::Preview(..) | Self::Peaks(..))
     }
 
     /// Returns the key for a file name in the folder `made` of a hash; `None` for a foreign file.
@@ -66,6 +69,7 @@ impl BlobKey {
         let (part, extension) = name.split_once('.')?;
         let part = part.parse().ok()?;
         match extension {
+            "preview" => Some(Self::Preview(hash, part)),
             "peaks" => Some(Self::Peaks(hash, part)),
             _ => Some(Self::Rendition(hash, part, extension.parse().ok()?)),
         }
@@ -73,7 +77,7 @@ impl BlobKey {
 }
 
 /// Writes a relative path, the same in every store: `<hash>/source`, `<hash>/<stem>.mp3`, `<hash>/<stem>.flac`,
-/// `<hash>/made/<part>.<ext>`, `<hash>/made/<part>.peaks` or `<hash>/pieces/<number>`.
+/// `<hash>/made/<part>.<ext>`, `<hash>/made/<part>.preview`, `<hash>/made/<part>.peaks` or `<hash>/pieces/<number>`.
 impl fmt::Display for BlobKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -81,6 +85,7 @@ impl fmt::Display for BlobKey {
             Self::Stem(hash, stem) => write!(f, "{hash}/{stem}.mp3"),
             Self::Lossless(hash, stem) => write!(f, "{hash}/{stem}.flac"),
             Self::Rendition(hash, part, format) => write!(f, "{hash}/made/{part}.{format}"),
+            Self::Preview(hash, part) => write!(f, "{hash}/made/{part}.preview"),
             Self::Peaks(hash, part) => write!(f, "{hash}/made/{part}.peaks"),
             Self::Piece(hash, number) => write!(f, "{hash}/pieces/{number}"),
         }

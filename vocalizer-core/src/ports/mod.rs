@@ -18,6 +18,7 @@ mod coordination;
 mod error;
 mod job;
 mod leases;
+mod markers;
 mod passwords;
 mod peaks;
 mod queue;
@@ -43,8 +44,9 @@ pub use coordination::{Coordination, HashLocks, Held, ProgressReport, ProgressSt
 pub use error::{BlobError, BoxError, QueueError, RepositoryError};
 pub use job::{InvalidJobTrace, Job, JobLine, JobPayload, JobTrace};
 pub use leases::{DurableLeases, Failure, Lease, LeasedJob};
+pub use markers::MarkerRepository;
 pub use passwords::{PasswordError, PasswordHasher};
-pub use peaks::Peaks;
+pub use peaks::{Peaks, PeaksSection};
 pub use queue::{DeadLetter, Depth, GivenUp, JobQueue, JobState, JobsAhead};
 pub use results::{Received, ResultError, ResultReader, ResultWriter, StemFile};
 pub use shares::ShareRepository;

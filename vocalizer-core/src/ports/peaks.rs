@@ -1,9 +1,12 @@
 //! Audio peaks, for drawing waveforms.
 
+use std::ops::Range;
+
 /// The peak of each interval of an audio file.
 ///
 /// The interval doubles while the file is read, so that there are never more than [`Peaks::MOST`] values and, once
-/// there were that many, never fewer than half: enough for a screen's width at any length.
+/// there were that many, never fewer than half: enough to zoom in at any length. [`Peaks::section`] returns as many as a
+/// client draws.
 ///
 /// ```
 /// use vocalizer_core::ports::Peaks;
@@ -11,6 +14,11 @@
 /// let mut peaks = Peaks::new(44_100);
 /// peaks.extend([0.5_f32, -1.0].into_iter());
 /// assert_eq!((peaks.frames(), peaks.values()), (2, &[255][..]));
+///
+/// peaks.extend(std::iter::repeat_n(0.25, 1_000_000));
+/// assert!(peaks.values().len() > 3_900);
+/// let overview = peaks.section(0..peaks.frames(), Peaks::DRAWN);
+/// assert_eq!((overview.values.len(), overview.frames_per_value), (1_954, 512));
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Peaks {
@@ -26,9 +34,28 @@ const FIRST_INTERVAL: u64 = 256;
 /// The size of the header in the stored form.
 const HEADER_BYTES: usize = 4 + 8 + 8;
 
+/// The peaks of a range of frames, with fewer values than all [`Peaks`] have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PeaksSection {
+    /// The sample rate in Hz.
+    pub rate_hz: u32,
+    /// The length of the whole file in frames.
+    pub frames: u64,
+    /// Where the first value begins: at the start of the range or, at most one interval, before it.
+    pub first_frame: u64,
+    /// Frames per value; the last value may cover fewer.
+    pub frames_per_value: u64,
+    /// The values; 255 is full scale.
+    pub values: Vec<u8>,
+}
+
 impl Peaks {
-    /// The maximum number of values.
-    pub const MOST: usize = 2_048;
+    /// The maximum number of values: 25 minutes at 44.1 kHz have the initial interval.
+    pub const MOST: usize = 1 << 18;
+
+    /// The maximum number of values for one drawing, about two per pixel of a screen's width.
+    pub const DRAWN: usize = 2_048;
 
     /// Creates empty peaks at this sample rate.
     #[must_use]
@@ -84,6 +111,34 @@ impl Peaks {
     #[must_use]
     pub fn values(&self) -> &[u8] {
         &self.values
+    }
+
+    /// Returns whether there are as many values as there can be. Earlier versions stored at most [`Self::DRAWN`].
+    #[must_use]
+    pub const fn is_fine(&self) -> bool {
+        self.frames_per_value == FIRST_INTERVAL || self.values.len() > Self::MOST / 2
+    }
+
+    /// Returns the peaks of a range of frames, in at most `most` values (at least one). The interval is the stored one
+    /// or that one doubled, as often as necessary, and begins at its multiples: so neighbouring sections of equal
+    /// lengths fit together. A range beyond the end has no values.
+    #[must_use]
+    pub fn section(&self, range: Range<u64>, most: usize) -> PeaksSection {
+        let (most, start, end) = (most.max(1) as u64, range.start, range.end.min(self.frames));
+        let (mut each, mut per_value) = (self.frames_per_value, 1_usize);
+        while start < end && end.div_ceil(each) - start / each > most {
+            (each, per_value) = (each.saturating_mul(2), per_value.saturating_mul(2));
+        }
+        let (first, past) = if start < end { (start / each, end.div_ceil(each)) } else { (0, 0) };
+        let [skip, take] = [first, past - first].map(|count| usize::try_from(count).unwrap_or(usize::MAX));
+        let loudest = |values: &[u8]| values.iter().copied().fold(0, u8::max);
+        PeaksSection {
+            rate_hz: self.rate_hz,
+            frames: self.frames,
+            first_frame: first * each,
+            frames_per_value: each,
+            values: self.values.chunks(per_value).skip(skip).take(take).map(loudest).collect(),
+        }
     }
 
     /// Encodes the peaks for storage.

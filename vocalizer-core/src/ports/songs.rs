@@ -5,7 +5,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use time::OffsetDateTime;
 
-use super::{JobLine, RepositoryError, ResultRepository, ShareRepository, Space, UploadRepository, WebhookRepository};
+use super::{
+    JobLine, MarkerRepository, RepositoryError, ResultRepository, ShareRepository, Space, UploadRepository,
+    WebhookRepository,
+};
 use crate::account::{UserId, Viewer};
 use crate::dedupe::Advance;
 use crate::models::ModelName;
@@ -182,7 +185,7 @@ pub type SongCounts = [u64; StatusKind::ALL.len()];
 /// # }
 /// ```
 #[async_trait]
-pub trait SongRepository: ShareRepository + ResultRepository + UploadRepository {
+pub trait SongRepository: ShareRepository + MarkerRepository + ResultRepository + UploadRepository {
     /// Stores a new song whose bytes are durably stored, and plans its processing.
     ///
     /// In one step: [`settle`](crate::dedupe::settle) decides by the songs with the same hash and the results of its key,
@@ -328,7 +331,7 @@ pub trait SongRepository: ShareRepository + ResultRepository + UploadRepository 
 
     /// Removes a song and returns how many others share its bytes.
     ///
-    /// Its [share links](ShareRepository) are removed with it. Removing the last song of a hash also removes its outbox
+    /// Its [share links](ShareRepository) and [markers](MarkerRepository) are removed with it. Removing the last song of a hash also removes its outbox
     /// entries and its [results](ResultRepository). On return the song is durably removed. A repeat
     /// returns `None`, so only one of two callers deletes blobs. A song with the same hash may be admitted right after
     /// the count: a caller that deletes blobs must block uploads of that hash until they are deleted.

@@ -28,6 +28,7 @@ mod limits;
 mod line;
 mod local;
 mod locks;
+mod markers;
 mod model_choice;
 mod parts;
 mod progress;

@@ -153,21 +153,46 @@ impl SongService {
     /// [`ServiceError::Internal`].
     pub async fn part(&self, client: Client, id: SongId, part: Part, format: Format) -> Result<PartFile, ServiceError> {
         let song = self.with_part(client.viewer, id, part).await?;
-        let key = key(&song, part, format);
-        if let Some(file) = self.file(&song, key).await? {
+        self.obtain(client, &song, part, key(&song, part, format)).await
+    }
+
+    /// Returns a preview of a part: a small MP3 for listening over a slow connection, rendered on request like other
+    /// formats.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Self::part`].
+    pub async fn preview(&self, client: Client, id: SongId, part: Part) -> Result<PartFile, ServiceError> {
+        let song = self.with_part(client.viewer, id, part).await?;
+        self.obtain(client, &song, part, BlobKey::Preview(place(&song, part), part)).await
+    }
+
+    /// Returns what is known of a preview, without rendering it.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Self::part_info`].
+    pub async fn preview_info(&self, viewer: Viewer, id: SongId, part: Part) -> Result<PartInfo, ServiceError> {
+        let song = self.with_part(viewer, id, part).await?;
+        let file = self.file(&song, BlobKey::Preview(place(&song, part), part)).await?;
+        Ok(PartInfo { title: song.title().clone(), file })
+    }
+
+    /// Returns a file of a part. A derived one is rendered if it does not exist.
+    async fn obtain(&self, client: Client, song: &Song, part: Part, key: BlobKey) -> Result<PartFile, ServiceError> {
+        if let Some(file) = self.file(song, key).await? {
             return Ok(file);
         }
-        let _pin = match key {
-            BlobKey::Rendition(..) => {
-                let (hash, sources) = (*song.hash(), sources(&song, part));
-                let work = move |service: Self| async move { service.render(hash, key, sources, format).await };
-                Some(self.make(client.share(), key, work).await?)
-            }
-            _ => None,
+        let _pin = if key.is_made() {
+            let (hash, sources) = (*song.hash(), sources(song, part));
+            let work = move |service: Self| async move { service.render(hash, key, sources).await };
+            Some(self.make(client.share(), key, work).await?)
+        } else {
+            None
         };
-        match self.file(&song, key).await? {
+        match self.file(song, key).await? {
             Some(file) => Ok(file),
-            None => Err(self.missing(id, key).await?),
+            None => Err(self.missing(song.id(), key).await?),
         }
     }
 
@@ -211,7 +236,7 @@ impl SongService {
         let song = self.with_part(viewer, id, part).await?;
         let key = key(&song, part, format);
         let file = self.file(&song, key).await?;
-        if file.is_none() && !matches!(key, BlobKey::Rendition(..)) {
+        if file.is_none() && !key.is_made() {
             return Err(self.missing(id, key).await?);
         }
         Ok(PartInfo { title: song.title().clone(), file })
@@ -225,8 +250,8 @@ impl SongService {
         })
     }
 
-    /// Returns the peaks of a part for drawing its waveform. They are computed on request and cached, like other
-    /// formats.
+    /// Returns the peaks of a part for drawing its waveform, all of it or [a section](Peaks::section). They are computed
+    /// on request and cached, like other formats.
     ///
     /// ```
     /// # #[cfg(not(feature = "memory"))] fn main() {}
@@ -309,7 +334,7 @@ impl SongService {
         self.kept_peaks(&BlobKey::Peaks(place(&song, part), part)).await
     }
 
-    /// Returns the cached peaks, if they can be read.
+    /// Returns the cached peaks, if they can be read and are fine enough.
     async fn kept_peaks(&self, key: &BlobKey) -> Result<Option<Peaks>, ServiceError> {
         let pin = self.made().cache.pin(*key).await;
         let Some(mut blob) = self.ports().blobs.open(key, None).await? else { return Ok(None) };
@@ -318,7 +343,7 @@ impl SongService {
         while let Some(chunk) = blob.next_chunk().await? {
             bytes.extend_from_slice(&chunk);
         }
-        Ok(Peaks::from_bytes(&bytes))
+        Ok(Peaks::from_bytes(&bytes).filter(Peaks::is_fine))
     }
 
     /// Mixes a song's stems at these levels into one file, which is not cached. Clients take turns, as for other
@@ -469,10 +494,7 @@ impl SongService {
 
     async fn file(&self, song: &Song, key: BlobKey) -> Result<Option<PartFile>, ServiceError> {
         // Pinned before the lookup, so that it is not evicted in between.
-        let pin = match key {
-            BlobKey::Rendition(..) => Some(Arc::new(self.made().cache.pin(key).await)),
-            _ => None,
-        };
+        let pin = if key.is_made() { Some(Arc::new(self.made().cache.pin(key).await)) } else { None };
         let Some(blob) = self.ports().blobs.open(&key, None).await? else { return Ok(None) };
         let size_bytes = blob.size_bytes();
         if let Some(pin) = &pin {
@@ -482,20 +504,18 @@ impl SongService {
         Ok(Some(PartFile { key, pin, size_bytes, tag: blob.tag().to_owned(), title: song.title().clone(), origin }))
     }
 
-    /// Renders and stores a rendition.
-    async fn render(
-        &self,
-        hash: SongHash,
-        key: BlobKey,
-        sources: Vec<BlobKey>,
-        format: Format,
-    ) -> Result<(), ServiceError> {
+    /// Renders and stores a rendition or a preview.
+    async fn render(&self, hash: SongHash, key: BlobKey, sources: Vec<BlobKey>) -> Result<(), ServiceError> {
         let blobs = &self.ports().blobs;
         // Another client may have rendered it since the lookup.
         if blobs.size_bytes(&key).await?.is_some() {
             return Ok(());
         }
-        let mut rendered = self.ports().renderer.render(self.open_all(sources).await?, format).await?;
+        let (renderer, sources) = (&self.ports().renderer, self.open_all(sources).await?);
+        let mut rendered = match key {
+            BlobKey::Rendition(_, _, format) => renderer.render(sources, format).await?,
+            _ => renderer.preview(sources).await?,
+        };
         let size_bytes = rendered.size_bytes();
         let mut writer = blobs.begin().await?;
         while let Some(chunk) = rendered.next_chunk().await? {

@@ -1,14 +1,16 @@
 //! Songs: ID, title, hash of the bytes, and status.
 
 mod entity;
+mod marker;
 mod status;
 mod target;
 mod title;
 
 pub use entity::{Song, StemsInfo, StoredSong};
+pub use marker::Marker;
 pub use status::{IllegalTransition, Status, StatusKind, Transition, UnknownStatus};
 pub use target::Target;
 pub use title::{Title, TitleError};
 pub use vocalizer_api::FailureReason;
 pub use vocalizer_api::hash::{ParseHashError, SongHash, SongHasher};
-pub use vocalizer_api::id::{ParseSongIdError, SongId};
+pub use vocalizer_api::id::{MarkerId, ParseMarkerIdError, ParseSongIdError, SongId};

@@ -48,7 +48,8 @@ fn blobs(hash: SongHash) -> Vec<BlobKey> {
     let stems = Stem::SIX.into_iter().flat_map(|stem| [BlobKey::Stem(hash, stem), BlobKey::Lossless(hash, stem)]);
     let made = Part::ALL.into_iter().flat_map(|part| Format::ALL.map(|format| BlobKey::Rendition(hash, part, format)));
     let peaks = Part::ALL.map(|part| BlobKey::Peaks(hash, part));
-    std::iter::once(BlobKey::Source(hash)).chain(stems).chain(made).chain(peaks).collect()
+    let previews = Part::ALL.map(|part| BlobKey::Preview(hash, part));
+    std::iter::once(BlobKey::Source(hash)).chain(stems).chain(made).chain(peaks).chain(previews).collect()
 }
 
 #[test]

@@ -12,11 +12,12 @@ use vocalizer_core::api::id::UploadId;
 use vocalizer_core::dedupe::Advance;
 use vocalizer_core::memory::MemorySongs;
 use vocalizer_core::ports::{
-    Cancelled, Charge, Expiry, JobLine, PartialUpload, Pending, Removed, RepositoryError, ResultRepository,
-    ShareRepository, SongCounts, SongFilter, SongRepository, UploadBounds, UploadRepository, UploadTotals,
+    Cancelled, Charge, Expiry, JobLine, MarkerRepository, PartialUpload, Pending, Removed, RepositoryError,
+    ResultRepository, ShareRepository, SongCounts, SongFilter, SongRepository, UploadBounds, UploadRepository,
+    UploadTotals,
 };
 use vocalizer_core::quota::{Quota, Uploader};
-use vocalizer_core::song::{Song, SongHash, SongId, StatusKind, StemsInfo, Target, Title};
+use vocalizer_core::song::{Marker, MarkerId, Song, SongHash, SongId, StatusKind, StemsInfo, Target, Title};
 
 use super::ghost::Ghost;
 use super::kernel::{Component, Kernel};
@@ -255,6 +256,31 @@ impl ShareRepository for Database {
 
     async fn forget_expired_shares(&self, at: OffsetDateTime) -> DbResult<u64> {
         self.call(|| now(self.songs.forget_expired_shares(at))).await
+    }
+}
+
+#[async_trait]
+impl MarkerRepository for Database {
+    async fn insert_marker(&self, song: SongId, marker: &Marker, max: u32) -> DbResult<bool> {
+        self.call(|| now(self.songs.insert_marker(song, marker, max))).await
+    }
+
+    async fn markers(&self, song: SongId) -> DbResult<Vec<Marker>> {
+        self.call(|| now(self.songs.markers(song))).await
+    }
+
+    async fn change_marker(
+        &self,
+        song: SongId,
+        id: MarkerId,
+        at_ms: Option<u64>,
+        name: Option<&Title>,
+    ) -> DbResult<bool> {
+        self.call(|| now(self.songs.change_marker(song, id, at_ms, name))).await
+    }
+
+    async fn remove_marker(&self, song: SongId, id: MarkerId) -> DbResult<bool> {
+        self.call(|| now(self.songs.remove_marker(song, id))).await
     }
 }
 

@@ -7,6 +7,7 @@ mod download;
 pub(crate) mod events;
 pub(crate) mod jobs;
 pub(crate) mod list_events;
+pub(crate) mod markers;
 pub(crate) mod operations;
 pub(crate) mod parts;
 pub(crate) mod results;

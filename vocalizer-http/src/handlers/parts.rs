@@ -5,15 +5,16 @@ use std::sync::Arc;
 use http::{HeaderMap, HeaderValue, Method, Response, header};
 use vocalizer_core::api::{PeaksData, PeaksView};
 use vocalizer_core::part::{Format, Part};
+use vocalizer_core::ports::Peaks;
 use vocalizer_core::service::{Levels, Origin, PartFile};
 
-use super::{Answer, archive, download, success, unmade};
+use super::{Answer, archive, download, unmade};
 use crate::app::App;
-use crate::body::stream;
+use crate::body::{full, stream};
 use crate::failure::Failure;
 use crate::request::Request;
 use crate::sniff::{HEAD_BYTES, sniff};
-use crate::{disposition, fields};
+use crate::{answer, conditional, disposition, fields};
 
 pub(crate) async fn part(app: &Arc<App>, request: Request) -> Answer {
     let name: String = request.param("file")?;
@@ -31,6 +32,10 @@ pub(crate) async fn part(app: &Arc<App>, request: Request) -> Answer {
     let (viewer, id) = (request.viewer(), request.param("song_id")?);
     let kind =
         if request.query().has(&fields::DOWNLOAD) { disposition::Kind::Attachment } else { disposition::Kind::Inline };
+    let is_preview = request.query().get(&fields::QUALITY, |text| (text == "preview").then_some(true))?.is_some();
+    if is_preview && format != Format::Mp3 {
+        return Err(Failure::field(fields::QUALITY.name, "previews are MP3 files: request .mp3"));
+    }
     let number = number(app, &request, part).await?;
     let tempo_bpm = request.query().number(&fields::TEMPO)?;
     let headers = |(media_type, extension), title| {
@@ -45,10 +50,14 @@ pub(crate) async fn part(app: &Arc<App>, request: Request) -> Answer {
             (header::CONTENT_DISPOSITION, disposition),
         ])
     };
-    let info = app.songs.part_info(viewer, id, part, format).await?;
+    let info = match is_preview {
+        true => app.songs.preview_info(viewer, id, part).await?,
+        false => app.songs.part_info(viewer, id, part, format).await?,
+    };
     let file = match info.file {
         Some(file) => file,
         None if request.method == Method::HEAD => return Ok(unmade(headers(media_of(format), &info.title))),
+        None if is_preview => app.songs.preview(request.client(), id, part).await?,
         None => app.songs.part(request.client(), id, part, format).await?,
     };
     let headers = headers(media(app, &file, format).await?, &file.title);
@@ -103,6 +112,12 @@ async fn mix(app: &Arc<App>, request: &Request, format: Format) -> Answer {
 
 pub(crate) async fn peaks(app: &Arc<App>, request: Request) -> Answer {
     let (viewer, id, part) = (request.viewer(), request.param("song_id")?, request.param("part")?);
+    let query = request.query();
+    let (from_ms, to_ms) = (query.number(&fields::FROM_MS)?.unwrap_or(0), query.number(&fields::TO_MS)?);
+    if to_ms.is_some_and(|to_ms| to_ms <= from_ms) {
+        return Err(Failure::field(fields::TO_MS.name, "to_ms must be greater than from_ms"));
+    }
+    let points = query.number(&fields::POINTS)?.and_then(|points| usize::try_from(points).ok());
     let peaks = match app.songs.known_peaks(viewer, id, part).await? {
         Some(peaks) => peaks,
         None if request.method == Method::HEAD => {
@@ -111,7 +126,11 @@ pub(crate) async fn peaks(app: &Arc<App>, request: Request) -> Answer {
         }
         None => app.songs.peaks(request.client(), id, part).await?,
     };
-    success(&PeaksData { peaks: PeaksView::from(&peaks) })
+    let frame = |ms: u64| ms.saturating_mul(u64::from(peaks.rate_hz())) / 1000;
+    let range = frame(from_ms)..to_ms.map_or(u64::MAX, frame);
+    let section = peaks.section(range, points.unwrap_or(Peaks::DRAWN));
+    let answer = answer::success(&PeaksData { peaks: PeaksView::from(section) });
+    Ok(conditional::revalidated(&request.headers, answer).map(full))
 }
 
 /// Returns the media type and the file extension of a format.

@@ -68,6 +68,8 @@ impl AudioFormat {
 pub struct WriteOptions {
     /// Write one channel, the average of left and right.
     pub mono: bool,
+    /// Encode MP3 about three times faster, at a slightly lower quality.
+    pub fast: bool,
     /// The tags to write. They do not change the samples.
     #[cfg(feature = "tags")]
     pub tags: super::SongTags,
@@ -373,7 +375,7 @@ fn mp3(bitrate: Bitrate, rate_hz: u32, options: &WriteOptions, sink: &SharedFile
     #[cfg(not(feature = "tags"))]
     let tag = Vec::<u8>::new();
     sink.clone().write_all(&tag).map_err(EncodeError::write)?;
-    Ok(Encoder::Mp3(Box::new(super::lame::Lame::new(bitrate, rate_hz, options.mono, tag.len() as u64)?)))
+    Ok(Encoder::Mp3(Box::new(super::lame::Lame::new(bitrate, rate_hz, options, tag.len() as u64)?)))
 }
 
 #[cfg(not(feature = "mp3"))]

@@ -12,12 +12,19 @@ use super::error;
 use super::mix::Mix;
 use super::pool::{self, OnDrop, Turns};
 use super::work::{self, WorkDir};
-use crate::audio::{AudioFormat, AudioLimits, Bitrate, StemWriter};
+use crate::audio::{AudioFormat, AudioLimits, Bitrate, StemWriter, WriteOptions};
 
 /// Sample rate of an MP3 if MP3 does not support the source's rate at 320 kbit/s.
 const MP3_HZ: u32 = 44_100;
 
-/// Decodes, mixes and encodes audio: MP3 at a constant 320 kbit/s, WAV and FLAC in 16 bits.
+/// An MP3 at full quality.
+pub(super) const FULL_MP3: AudioFormat = AudioFormat::Mp3(Bitrate::Cbr(320));
+
+/// A preview: the lowest bitrate at 44,100 Hz with which LAME writes the length, without which players cannot find a
+/// position.
+const PREVIEW_MP3: AudioFormat = AudioFormat::Mp3(Bitrate::Cbr(64));
+
+/// Decodes, mixes and encodes audio: MP3 at a constant 320 kbit/s (previews at 64), WAV and FLAC in 16 bits.
 ///
 /// Resamples all files to the rate of the first, or to 44,100 Hz if MP3 does not support that rate. Clamps at full
 /// scale. Dropping the future stops the work at the end of the current block.
@@ -47,15 +54,12 @@ impl AudioRenderer {
 #[async_trait]
 impl Renderer for AudioRenderer {
     async fn mix(&self, tracks: Vec<Track>, format: Format) -> Result<Blob, AudioError> {
-        self.work(tracks, move |files, limits, dir, stop| {
-            let target = dir.path().join("rendition");
-            let rendered = render(files, &target, format, limits, stop);
-            // The sources are no longer needed, and the rendition may wait a while for delivery.
-            files.iter().for_each(|(file, _)| drop(std::fs::remove_file(file)));
-            rendered?;
-            work::blob(&target, dir).map_err(error::io)
-        })
-        .await
+        self.encoded(tracks, audio_format(format)).await
+    }
+
+    async fn preview(&self, files: Vec<Blob>) -> Result<Blob, AudioError> {
+        let tracks = files.into_iter().map(|file| (file, 1.0)).collect();
+        self.encoded(tracks, PREVIEW_MP3).await
     }
 
     async fn peaks(&self, files: Vec<Blob>) -> Result<Peaks, AudioError> {
@@ -77,6 +81,19 @@ impl Renderer for AudioRenderer {
 }
 
 impl AudioRenderer {
+    /// Mixes and encodes files.
+    async fn encoded(&self, tracks: Vec<Track>, format: AudioFormat) -> Result<Blob, AudioError> {
+        self.work(tracks, move |files, limits, dir, stop| {
+            let target = dir.path().join("rendition");
+            let rendered = encode(files, &target, format, limits, stop);
+            // The sources are no longer needed, and the rendition may wait a while for delivery.
+            files.iter().for_each(|(file, _)| drop(std::fs::remove_file(file)));
+            rendered?;
+            work::blob(&target, dir).map_err(error::io)
+        })
+        .await
+    }
+
     /// Writes the files into a job folder and runs `work` on them, when a permit is free.
     async fn work<T: Send + 'static>(
         &self,
@@ -114,20 +131,30 @@ fn check_cancelled(stop: &AtomicBool) -> Result<(), AudioError> {
     Ok(())
 }
 
-pub(super) fn render(
+/// Returns how a format is written.
+const fn audio_format(format: Format) -> AudioFormat {
+    match format {
+        Format::Mp3 => FULL_MP3,
+        Format::Wav => AudioFormat::Wav16,
+        Format::Flac => AudioFormat::Flac,
+    }
+}
+
+/// Mixes files and writes the mix, until `stop` is set.
+pub(super) fn encode(
     files: &[(PathBuf, f32)],
     target: &Path,
-    format: Format,
+    format: AudioFormat,
     limits: &AudioLimits,
     stop: &AtomicBool,
 ) -> Result<(), AudioError> {
-    let format = match format {
-        Format::Mp3 => AudioFormat::Mp3(Bitrate::Cbr(320)),
-        Format::Wav => AudioFormat::Wav16,
-        Format::Flac => AudioFormat::Flac,
-    };
-    let mut mix = Mix::open(files, limits, |rate_hz| if format.has_rate(rate_hz) { rate_hz } else { MP3_HZ })?;
-    let mut writer = StemWriter::create(target, format, mix.rate_hz).map_err(error::encode)?;
+    // Every MP3 of a song has the same rate.
+    let of = if matches!(format, AudioFormat::Mp3(_)) { FULL_MP3 } else { format };
+    let mut mix = Mix::open(files, limits, |rate_hz| if of.has_rate(rate_hz) { rate_hz } else { MP3_HZ })?;
+    let mut options = WriteOptions::default();
+    // A user with a slow connection waits for it.
+    options.fast = format == PREVIEW_MP3;
+    let mut writer = StemWriter::create_with(target, format, mix.rate_hz, &options).map_err(error::encode)?;
     writer.check_length(mix.stated_frames).map_err(error::encode)?;
     loop {
         check_cancelled(stop)?;

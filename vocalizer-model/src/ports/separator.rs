@@ -14,9 +14,9 @@ use vocalizer_core::ports::{AudioError, Blob, BlobError, Progress, Separator, St
 
 use super::error;
 use super::pool::{self, OnDrop};
-use super::render::render;
+use super::render::{FULL_MP3, encode};
 use super::work::{self, WorkDir};
-use crate::audio::{AudioFormat, AudioLimits, Bitrate};
+use crate::audio::{AudioFormat, AudioLimits};
 use crate::outputs::{Outputs, check_four};
 use crate::{Cancel, Clip, Error, Listener, Model, SplitOptions, split_file_with};
 
@@ -72,7 +72,7 @@ impl ModelSeparator {
         if !cfg!(feature = "mp3") {
             return Err(Error::Options("this build lacks the feature mp3, which writes the stems".into()));
         }
-        let format = AudioFormat::Mp3(Bitrate::Cbr(320));
+        let format = FULL_MP3;
         let SplitOptions { separation, read, limits, .. } = options;
         let options = SplitOptions {
             separation,
@@ -96,7 +96,7 @@ impl ModelSeparator {
     pub fn with_formats(mut self, formats: StemFormats, has_24_bits: bool) -> Self {
         self.formats = formats;
         self.options.format = match (formats.is_lossless(), has_24_bits) {
-            (false, _) => AudioFormat::Mp3(Bitrate::Cbr(320)),
+            (false, _) => FULL_MP3,
             (true, false) => AudioFormat::Flac,
             (true, true) => AudioFormat::Flac24,
         };
@@ -182,7 +182,7 @@ fn mp3(stems: &Path, stem: Stem, limits: &AudioLimits, stop: &AtomicBool) -> Res
     let mp3 = stems.join(format!("{stem}.mp3"));
     if !mp3.exists() {
         let flac = stems.join(format!("{stem}.flac"));
-        render(&[(flac, 1.0)], &mp3, Format::Mp3, limits, stop)?;
+        encode(&[(flac, 1.0)], &mp3, FULL_MP3, limits, stop)?;
     }
     Ok(mp3)
 }

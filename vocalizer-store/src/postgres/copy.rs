@@ -11,6 +11,7 @@ use super::accounts::{insert_account, insert_invite, insert_session};
 use super::administration::insert_entry;
 use super::error::repository;
 use super::lines::set_priority;
+use super::markers::insert_marker;
 use super::open::PostgresStore;
 use super::result_rows::insert as insert_result;
 use super::shares::insert_share;
@@ -53,7 +54,7 @@ pub enum CopyError {
     Target(#[source] RepositoryError),
 }
 
-/// Copies users, sessions, tokens, invites, priorities, songs, results, share links, resumable uploads, webhooks, the audit log
+/// Copies users, sessions, tokens, invites, priorities, songs, results, share links, markers, resumable uploads, webhooks, the audit log
 /// and the outboxes into an empty, migrated database, with their IDs and times, in one transaction. The file does not change. No
 /// server should use either of them meanwhile.
 ///
@@ -159,6 +160,12 @@ pub async fn copy_from_sqlite(from: &SqliteStore, to: &PostgresStore) -> Result<
     while let Some(page) = from.shares(&mut place).await.map_err(CopyError::Source)? {
         for link in &page {
             row_count(insert_share(link).map_err(CopyError::Target)?.execute(&mut *step).await)?;
+        }
+    }
+    let mut place = Snapshot::START;
+    while let Some(page) = from.markers(&mut place).await.map_err(CopyError::Source)? {
+        for (song, marker) in &page {
+            row_count(insert_marker(*song, marker).map_err(CopyError::Target)?.execute(&mut *step).await)?;
         }
     }
     let mut place = Snapshot::START;

@@ -41,6 +41,8 @@ mod error;
 mod lines;
 mod local_state;
 mod locks;
+#[path = "../sql/engine/markers.rs"]
+mod markers;
 mod open;
 #[path = "../sql/engine/quotas.rs"]
 mod quotas;

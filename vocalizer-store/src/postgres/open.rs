@@ -31,6 +31,7 @@ const MIGRATIONS: Migrations = Migrations {
         (11, "priorities", include_str!("../../migrations/postgres/0011_priorities.sql")),
         (12, "traces", include_str!("../../migrations/postgres/0012_traces.sql")),
         (13, "administrators", include_str!("../../migrations/postgres/0013_administrators.sql")),
+        (14, "markers", include_str!("../../migrations/postgres/0014_markers.sql")),
     ],
 };
 

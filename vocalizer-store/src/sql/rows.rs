@@ -14,7 +14,7 @@ use vocalizer_core::ports::{
 };
 use vocalizer_core::quota::{QuotaChange, Usage};
 use vocalizer_core::secret::Secret;
-use vocalizer_core::song::{Song, SongHash, Status, StatusKind, StemsInfo, StoredSong, Target, Title};
+use vocalizer_core::song::{Marker, Song, SongHash, SongId, Status, StatusKind, StemsInfo, StoredSong, Target, Title};
 use vocalizer_core::webhook::{Delivery, Health, Webhook};
 
 /// Column types supported by every engine.
@@ -259,6 +259,13 @@ pub(crate) fn share<R: Columns>(row: &R) -> Result<ShareLink, BoxError> {
         expires_at: row.maybe_number("expires_at_us")?.map(moment).transpose()?,
         mix: row.maybe_text("mix")?.map(serde_json::from_str).transpose()?,
     })
+}
+
+/// A row of `id, song_id, at_ms, name`.
+pub(crate) fn marker<R: Columns>(row: &R) -> Result<(SongId, Marker), BoxError> {
+    let (id, at_ms) = (row.text("id")?.parse()?, row.number("at_ms")?.try_into()?);
+    let name = Title::parse(row.text("name")?, usize::MAX)?;
+    Ok((row.text("song_id")?.parse()?, Marker { id, at_ms, name }))
 }
 
 /// A row of `id, owner, uploader, size_bytes, received_bytes, fields, song, expires_at_us`.

@@ -11,6 +11,8 @@ mod engine;
 mod error;
 #[path = "../sql/engine/lines.rs"]
 mod lines;
+#[path = "../sql/engine/markers.rs"]
+mod markers;
 mod open;
 #[path = "../sql/engine/quotas.rs"]
 mod quotas;

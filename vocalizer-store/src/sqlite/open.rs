@@ -31,6 +31,7 @@ const MIGRATIONS: Migrations = Migrations {
         (10, "priorities", include_str!("../../migrations/sqlite/0010_priorities.sql")),
         (11, "traces", include_str!("../../migrations/sqlite/0011_traces.sql")),
         (12, "administrators", include_str!("../../migrations/sqlite/0012_administrators.sql")),
+        (13, "markers", include_str!("../../migrations/sqlite/0013_markers.sql")),
     ],
 };
 

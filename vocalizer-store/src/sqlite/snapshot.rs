@@ -4,7 +4,7 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{Sqlite, Transaction, query};
 use vocalizer_core::account::{Account, Invite, Session, ShareLink, UserId};
 use vocalizer_core::ports::{AuditEntry, BoxError, PartialUpload, Pending, RepositoryError};
-use vocalizer_core::song::{SongHash, StemsInfo};
+use vocalizer_core::song::{Marker, SongHash, SongId, StemsInfo};
 use vocalizer_core::webhook::{Delivery, Webhook};
 
 use super::error::repository;
@@ -70,6 +70,12 @@ impl Snapshot {
         const SQL: &str = "SELECT rowid AS place, id, digest, song_id, created_at_us, expires_at_us, mix \
                            FROM shares WHERE rowid > ? ORDER BY rowid LIMIT 1000";
         self.page(SQL, after, rows::share).await
+    }
+
+    pub(crate) async fn markers(&mut self, after: &mut i64) -> Result<Option<Vec<(SongId, Marker)>>, RepositoryError> {
+        const SQL: &str = "SELECT rowid AS place, id, song_id, at_ms, name FROM markers \
+                           WHERE rowid > ? ORDER BY rowid LIMIT 1000";
+        self.page(SQL, after, rows::marker).await
     }
 
     pub(crate) async fn results(

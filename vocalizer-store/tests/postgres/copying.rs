@@ -11,13 +11,13 @@ use vocalizer_core::api::{Provenance, ShareMix, WebhookEvent};
 use vocalizer_core::dedupe::Advance;
 use vocalizer_core::part::{Stem, StemFormats};
 use vocalizer_core::ports::{
-    AccountRepository, Action, Administration as _, AuditEntry, AuditLog as _, AuditSearch, JobLine, PartialUpload,
-    RepositoryError, ShareRepository as _, SongFilter, SongRepository, UploadBounds, UploadRepository as _,
-    UploadTotals,
+    AccountRepository, Action, Administration as _, AuditEntry, AuditLog as _, AuditSearch, JobLine,
+    MarkerRepository as _, PartialUpload, RepositoryError, ShareRepository as _, SongFilter, SongRepository,
+    UploadBounds, UploadRepository as _, UploadTotals,
 };
 use vocalizer_core::quota::{Limit, Quota, QuotaChange, Uploader};
 use vocalizer_core::secret::Secret;
-use vocalizer_core::song::{FailureReason, Song, SongHash, SongId, Status, StemsInfo, Title};
+use vocalizer_core::song::{FailureReason, Marker, MarkerId, Song, SongHash, SongId, Status, StemsInfo, Title};
 use vocalizer_core::webhook::{Delivery, Health, Webhook, WebhookId};
 use vocalizer_store::postgres::{Copied, CopyError, copy_from_sqlite};
 use vocalizer_store::sqlite::SqliteStore;
@@ -112,6 +112,9 @@ async fn copy_keeps_everything_except_leases() {
         let link = ShareLink { id, digest, song: song.id(), created_at: LONG_AGO, expires_at, mix };
         assert!(from.insert_share(&link, 2, LONG_AGO).await.unwrap());
     }
+    let marker =
+        Marker { id: MarkerId::random(), at_ms: 61_500, name: Title::parse("„Refrain“ 🎵", 100).unwrap() };
+    assert!(from.insert_marker(songs[1].id(), &marker, 1).await.unwrap());
     let uploads = [(Some(one), None, 7), (None, Some(songs[0].id()), 10)].map(|(owner, song, received_bytes)| {
         let uploader = Uploader::User(one).to_string();
         let fields = [("title".to_owned(), "„Lied“ 🎵".to_owned())].into();
@@ -179,6 +182,7 @@ async fn copy_keeps_everything_except_leases() {
         let copied = to.shares(song.id()).await.unwrap();
         assert_eq!((copied.len(), &copied), (links, &from.shares(song.id()).await.unwrap()));
     }
+    assert_eq!(to.markers(songs[1].id()).await.unwrap(), [marker]);
     for upload in uploads {
         assert_eq!(to.find_upload(upload.id).await.unwrap(), Some(upload));
     }

@@ -40,6 +40,7 @@ async fn new_database_is_migrated_explicitly_or_on_open() {
         "0011 priorities",
         "0012 traces",
         "0013 administrators",
+        "0014 markers",
     ];
     assert_eq!(pending, names);
     assert!(matches!(SongRepository::find(&store, SongId::random()).await, Err(RepositoryError::Unavailable(_))));

@@ -12,6 +12,7 @@ mod admin;
 mod envelope;
 mod error;
 mod limits;
+mod marker;
 mod models;
 mod peaks;
 mod share;
@@ -29,6 +30,7 @@ pub use admin::{
 pub use envelope::Envelope;
 pub use error::{ApiError, ErrorCode};
 pub use limits::{LimitsData, LimitsView, QuotaView, RegistrationView};
+pub use marker::{MarkerData, MarkerView, MarkersData};
 pub use models::{ModelView, ModelsData};
 pub use peaks::{PeaksData, PeaksView};
 pub use share::{NewShareData, ShareMix, ShareView, SharedData, SharesData};

@@ -22,7 +22,7 @@ pub(super) fn bytes(len: usize, seed: u8) -> Bytes {
 }
 
 /// Returns keys of all kinds.
-pub(super) fn keys(hash: SongHash) -> [BlobKey; 8] {
+pub(super) fn keys(hash: SongHash) -> [BlobKey; 9] {
     [
         BlobKey::Source(hash),
         BlobKey::Stem(hash, Stem::DRUMS),
@@ -30,6 +30,7 @@ pub(super) fn keys(hash: SongHash) -> [BlobKey; 8] {
         BlobKey::Lossless(hash, Stem::VOCALS),
         BlobKey::Rendition(hash, Part::Drums, Format::Flac),
         BlobKey::Rendition(hash, Part::Accompaniment, Format::Wav),
+        BlobKey::Preview(hash, Part::Drums),
         BlobKey::Peaks(hash, Part::Drums),
         BlobKey::Piece(hash, 3),
     ]

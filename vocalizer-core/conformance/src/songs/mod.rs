@@ -5,6 +5,7 @@ mod advancing;
 mod cancelling;
 mod census;
 mod listing;
+mod marking;
 mod outbox;
 mod place;
 mod quotas;
@@ -36,6 +37,10 @@ pub use listing::{
     cursor_outlives_its_song, hashes_are_listed_once_by_status, list_filters_by_status, pages_are_contiguous,
     songs_are_counted_by_status, songs_are_listed_newest_first, songs_of_other_users_are_not_listed,
     songs_with_hash_include_all_owners,
+};
+pub use marking::{
+    marker_changes_what_is_given, marker_needs_existing_song_and_unused_id, markers_are_listed_by_time,
+    markers_of_a_song_are_limited, removed_marker_and_markers_of_removed_song_are_gone,
 };
 pub use outbox::{
     claimed_entry_is_exclusive_until_expiry, concurrent_claims_are_disjoint, hash_is_requested_once,
