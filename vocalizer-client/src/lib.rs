@@ -41,6 +41,7 @@
 #![warn(clippy::future_not_send)]
 
 mod accounts;
+mod admin;
 mod answer;
 mod builder;
 mod client;
@@ -69,6 +70,7 @@ pub mod webhooks;
 pub mod worker;
 
 pub use accounts::NewToken;
+pub use admin::{Admin, AdminSongQuery, AdminUserQuery};
 pub use builder::ClientBuilder;
 pub use client::Client;
 pub use download::{Download, FileInfo};
@@ -88,6 +90,10 @@ pub use vocalizer_api::id::SongId;
 pub use vocalizer_api::id::{DeliveryId, ShareId, TokenId, UploadId, UserId, WebhookId};
 pub use vocalizer_api::part::{Format, Part, Stem};
 pub use vocalizer_api::secret::Secret;
+pub use vocalizer_api::{
+    AdminJobView, AdminJobsData, AdminSongView, AdminSongsData, AdminUserView, AdminUsersData, AuditView, HoldData,
+    JobStateView, OwnLimit, OwnLimitsView, SpaceView, StorageData, StoredView,
+};
 pub use vocalizer_api::{
     ApiError, DeliveryStatus, DeliveryView, ErrorCode, LimitsView, ModelView, PeaksView, Provenance, QuotaView,
     RegistrationView, ShareMix, ShareView, SharedData, SongStatus, SongView, TokenView, UploadView, UserView,

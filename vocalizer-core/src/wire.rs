@@ -1,5 +1,7 @@
 //! Conversions of domain types into the types of the HTTP API.
 
+mod admin;
+
 use std::time::Duration;
 
 use time::OffsetDateTime;

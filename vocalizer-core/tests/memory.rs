@@ -8,12 +8,13 @@ use std::time::Duration;
 use async_trait::async_trait;
 use time::OffsetDateTime;
 use vocalizer_conformance::accounts::AccountsPlace;
+use vocalizer_conformance::administration::{AdministeredStores, AdministrationPlace};
 use vocalizer_conformance::attempts::AttemptsPlace;
 use vocalizer_conformance::blobs::BlobsPlace;
 use vocalizer_conformance::coordination::CoordinationPlace;
 use vocalizer_conformance::songs::SongsPlace;
 use vocalizer_core::account::{Account, PasswordHash, UserId};
-use vocalizer_core::memory::{MemoryAccounts, MemoryBlobs, MemorySongs};
+use vocalizer_core::memory::{MemoryAccounts, MemoryAdministration, MemoryAudit, MemoryBlobs, MemorySongs};
 use vocalizer_core::ports::{AccountRepository, Attempts, BlobStore, Coordination, SongRepository};
 use vocalizer_core::service::{LocalCoordination, Throttle};
 
@@ -22,6 +23,7 @@ use vocalizer_core::service::{LocalCoordination, Throttle};
 struct Fixture {
     songs: Arc<MemorySongs>,
     accounts: Arc<MemoryAccounts>,
+    audit: Arc<MemoryAudit>,
     blobs: MemoryBlobs,
     coordination: Arc<LocalCoordination>,
     attempts: Arc<Throttle>,
@@ -46,6 +48,19 @@ impl SongsPlace for Fixture {
 impl AccountsPlace for Fixture {
     async fn accounts(&self) -> Arc<dyn AccountRepository> {
         Arc::clone(&self.accounts) as _
+    }
+}
+
+#[async_trait]
+impl AdministrationPlace for Fixture {
+    async fn stores(&self) -> AdministeredStores {
+        let administration = MemoryAdministration::new(Arc::clone(&self.accounts), Arc::clone(&self.songs));
+        AdministeredStores {
+            songs: Arc::clone(&self.songs) as _,
+            accounts: Arc::clone(&self.accounts) as _,
+            administration: Arc::new(administration),
+            audit: Arc::clone(&self.audit) as _,
+        }
     }
 }
 
@@ -105,6 +120,15 @@ mod accounts {
     use super::Fixture;
 
     vocalizer_conformance::accounts_conformance!(
+        #[tokio::test]
+        Fixture::default()
+    );
+}
+
+mod administration {
+    use super::Fixture;
+
+    vocalizer_conformance::administration_conformance!(
         #[tokio::test]
         Fixture::default()
     );

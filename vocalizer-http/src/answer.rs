@@ -26,7 +26,8 @@ pub const fn status_of(code: ErrorCode) -> StatusCode {
         | ErrorCode::RegistrationClosed
         | ErrorCode::InviteRequired
         | ErrorCode::InviteInvalid
-        | ErrorCode::AccountDisabled => StatusCode::FORBIDDEN,
+        | ErrorCode::AccountDisabled
+        | ErrorCode::Forbidden => StatusCode::FORBIDDEN,
         ErrorCode::WrongHost => StatusCode::MISDIRECTED_REQUEST,
         ErrorCode::NotFound => StatusCode::NOT_FOUND,
         ErrorCode::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,

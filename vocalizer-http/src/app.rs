@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tokio_util::sync::CancellationToken;
 use vocalizer_core::api::ErrorCode;
-use vocalizer_core::service::{AccountService, RemoteLeases, SongService};
+use vocalizer_core::service::{AccountService, AdminService, RemoteLeases, SongService};
 
 use crate::caps::LongResponses;
 use crate::metrics::Metrics;
@@ -20,6 +20,10 @@ pub(crate) type Interceptor = Box<dyn Fn(&str, &str) -> Option<ErrorCode> + Send
 pub(crate) struct App {
     pub(crate) songs: SongService,
     pub(crate) accounts: AccountService,
+    /// What administrators do, before one is authorized; `None` if the server has no administration.
+    pub(crate) administration: Option<AdminService>,
+    /// Held while a report on the storage is made: it looks at every file.
+    pub(crate) reporting: tokio::sync::Mutex<()>,
     pub(crate) leases: Arc<RemoteLeases>,
     pub(crate) settings: HttpSettings,
     pub(crate) metrics: Metrics,

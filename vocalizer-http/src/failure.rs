@@ -118,6 +118,7 @@ impl From<ServiceError> for Failure {
             ServiceError::RegistrationClosed => Self::new(Code::RegistrationClosed, message),
             ServiceError::InviteRequired => Self::about("invite", Code::InviteRequired, message),
             ServiceError::InviteInvalid => Self::about("invite", Code::InviteInvalid, message),
+            ServiceError::Forbidden => Self::new(Code::Forbidden, message),
             ServiceError::Disabled => Self::new(Code::AccountDisabled, message),
             ServiceError::Full => Self::new(Code::StorageFull, message),
             ServiceError::Unavailable(source) => Self::busy(message).with_private(chain(source.as_ref())),

@@ -125,6 +125,15 @@ fields! {
     FAILURE_KIND = Field::one_of("kind", || json!(["retry", "later", "never"]));
     AFTER_MS = Field::whole("after_ms", 0, MAX_JOB_DELAY.as_secs() * 1000, Some(0));
 
+    MAX_SONGS = Field::text("max_songs");
+    MAX_BYTES = Field::text("max_bytes");
+    MAX_AUDIO_MINUTES_PER_DAY = Field::text("max_audio_minutes_per_day");
+    MAX_UPLOADS_PER_MINUTE = Field::text("max_uploads_per_minute");
+
+    SEARCH = Field::text("search").described("Only users whose name contains this");
+    USER = Field::text("user").described("Only songs of this user: an ID or a name");
+    SINCE = Field::text("since").described("Only entries since this time, in RFC 3339");
+    MOST = Field::whole("limit", 1, 1000, Some(100)).described("Maximum number of entries");
     STATUS = Field::one_of("status", || json!(StatusKind::ALL.map(StatusKind::name)))
         .described("Only songs with this status");
     LIMIT = Field::whole("limit", 1, MAX_PAGE as u64, Some(MAX_PAGE as u64)).described("Maximum number of songs");

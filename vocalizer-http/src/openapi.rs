@@ -6,9 +6,10 @@ use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 use vocalizer_core::api::{
-    ApiError, DeliveriesData, DeliveryData, JobData, LimitsData, ModelsData, NewShareData, NewTokenData,
-    NewWebhookData, PeaksData, SharedData, SharesData, SongData, SongView, SongsData, TokensData, UploadData, UserData,
-    WantedData, WebhookData, WebhookEvent, WebhookPayload, WebhooksData,
+    AdminJobsData, AdminSongsData, AdminUserData, AdminUsersData, ApiError, AuditData, DeliveriesData, DeliveryData,
+    HoldData, JobData, LimitsData, ModelsData, NewPasswordData, NewShareData, NewTokenData, NewWebhookData, PeaksData,
+    SharedData, SharesData, SongData, SongView, SongsData, StorageData, TokensData, UploadData, UserData, WantedData,
+    WebhookData, WebhookEvent, WebhookPayload, WebhooksData,
 };
 use vocalizer_core::part::Part;
 
@@ -102,6 +103,14 @@ fn schemas() -> Map<String, Value> {
     add::<PeaksData>(&mut generator);
     add::<LimitsData>(&mut generator);
     add::<ModelsData>(&mut generator);
+    add::<AdminUsersData>(&mut generator);
+    add::<AdminUserData>(&mut generator);
+    add::<NewPasswordData>(&mut generator);
+    add::<AdminSongsData>(&mut generator);
+    add::<AdminJobsData>(&mut generator);
+    add::<HoldData>(&mut generator);
+    add::<StorageData>(&mut generator);
+    add::<AuditData>(&mut generator);
     generator.take_definitions(true)
 }
 
@@ -123,7 +132,7 @@ fn operation(route: &Route, head: bool) -> Value {
     operation["security"] = match route.access {
         Access::Public => json!([]),
         Access::Worker => json!([{"worker": []}]),
-        Access::Session => json!([{"session": []}]),
+        Access::Session | Access::Administrator => json!([{"session": []}]),
         Access::User => json!([{"session": []}, {"token": []}]),
         Access::Anyone => json!([{}, {"session": []}, {"token": []}]),
         Access::Reader => json!([{}, {"session": []}, {"token": []}, {"share": []}]),
@@ -137,6 +146,7 @@ fn tag(route: &Route) -> &'static str {
         (Access::Public, _) => "operations",
         (Access::Worker, _) => "workers",
         (Access::User, _) => "webhooks",
+        (Access::Administrator, _) => "administration",
         (_, true) => "accounts",
         (_, false) => "songs",
     }
@@ -144,7 +154,9 @@ fn tag(route: &Route) -> &'static str {
 
 fn parameters(route: &Route) -> Vec<Value> {
     let mut parameters = Vec::new();
-    for name in ["song_id", "token_id", "share_id", "upload_id", "webhook_id", "file", "part", "hash", "lease"] {
+    for name in
+        ["song_id", "user_id", "token_id", "share_id", "upload_id", "webhook_id", "file", "part", "hash", "lease"]
+    {
         if route.path.contains(&format!("{{{name}}}")) {
             let schema = match name {
                 "file" => json!({"type": "string", "examples": ["vocals.mp3", "accompaniment.flac", "stems.zip"]}),
@@ -234,7 +246,7 @@ fn responses(route: &Route, head: bool) -> Map<String, Value> {
     }
     let everywhere: &[u16] = match route.access {
         Access::Public => &[400, 421, 500, 503],
-        Access::Anyone | Access::Reader | Access::Share | Access::User | Access::Session => {
+        Access::Anyone | Access::Reader | Access::Share | Access::User | Access::Session | Access::Administrator => {
             &[400, 401, 403, 421, 500, 503]
         }
         Access::Worker => &[400, 401, 403, 500, 503],
@@ -320,7 +332,9 @@ fn describe(status: u16) -> &'static str {
         304 => "Not modified",
         400 => "Malformed request",
         401 => "Session or token missing or invalid",
-        403 => "Forbidden: cross-site request, quota exceeded, or registration closed or by invite only",
+        403 => {
+            "Forbidden: cross-site request, quota exceeded, registration closed or by invite only, or not an administrator"
+        }
         404 => "Not found, or not visible to the caller",
         408 => "Request timeout: the body arrived too slowly",
         409 => "Conflict with the current state, or not ready yet: then with Retry-After",

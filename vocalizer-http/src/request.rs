@@ -6,7 +6,7 @@ use http::{HeaderMap, Method, Uri, header};
 use vocalizer_core::account::{Client, SessionDigest, Viewer};
 use vocalizer_core::api::ErrorCode;
 use vocalizer_core::secret::Secret;
-use vocalizer_core::service::{Caller, Proof};
+use vocalizer_core::service::{AdminService, Caller, Proof};
 
 use crate::body::RequestBody;
 use crate::cookie;
@@ -63,6 +63,8 @@ pub(crate) struct Request {
     pub(crate) body: RequestBody,
     pub(crate) peer: Peer,
     pub(crate) caller: Caller,
+    /// What the caller may do as an administrator; only on routes for administrators.
+    pub(crate) admin: Option<AdminService>,
     pub(crate) params: Vec<(String, String)>,
     pub(crate) input: Input,
     pub(crate) query: &'static [&'static Field],
@@ -71,6 +73,11 @@ pub(crate) struct Request {
 impl Request {
     pub(crate) fn viewer(&self) -> Viewer {
         self.caller.viewer
+    }
+
+    /// Returns what the caller may do as an administrator.
+    pub(crate) fn admin(&self) -> Result<AdminService, Failure> {
+        self.admin.clone().ok_or_else(|| Failure::internal("the route is not for administrators"))
     }
 
     /// Returns the client whose share of the rendering capacity this request uses.

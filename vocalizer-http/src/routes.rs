@@ -8,8 +8,8 @@ use matchit::Router;
 use crate::app::App;
 use crate::fields::{self, Field, Input};
 use crate::handlers::{
-    Answer, auth, events, jobs, list_events, operations, parts, results, resumable, shares, songs, upload, webhooks,
-    work,
+    Answer, admin, auth, events, jobs, list_events, operations, parts, results, resumable, shares, songs, upload,
+    webhooks, work,
 };
 use crate::request::Request;
 
@@ -26,6 +26,8 @@ pub(crate) enum Access {
     User,
     /// A session from a login with a password.
     Session,
+    /// A session of an administrator.
+    Administrator,
     /// A worker token.
     Worker,
     /// None; credentials are ignored.
@@ -118,6 +120,8 @@ const SHARE: Input = form!([] [EXPIRES_AT, DRUMS, BASS, OTHER, VOCALS, START_MS,
 const WEBHOOK: Input = form!([URL][EVENTS]);
 const PERCENT: Input = form!([PERCENT] []);
 const REASON: Input = form!([REASON] []);
+const NEW_PASSWORD: Input = form!([][PASSWORD]);
+const QUOTA: Input = form!([] [MAX_SONGS, MAX_BYTES, MAX_AUDIO_MINUTES_PER_DAY, MAX_UPLOADS_PER_MINUTE]);
 const WAIT: Input = form!([][WAIT_S, MODELS]);
 const SPLIT: Input = form!([] [MODEL, STEMS]);
 const FAILURE: Input = form!([FAILURE_KIND] [AFTER_MS, REASON]);
@@ -240,6 +244,51 @@ routes! {
     EnableWebhook "enable_webhook" webhooks::enable,
         POST "/webhooks/{webhook_id}/enable" User Input::Nothing => Output::Data("WebhookData"), [] [404]
         "Enables a webhook that was disabled after repeated failure";
+    AdminListUsers "admin_list_users" admin::users,
+        GET "/admin/users" Administrator Input::Nothing => Output::Data("AdminUsersData"), [SEARCH, MOST, AFTER] [422]
+        "Lists all users by name, with what they have; with a cursor for the next page";
+    AdminGetUser "admin_get_user" admin::user,
+        GET "/admin/users/{user_id}" Administrator Input::Nothing => Output::Data("AdminUserData"), [] [404]
+        "Returns a user";
+    AdminDisableUser "admin_disable_user" admin::disable,
+        POST "/admin/users/{user_id}/disable" Administrator Input::Nothing => Output::Data("AdminUserData"), [] [404, 409]
+        "Disables a user who is no administrator: sessions and tokens end at once, logins are refused, songs stay";
+    AdminEnableUser "admin_enable_user" admin::enable,
+        POST "/admin/users/{user_id}/enable" Administrator Input::Nothing => Output::Data("AdminUserData"), [] [404, 409]
+        "Enables a user";
+    AdminResetPassword "admin_reset_password" admin::reset_password,
+        POST "/admin/users/{user_id}/password" Administrator NEW_PASSWORD => Output::Data("NewPasswordData"), []
+        [400, 404, 408, 409, 413, 415, 422]
+        "Sets the password of a user who is no administrator, or makes one, which is only in this response; ends all sessions \
+        and revokes all API tokens";
+    AdminSetQuota "admin_set_quota" admin::set_quota,
+        PUT "/admin/users/{user_id}/quota" Administrator QUOTA => Output::Data("AdminUserData"), []
+        [400, 404, 408, 413, 415, 422]
+        "Sets a user's own limits, each a number or `none`; those that are left out are the limits of all users";
+    AdminListSongs "admin_list_songs" admin::songs,
+        GET "/admin/songs" Administrator Input::Nothing => Output::Data("AdminSongsData"), [USER, STATUS, MOST, AFTER] [404, 422]
+        "Lists songs of all users, newest first; with a cursor for the next page";
+    AdminDeleteSong "admin_delete_song" admin::delete_song,
+        DELETE "/admin/songs/{song_id}" Administrator Input::Nothing => Output::Nothing, [] [404]
+        "Deletes a song of any user, and its files if no other song has the same hash";
+    AdminRequeueSong "admin_requeue_song" admin::requeue_song,
+        POST "/admin/songs/{song_id}/requeue" Administrator Input::Nothing => Output::Data("SongData"), [] [404, 409]
+        "Retries a failed song, or requests the job of a waiting one again";
+    AdminListJobs "admin_list_jobs" admin::jobs,
+        GET "/admin/jobs" Administrator Input::Nothing => Output::Data("AdminJobsData"), [MOST] [422]
+        "Lists songs that are being split or wait, at most `limit` of each, and whether new jobs are held back";
+    AdminDrainJobs "admin_drain_jobs" admin::drain,
+        POST "/admin/jobs/drain" Administrator Input::Nothing => Output::Data("HoldData"), [] []
+        "Holds new jobs back, so that the queue runs empty; uploads are still accepted";
+    AdminResumeJobs "admin_resume_jobs" admin::resume,
+        POST "/admin/jobs/resume" Administrator Input::Nothing => Output::Data("HoldData"), [] []
+        "Releases the jobs that were held back";
+    AdminStorage "admin_storage" admin::storage,
+        GET "/admin/storage" Administrator Input::Nothing => Output::Data("StorageData"), [] []
+        "Counts what is stored; one report at a time";
+    AdminAudit "admin_audit" admin::audit,
+        GET "/admin/audit" Administrator Input::Nothing => Output::Data("AuditData"), [SINCE, MOST] [422]
+        "Returns entries of the audit log, newest first";
     UploadResult "upload_result" results::upload_result,
         POST "/songs/{hash}/upload_result" Worker Input::Tar => Output::Nothing, []
         [400, 404, 408, 410, 413, 422, 507]

@@ -22,7 +22,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::field::Empty;
 use vocalizer_core::api::ErrorCode;
-use vocalizer_core::service::{AccountService, RemoteLeases, SongService};
+use vocalizer_core::service::{AccountService, AdminService, RemoteLeases, SongService};
 
 use crate::accept::{MAX_HEAD_BYTES, accept};
 use crate::app::App;
@@ -91,6 +91,8 @@ impl Server {
             leases,
             songs,
             accounts,
+            administration: None,
+            reporting: tokio::sync::Mutex::new(()),
             settings,
             metrics,
             probe,
@@ -114,6 +116,15 @@ impl Server {
     #[must_use]
     pub fn without_background(mut self) -> Self {
         self.sweep_interval = None;
+        self
+    }
+
+    /// Adds the routes under `/admin`, for administrators. Without it they are not found.
+    #[must_use]
+    pub fn with_administration(mut self, administration: AdminService) -> Self {
+        if let Some(app) = Arc::get_mut(&mut self.app) {
+            app.administration = Some(administration);
+        }
         self
     }
 
@@ -353,7 +364,7 @@ async fn answer(
         return Err(Failure::new(ErrorCode::CrossSite, "cross-site request refused"));
     }
     let caller = match route.access {
-        Access::Anyone | Access::User | Access::Session => {
+        Access::Anyone | Access::User | Access::Session | Access::Administrator => {
             app.accounts.authenticate(proof(&head.headers, peer, &app.settings).as_ref()).await?
         }
         Access::Reader => {
@@ -369,9 +380,15 @@ async fn answer(
         }
         Access::Public | Access::Share => vocalizer_core::service::Caller::ANONYMOUS,
     };
+    // Before anything else is read: others learn nothing, not even which users exist.
+    let admin = match (route.access, &app.administration) {
+        (Access::Administrator, None) => return Err(Failure::not_found()),
+        (Access::Administrator, Some(administration)) => Some(administration.authorize(caller, peer.address).await?),
+        _ => None,
+    };
     let (method, uri, headers) = (head.method, head.uri, head.headers);
     let (input, query) = (route.input, route.query);
-    let request = Request { method, uri, headers, body, peer, caller, params, input, query };
+    let request = Request { method, uri, headers, body, peer, caller, admin, params, input, query };
     route.operation.handle(app, request).await
 }
 

@@ -5,7 +5,9 @@ use std::thread::available_parallelism;
 
 use vocalizer_client::webhooks::HttpWebhooks;
 use vocalizer_core::ports::{BoxError, Clock, JobQueue};
-use vocalizer_core::service::{AccountService, AccountSettings, SongService, SongSettings, UploadPolicy};
+use vocalizer_core::service::{
+    AccountService, AccountSettings, AdminService, AdminStores, SongService, SongSettings, UploadPolicy,
+};
 use vocalizer_http::server::Server;
 use vocalizer_http::settings::{HttpSettings, Timeouts};
 use vocalizer_model::audio::AudioLimits;
@@ -16,7 +18,6 @@ use vocalizer_store::system::{Argon2Passwords, SystemClock};
 use super::adapters::{self, BlobPlace, Stores};
 use super::config::Config;
 use super::data::DataDir;
-use super::first_user::FirstUser;
 use super::page::FILES;
 
 /// The assembled service.
@@ -59,12 +60,20 @@ pub struct Tuning {
 pub async fn compose_with(config: &Config, data: &DataDir, tuning: Tuning) -> Result<Parts, BoxError> {
     sweep_work_dir(&data.work)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-    let Stores { songs, accounts, audit, coordination, attempts, installation, clock, .. } =
+    let Stores { songs, accounts, administration, audit, coordination, attempts, installation, clock } =
         adapters::stores(&config.database, clock).await?;
     let queue = adapters::queue(config.broker.as_ref(), &config.database, &config.models.names()).await?;
     let place =
         BlobPlace { blobs: &config.blobs, database: &config.database, adopt: config.adopt_blobs, work: &data.blobs };
     let blobs = adapters::blobs(&place, &installation, songs.as_ref()).await?;
+    let admin = AdminStores {
+        administration,
+        songs: Arc::clone(&songs),
+        blobs: Some(Arc::clone(&blobs)),
+        coordination: Arc::clone(&coordination),
+        audit: Arc::clone(&audit),
+        has_locks: true,
+    };
     let audio = AudioLimits::from(&config.limits);
     let songs = SongService::builder_with_clock(songs, blobs, Arc::clone(&queue), Arc::clone(&clock))
         .with_coordination(coordination)
@@ -103,8 +112,9 @@ pub async fn compose_with(config: &Config, data: &DataDir, tuning: Tuning) -> Re
                 ..tuning.accounts
             })
             .build();
-    if let Some(FirstUser { username, password }) = &config.policy.first_user {
-        let registered = accounts.ensure_user(username, password).await;
+    let admin = AdminService::new(accounts.clone(), admin, "server").within(songs.clone());
+    if let Some(first) = &config.policy.first_user {
+        let registered = first.register(&accounts, &admin).await;
         registered.map_err(|error| format!("the user in ADMIN_USER_FILE cannot be registered: {error}"))?;
     }
     let settings = HttpSettings {
@@ -117,6 +127,6 @@ pub async fn compose_with(config: &Config, data: &DataDir, tuning: Tuning) -> Re
         timeouts: Timeouts { shutdown: config.shutdown_grace, ..tuning.timeouts },
         caps: config.caps,
     };
-    let server = Server::new(songs.clone(), accounts.clone(), settings)?.with_page(&FILES);
+    let server = Server::new(songs.clone(), accounts.clone(), settings)?.with_administration(admin).with_page(&FILES);
     Ok(Parts { songs, accounts, queue, clock, server })
 }

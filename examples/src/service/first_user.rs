@@ -1,17 +1,18 @@
-//! The user that a file names, registered at the start.
+//! The first administrator, whom a file names.
 
 use std::fs;
 use std::io::Read as _;
 use std::path::Path;
 
 use vocalizer_core::secret::Secret;
+use vocalizer_core::service::{AccountService, AdminService, ServiceError};
 
 use super::error::{ConfigError, invalid};
 
 /// A longer file is not one with a name and a password.
 const MAX_BYTES: u64 = 4096;
 
-/// A user that is registered at the start unless the name is taken.
+/// A user that is registered at the start, as an administrator, unless the name is taken.
 #[derive(Debug, Clone)]
 pub struct FirstUser {
     /// The name.
@@ -36,6 +37,23 @@ impl FirstUser {
             }
             _ => Err(invalid(NAME, format!("{}: expected two lines, a name and a password", path.display()))),
         }
+    }
+}
+
+impl FirstUser {
+    /// Registers the user as an administrator. A user with the name stays as it is: another person may have registered it.
+    pub(super) async fn register(&self, accounts: &AccountService, admin: &AdminService) -> Result<(), ServiceError> {
+        let is_new = accounts.ensure_user(&self.username, &self.password).await?;
+        let user = admin.user(&self.username).await?;
+        if is_new {
+            admin.set_administrator(user.id, true).await?;
+        } else if !user.is_administrator {
+            tracing::warn!(
+                username = self.username,
+                "the user in ADMIN_USER_FILE exists and is no administrator; `vocalizer admin users admin` makes it one"
+            );
+        }
+        Ok(())
     }
 }
 

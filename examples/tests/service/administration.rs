@@ -439,7 +439,11 @@ async fn user_of_the_file_is_registered_once() {
     server.browser().login("ada", "another horse").await.refused(401, "unauthenticated");
     drop(server);
     let users = json(&data, &["users", "list"]);
-    assert_eq!((users.len(), &users[0]["username"]), (1, &"Ada".into()));
+    assert_eq!((users.len(), &users[0]["username"], &users[0]["administrator"]), (1, &"Ada".into(), &true.into()));
+    // A user who took the name first gets no rights from the file.
+    json(&data, &["users", "admin", "ada", "--revoke"]);
+    drop(Server::with(&data, &arguments));
+    assert_eq!(json(&data, &["users", "list"])[0]["administrator"], false);
 
     let check = |text: &str, mode: u32| {
         write(text, mode);
@@ -449,26 +453,4 @@ async fn user_of_the_file_is_registered_once() {
     assert!(error.contains("every user of this machine may read or write it (mode 644); set mode 600"), "{error}");
     assert!(check("ada\n", 0o600).contains("expected two lines, a name and a password"));
     assert!(!check("ada\n\nhunter2", 0o600).contains("hunter2"));
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn token_of_a_user_has_no_operator_rights() {
-    let dir = tempfile::tempdir().unwrap();
-    let data = dir.path().join("data");
-    let server = Server::start(&data);
-    let (ada, bob) = (server.browser(), server.browser());
-    ada.register("ada", PASSWORD).await.data();
-    bob.register("bob", PASSWORD).await.data();
-    let (own, token) = (ada.upload("x", &song(1)).await, token(&bob).await);
-    let path = format!("/songs/{}", id(&own));
-    for (method, path) in [
-        (Method::GET, "/admin"),
-        (Method::GET, "/admin/users"),
-        (Method::POST, "/admin/users"),
-        (Method::DELETE, path.as_str()),
-    ] {
-        let answer = Browser::send(bob.new_client().request(method.clone(), path).bearer_auth(&token)).await;
-        assert!([404, 405].contains(&answer.status), "{method} {path}: {answer:?}");
-    }
-    ada.get(&path).await.data();
 }

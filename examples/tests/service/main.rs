@@ -4,6 +4,7 @@
 
 mod accounts;
 mod administration;
+mod administrators;
 mod backups;
 mod blocking;
 mod cancelling;

@@ -8,9 +8,13 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use vocalizer_client::webhooks::HttpWebhooks;
 use vocalizer_client::{Client, ErrorCode};
-use vocalizer_core::memory::{MemoryAccounts, MemoryBlobs, MemorySongs, PlainPasswords};
-use vocalizer_core::ports::Clock;
-use vocalizer_core::service::{AccountService, AccountSettings, SongService, SongSettings};
+use vocalizer_core::memory::{
+    MemoryAccounts, MemoryAdministration, MemoryAudit, MemoryBlobs, MemorySongs, PlainPasswords,
+};
+use vocalizer_core::ports::{BlobStore, Clock};
+use vocalizer_core::service::{
+    AccountService, AccountSettings, AdminService, AdminStores, LocalCoordination, SongService, SongSettings,
+};
 use vocalizer_core::worker::{Worker, WorkerSettings};
 use vocalizer_http::server::Server;
 use vocalizer_http::settings::HttpSettings;
@@ -27,6 +31,7 @@ pub struct TestServer {
     address: SocketAddr,
     separator: Arc<FakeSeparator>,
     clock: Arc<TestClock>,
+    admin: AdminService,
     traffic: Arc<Mutex<Traffic>>,
     _tasks: JoinSet<()>,
 }
@@ -77,27 +82,33 @@ impl TestServer {
     pub async fn start_with(songs: SongSettings, accounts: AccountSettings) -> Self {
         let clock = Arc::new(TestClock::new());
         let queue = Arc::new(MemoryQueue::new(Duration::from_secs(60)));
-        let songs = SongService::builder_with_clock(
-            Arc::new(MemorySongs::default()),
-            Arc::new(MemoryBlobs::default()),
-            Arc::clone(&queue) as _,
-            Arc::clone(&clock) as _,
-        )
-        .with_renderer(Arc::new(FakeRenderer))
-        .with_webhooks(Arc::new(HttpWebhooks::new(true, true)))
-        .with_settings(songs)
-        .build();
-        let accounts = AccountService::builder_with_clock(
-            Arc::new(MemoryAccounts::default()),
-            Arc::new(PlainPasswords),
-            Arc::clone(&clock) as _,
-        )
-        .with_settings(accounts)
-        .build();
+        let (users, stored, audit) =
+            (Arc::<MemoryAccounts>::default(), Arc::<MemorySongs>::default(), Arc::<MemoryAudit>::default());
+        let blobs: Arc<dyn BlobStore> = Arc::new(MemoryBlobs::default());
+        let stores = AdminStores {
+            administration: Arc::new(MemoryAdministration::new(Arc::clone(&users), Arc::clone(&stored))),
+            songs: Arc::clone(&stored) as _,
+            blobs: Some(Arc::clone(&blobs)),
+            coordination: Arc::<LocalCoordination>::default(),
+            audit: Arc::clone(&audit) as _,
+            has_locks: true,
+        };
+        let songs = SongService::builder_with_clock(stored, blobs, Arc::clone(&queue) as _, Arc::clone(&clock) as _)
+            .with_coordination(Arc::clone(&stores.coordination))
+            .with_renderer(Arc::new(FakeRenderer))
+            .with_webhooks(Arc::new(HttpWebhooks::new(true, true)))
+            .with_settings(songs)
+            .build();
+        let accounts = AccountService::builder_with_clock(users, Arc::new(PlainPasswords), Arc::clone(&clock) as _)
+            .with_audit(audit)
+            .with_settings(accounts)
+            .build();
+        let admin = AdminService::new(accounts.clone(), stores, "test").within(songs.clone());
         let traffic = Arc::<Mutex<Traffic>>::default();
         let log = Arc::clone(&traffic);
         let server = Server::new(songs.clone(), accounts, HttpSettings::default())
             .expect("consistent routes")
+            .with_administration(admin.clone())
             .with_sweep_interval(SWEEP_INTERVAL)
             .with_interceptor(move |method, path| lock(&log).receive(method, path));
         let separator = Arc::new(FakeSeparator::new());
@@ -115,7 +126,7 @@ impl TestServer {
         let mut tasks = JoinSet::new();
         tasks.spawn(async move { server.run(listener, std::future::pending()).await.expect("background work") });
         tasks.spawn(async move { worker.run(std::future::pending()).await });
-        Self { address, separator, clock, traffic, _tasks: tasks }
+        Self { address, separator, clock, admin, traffic, _tasks: tasks }
     }
 
     /// Returns the address, such as `http://127.0.0.1:40001`.
@@ -133,6 +144,17 @@ impl TestServer {
     #[expect(clippy::expect_used, reason = "for tests, which have nothing to handle")]
     pub fn client(&self) -> Client {
         Client::builder(self.url()).build().expect("a client without TLS")
+    }
+
+    /// Makes a registered user an administrator.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such user.
+    #[expect(clippy::expect_used, reason = "for tests, which have nothing to handle")]
+    pub async fn make_administrator(&self, username: &str) {
+        let user = self.admin.user(username).await.expect("a registered user");
+        self.admin.set_administrator(user.id, true).await.expect("a user that exists");
     }
 
     /// Lets the next request fail with this error code. Repeated calls fail as many requests, in this order.

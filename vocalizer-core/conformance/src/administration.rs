@@ -10,7 +10,7 @@ use super::support::{at_us, hash};
 use vocalizer_core::account::{Account, PasswordHash, Session, SessionDigest, TokenId, TokenName, UserId, Username};
 use vocalizer_core::ports::{
     AccountRepository, Action, Administration, AuditEntry, AuditLog, AuditSearch, Charge, Cursor, SongRepository,
-    SongSearch,
+    SongSearch, UserSearch,
 };
 use vocalizer_core::quota::{Limit, Quota, QuotaChange, Uploader, Weight};
 use vocalizer_core::secret::Secret;
@@ -70,6 +70,11 @@ impl AdministeredStores {
     }
 }
 
+fn users(containing: &str, after: Option<&Username>, limit: u32) -> UserSearch {
+    let containing = (!containing.is_empty()).then(|| containing.to_owned());
+    UserSearch { containing, after: after.cloned(), limit }
+}
+
 pub async fn users_are_listed_by_name_with_what_they_have(place: &impl AdministrationPlace) {
     let stores = place.stores().await;
     let (grace, ada) = (stores.register("grace").await, stores.register("Ada").await);
@@ -79,21 +84,66 @@ pub async fn users_are_listed_by_name_with_what_they_have(place: &impl Administr
     stores.admit(Some(ada), "a", 0).await;
     stores.admit(Some(ada), "b", 1).await;
     stores.admit(None, "c", 1).await;
-    let users = stores.administration.users(None, 10).await.unwrap();
+    let listed = stores.administration.users(&users("", None, 10)).await.unwrap();
     let shown: Vec<_> =
-        users.iter().map(|user| (user.id, user.songs, user.bytes, user.sessions, user.tokens)).collect();
+        listed.iter().map(|user| (user.id, user.songs, user.bytes, user.sessions, user.tokens)).collect();
     assert_eq!(shown, [(ada, 2, 200, 1, 2), (grace, 0, 0, 0, 0)]);
     assert_eq!(
-        (users[0].registered_at, users[0].disabled_at, users[0].quota),
-        (at_us(7), None, QuotaChange::default())
+        (listed[0].registered_at, listed[0].disabled_at, listed[0].quota, listed[0].is_administrator),
+        (at_us(7), None, QuotaChange::default(), false)
     );
-    let first = stores.administration.users(None, 1).await.unwrap();
-    let rest = stores.administration.users(Some(&first[0].username), 10).await.unwrap();
-    assert_eq!([&first[0], &rest[0]], [&users[0], &users[1]]);
+    let first = stores.administration.users(&users("", None, 1)).await.unwrap();
+    let rest = stores.administration.users(&users("", Some(&first[0].username), 10)).await.unwrap();
+    assert_eq!([&first[0], &rest[0]], [&listed[0], &listed[1]]);
     let last: Username = "zoe".parse().unwrap();
-    assert!(stores.administration.users(Some(&last), 10).await.unwrap().is_empty());
-    assert_eq!(stores.administration.user(ada).await.unwrap(), Some(users[0].clone()));
+    assert!(stores.administration.users(&users("", Some(&last), 10)).await.unwrap().is_empty());
+    assert_eq!(stores.administration.user(ada).await.unwrap(), Some(listed[0].clone()));
     assert_eq!(stores.administration.user(UserId::random()).await.unwrap(), None);
+}
+
+pub async fn users_are_found_by_a_part_of_the_name(place: &impl AdministrationPlace) {
+    let stores = place.stores().await;
+    for name in ["Ada", "ada.l", "a_da", "grace", "Ольга"] {
+        stores.register(name).await;
+    }
+    let found = |part: &'static str, after: Option<&'static str>| {
+        let (administration, after) = (Arc::clone(&stores.administration), after.map(|name| name.parse().unwrap()));
+        async move {
+            let found = administration.users(&users(part, after.as_ref(), 10)).await.unwrap();
+            found.iter().map(|user| user.username.to_string()).collect::<Vec<_>>()
+        }
+    };
+    assert_eq!(found("ADA", None).await, ["Ada", "ada.l"]);
+    assert_eq!(found("ada", Some("ADA")).await, ["ada.l"]);
+    assert_eq!(found("льг", None).await, ["Ольга"]);
+    // What stores use as wildcards has no meaning.
+    assert_eq!(found("_", None).await, ["a_da"]);
+    for part in ["%", "a%", "\\", "a.a", "'", "*", "?"] {
+        assert!(found(part, None).await.is_empty(), "{part}");
+    }
+}
+
+pub async fn administrators_are_marked_until_revoked_or_disabled(place: &impl AdministrationPlace) {
+    let stores = place.stores().await;
+    let (ada, bob) = (stores.register("ada").await, stores.register("bob").await);
+    for at in [3, 4] {
+        assert!(stores.administration.set_administrator(ada, Some(at_us(at))).await.unwrap());
+    }
+    for stores in [&stores, &place.stores().await] {
+        assert!(stores.accounts.is_administrator(ada).await.unwrap());
+        assert!(!stores.accounts.is_administrator(bob).await.unwrap());
+        assert!(!stores.accounts.is_administrator(UserId::random()).await.unwrap());
+        let listed = stores.administration.users(&users("", None, 10)).await.unwrap();
+        assert_eq!(listed.iter().map(|user| user.is_administrator).collect::<Vec<_>>(), [true, false]);
+    }
+    stores.administration.disable(ada, at_us(5)).await.unwrap();
+    assert!(!stores.accounts.is_administrator(ada).await.unwrap());
+    assert!(stores.administration.user(ada).await.unwrap().unwrap().is_administrator);
+    stores.administration.enable(ada).await.unwrap();
+    assert!(stores.accounts.is_administrator(ada).await.unwrap());
+    assert!(stores.administration.set_administrator(ada, None).await.unwrap());
+    assert!(!place.stores().await.accounts.is_administrator(ada).await.unwrap());
+    assert!(!stores.administration.set_administrator(UserId::random(), Some(at_us(3))).await.unwrap());
 }
 
 pub async fn disabled_user_has_no_sessions_until_enabled(place: &impl AdministrationPlace) {

@@ -217,6 +217,8 @@ macro_rules! administration_conformance {
         $crate::__conformance! {
             #[$test] $place; $crate::administration;
             users_are_listed_by_name_with_what_they_have
+            users_are_found_by_a_part_of_the_name
+            administrators_are_marked_until_revoked_or_disabled
             disabled_user_has_no_sessions_until_enabled
             password_is_set_without_closing_sessions
             quota_of_a_user_is_stored_unchanged

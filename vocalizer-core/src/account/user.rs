@@ -108,11 +108,31 @@ impl Username {
     /// It can be longer than the name: some letters change to several characters with case.
     #[must_use]
     pub fn key(&self) -> String {
-        // Lower case once is not enough: `ß` and `ẞ` meet in `SS`, the two small sigmas only in the capital one. Folded
-        // per character, because `str::to_lowercase` treats a final sigma differently.
-        let folded = self.0.chars().flat_map(char::to_lowercase).flat_map(char::to_uppercase);
-        folded.flat_map(char::to_lowercase).collect()
+        fold(&self.0)
     }
+
+    /// Returns the form in which a part of a name is contained in the [keys](Self::key) of names.
+    ///
+    /// ```
+    /// use vocalizer_core::account::Username;
+    ///
+    /// # fn main() -> Result<(), vocalizer_core::account::UsernameError> {
+    /// let name: Username = "Ada@example.org".parse()?;
+    /// assert!(name.key().contains(&Username::key_of_part("@EXAMPLE")));
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn key_of_part(part: &str) -> String {
+        fold(&part.trim().nfkc().collect::<String>())
+    }
+}
+
+/// Lower case once is not enough: `ß` and `ẞ` meet in `SS`, the two small sigmas only in the capital one. Folded per
+/// character, because `str::to_lowercase` treats a final sigma differently.
+fn fold(text: &str) -> String {
+    let folded = text.chars().flat_map(char::to_lowercase).flat_map(char::to_uppercase);
+    folded.flat_map(char::to_lowercase).collect()
 }
 
 impl FromStr for Username {

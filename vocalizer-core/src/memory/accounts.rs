@@ -1,5 +1,6 @@
 //! Users and sessions in memory.
 
+use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
@@ -13,10 +14,18 @@ use crate::ports::{AccountRepository, RepositoryError};
 pub struct MemoryAccounts(Mutex<State>);
 
 #[derive(Debug, Default)]
-struct State {
-    accounts: Vec<Account>,
-    sessions: Vec<Session>,
+pub(super) struct State {
+    pub(super) accounts: Vec<Account>,
+    pub(super) sessions: Vec<Session>,
     invites: Vec<Invite>,
+    pub(super) marks: HashMap<UserId, Marks>,
+}
+
+/// What operators have changed of a user.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Marks {
+    pub(super) disabled_at: Option<OffsetDateTime>,
+    pub(super) administrator_since: Option<OffsetDateTime>,
 }
 
 impl State {
@@ -28,15 +37,19 @@ impl State {
         self.accounts.push(account.clone());
         Ok(())
     }
+
+    pub(super) fn marks(&self, id: UserId) -> Marks {
+        self.marks.get(&id).copied().unwrap_or_default()
+    }
 }
 
 impl MemoryAccounts {
-    fn state(&self) -> MutexGuard<'_, State> {
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn is_open(session: &Session, now: OffsetDateTime) -> bool {
+pub(super) fn is_open(session: &Session, now: OffsetDateTime) -> bool {
     session.expires_at.is_none_or(|end| end > now)
 }
 
@@ -86,6 +99,15 @@ impl AccountRepository for MemoryAccounts {
         Ok(self.state().accounts.iter().find(|account| account.id == id).cloned())
     }
 
+    async fn is_disabled(&self, id: UserId) -> Result<bool, RepositoryError> {
+        Ok(self.state().marks(id).disabled_at.is_some())
+    }
+
+    async fn is_administrator(&self, id: UserId) -> Result<bool, RepositoryError> {
+        let marks = self.state().marks(id);
+        Ok(marks.administrator_since.is_some() && marks.disabled_at.is_none())
+    }
+
     async fn change_password(
         &self,
         id: UserId,
@@ -111,7 +133,8 @@ impl AccountRepository for MemoryAccounts {
 
     async fn session(&self, digest: SessionDigest, now: OffsetDateTime) -> Result<Option<Session>, RepositoryError> {
         let state = self.state();
-        Ok(state.sessions.iter().find(|session| session.digest == digest && is_open(session, now)).cloned())
+        let found = state.sessions.iter().find(|session| session.digest == digest && is_open(session, now));
+        Ok(found.filter(|session| state.marks(session.user).disabled_at.is_none()).cloned())
     }
 
     async fn close_session(&self, digest: SessionDigest) -> Result<(), RepositoryError> {

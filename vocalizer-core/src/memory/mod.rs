@@ -3,6 +3,7 @@
 //! Repositories and blobs pass the same conformance suites as the durable adapters. Every step takes a global lock.
 
 mod accounts;
+mod administration;
 mod audit;
 mod blobs;
 mod clock;
@@ -14,6 +15,7 @@ mod webhook_state;
 mod webhooks;
 
 pub use accounts::MemoryAccounts;
+pub use administration::MemoryAdministration;
 pub use audit::MemoryAudit;
 pub use blobs::MemoryBlobs;
 pub use clock::ManualClock;

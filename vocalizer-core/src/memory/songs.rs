@@ -15,7 +15,7 @@ use crate::ports::{
     Cancelled, Census, Charge, Cursor, Expiry, JobLine, PartialUpload, Pending, Removed, RepositoryError,
     ResultRepository, ShareRepository, SongCounts, SongFilter, SongRepository, WebhookRepository,
 };
-use crate::quota::{Quota, Uploader, Usage};
+use crate::quota::{Quota, QuotaChange, Uploader, Usage};
 use crate::song::{IllegalTransition, Song, SongHash, SongId, StatusKind, StemsInfo, Target, Title};
 use crate::trace::current;
 
@@ -25,28 +25,33 @@ pub struct MemorySongs(Mutex<State>);
 
 #[derive(Debug, Default)]
 pub(super) struct State {
-    songs: Vec<Song>,
+    pub(super) songs: Vec<Song>,
     /// The results with the hash that each belongs to, oldest first.
     results: Vec<(SongHash, StemsInfo)>,
     shares: Vec<ShareLink>,
     pub(super) uploads: Vec<PartialUpload>,
-    outbox: Vec<Pending>,
+    pub(super) outbox: Vec<Pending>,
     /// When the claims on outbox entries expire, by number.
     claims: HashMap<i64, OffsetDateTime>,
     numbers: i64,
     /// Additional data of the songs.
-    extras: HashMap<SongId, Extra>,
+    pub(super) extras: HashMap<SongId, Extra>,
     /// When the rate limits of uploads and of audio have recovered.
     buckets: HashMap<Uploader, (i64, i64)>,
     retention_time: Option<OffsetDateTime>,
     priorities: HashMap<UserId, i32>,
     pub(super) webhooks: Webhooks,
+    /// How the quotas of users differ from that of all.
+    pub(super) quotas: HashMap<UserId, QuotaChange>,
+    pub(super) is_holding: bool,
+    /// Hashes whose files are to be deleted, oldest first.
+    pub(super) erasures: Vec<SongHash>,
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Extra {
+pub(super) struct Extra {
     uploader: Option<Uploader>,
-    size_bytes: u64,
+    pub(super) size_bytes: u64,
     kept_since: OffsetDateTime,
 }
 
@@ -331,6 +336,23 @@ impl SongRepository for MemorySongs {
 
     async fn published(&self, number: i64) -> Result<(), RepositoryError> {
         self.state().outbox.retain(|entry| entry.number != number);
+        Ok(())
+    }
+
+    async fn quota_of(&self, user: UserId) -> Result<QuotaChange, RepositoryError> {
+        Ok(self.state().quotas.get(&user).copied().unwrap_or_default())
+    }
+
+    async fn is_holding(&self) -> Result<bool, RepositoryError> {
+        Ok(self.state().is_holding)
+    }
+
+    async fn erasures(&self, limit: u32) -> Result<Vec<SongHash>, RepositoryError> {
+        Ok(self.state().erasures.iter().take(limit as usize).copied().collect())
+    }
+
+    async fn erased(&self, hash: &SongHash) -> Result<(), RepositoryError> {
+        self.state().erasures.retain(|other| other != hash);
         Ok(())
     }
 

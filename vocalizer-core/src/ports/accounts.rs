@@ -102,6 +102,16 @@ pub trait AccountRepository: Send + Sync {
         Ok(false)
     }
 
+    /// Returns whether a user is an administrator and not [disabled](Self::is_disabled). The default suits a store without
+    /// [`Administration`](super::Administration).
+    ///
+    /// # Errors
+    ///
+    /// Those of every method.
+    async fn is_administrator(&self, _id: UserId) -> Result<bool, RepositoryError> {
+        Ok(false)
+    }
+
     /// Changes a user's password and, in the same step, closes all sessions except `keep` and revokes all tokens.
     ///
     /// # Errors

@@ -21,6 +21,8 @@ pub struct UserRecord {
     pub registered_at: OffsetDateTime,
     /// Since when the user is disabled.
     pub disabled_at: Option<OffsetDateTime>,
+    /// Whether the user is an administrator.
+    pub is_administrator: bool,
     /// How the user's quota differs from that of all users.
     pub quota: QuotaChange,
     /// The number of songs.
@@ -31,6 +33,17 @@ pub struct UserRecord {
     pub sessions: u64,
     /// The number of API tokens.
     pub tokens: u64,
+}
+
+/// Which users [`Administration::users`] returns.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct UserSearch {
+    /// Only users whose name contains this, in any case.
+    pub containing: Option<String>,
+    /// Only users after this name.
+    pub after: Option<Username>,
+    /// At most this many.
+    pub limit: u32,
 }
 
 /// A song as operators see it.
@@ -65,12 +78,12 @@ pub struct SongSearch {
 /// those of a user return `false` if there is no such user.
 #[async_trait]
 pub trait Administration: Send + Sync {
-    /// Returns users in the order of the [keys](Username::key) of their names, those after `after`, at most `limit`.
+    /// Returns users in the order of the [keys](Username::key) of their names.
     ///
     /// # Errors
     ///
     /// Those of every method.
-    async fn users(&self, after: Option<&Username>, limit: u32) -> Result<Vec<UserRecord>, RepositoryError>;
+    async fn users(&self, search: &UserSearch) -> Result<Vec<UserRecord>, RepositoryError>;
 
     /// Returns a user; `None` if there is none.
     ///
@@ -92,6 +105,14 @@ pub trait Administration: Send + Sync {
     ///
     /// Those of every method.
     async fn enable(&self, id: UserId) -> Result<bool, RepositoryError>;
+
+    /// Makes a user an [administrator](super::AccountRepository::is_administrator), or an ordinary user. The time of the first
+    /// call stays.
+    ///
+    /// # Errors
+    ///
+    /// Those of every method.
+    async fn set_administrator(&self, id: UserId, since: Option<OffsetDateTime>) -> Result<bool, RepositoryError>;
 
     /// Sets a user's password and leaves sessions and tokens open.
     ///
@@ -156,6 +177,10 @@ pub enum Action {
     UserDisabled,
     /// An operator enabled a user.
     UserEnabled,
+    /// An operator made a user an administrator.
+    AdministratorGranted,
+    /// An operator took the rights of an administrator away.
+    AdministratorRevoked,
     /// An operator set a user's password.
     PasswordReset,
     /// An operator changed a user's quota.
@@ -188,6 +213,8 @@ impl Action {
             Self::InvitesRevoked => "invites_revoked",
             Self::UserDisabled => "user_disabled",
             Self::UserEnabled => "user_enabled",
+            Self::AdministratorGranted => "administrator_granted",
+            Self::AdministratorRevoked => "administrator_revoked",
             Self::PasswordReset => "password_reset",
             Self::QuotaChanged => "quota_changed",
             Self::SongDeleted => "song_deleted",
@@ -204,7 +231,7 @@ impl Action {
 pub struct AuditEntry {
     /// When it happened, with microsecond precision.
     pub at: OffsetDateTime,
-    /// Who did it: a username, or an operator as in `operator:root`.
+    /// Who did it: a username, also of an administrator, or an operator as in `operator:root`.
     pub actor: String,
     /// The name of the [action](Action::name). A newer version may have recorded others.
     pub action: String,

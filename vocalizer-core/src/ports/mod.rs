@@ -31,6 +31,7 @@ mod webhooks;
 pub use accounts::AccountRepository;
 pub use administration::{
     Action, Administration, AuditEntry, AuditLog, AuditSearch, KEEP_AUDIT, SongRecord, SongSearch, UserRecord,
+    UserSearch,
 };
 pub use attempts::{Attempts, ThrottleSettings, Tries};
 pub use audio::{AudioError, AudioFacts, AudioProbe, Progress, Renderer, Separator, StemSet, Stems, Track};

@@ -367,7 +367,18 @@ impl AccountService {
     /// [`ServiceError::Unavailable`] or [`ServiceError::Internal`].
     pub async fn user(&self, caller: Caller) -> Result<Option<UserView>, ServiceError> {
         let Some(id) = caller.viewer.user() else { return Ok(None) };
-        Ok(self.inner.ports.accounts.find(id).await?.as_ref().map(view))
+        match self.inner.ports.accounts.find(id).await? {
+            Some(account) if caller.by_token => Ok(Some(UserView::new(id, account.username.to_string()))),
+            Some(account) => self.view(&account).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// Returns a user as it is seen in a session.
+    async fn view(&self, account: &Account) -> Result<UserView, ServiceError> {
+        let mut view = UserView::new(account.id, account.username.to_string());
+        view.administrator = self.inner.ports.accounts.is_administrator(account.id).await?;
+        Ok(view)
     }
 
     /// Changes the caller's password. Ends every other session of the user and revokes every token.
@@ -483,7 +494,7 @@ impl AccountService {
             token: None,
         };
         ports.accounts.open_session(&session).await?;
-        Ok(NewSession { user: view(account), secret, lasts: settings.session, device })
+        Ok(NewSession { user: self.view(account).await?, secret, lasts: settings.session, device })
     }
 
     /// Writes an event into the audit log.
@@ -509,10 +520,6 @@ impl AccountService {
         }
         invalid
     }
-}
-
-fn view(account: &Account) -> UserView {
-    UserView::new(account.id, account.username.to_string())
 }
 
 /// Returns 256 random bits as hexadecimal text.

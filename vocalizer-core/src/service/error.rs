@@ -83,6 +83,9 @@ pub enum ServiceError {
     /// An operator has disabled the account.
     #[error("the account is disabled; ask the server's operator")]
     Disabled,
+    /// The caller is no administrator, or uses an API token.
+    #[error("only an administrator may do this, and not with an API token")]
+    Forbidden,
     /// Too many attempts.
     #[error("too many attempts; try again in {} s", whole_seconds(*retry_after))]
     Throttled {

@@ -1,5 +1,6 @@
 //! Request handlers, one function per operation. The rules are in the core.
 
+pub(crate) mod admin;
 mod archive;
 pub(crate) mod auth;
 mod download;

@@ -20,7 +20,7 @@ pub(crate) async fn list(app: &Arc<App>, request: Request) -> Answer {
         details: query.has(&fields::DETAILS),
     };
     let page = app.songs.list(request.viewer(), listing).await?;
-    let next = page.next.map(|cursor| format!("{}_{}", cursor.uploaded_at_us, cursor.id));
+    let next = page.next.map(write_cursor);
     success(&SongsData { songs: page.songs, next })
 }
 
@@ -70,7 +70,11 @@ pub(crate) async fn delete(app: &Arc<App>, request: Request) -> Answer {
     success(&())
 }
 
-fn read_cursor(text: &str) -> Option<Cursor> {
+pub(super) fn write_cursor(cursor: Cursor) -> String {
+    format!("{}_{}", cursor.uploaded_at_us, cursor.id)
+}
+
+pub(super) fn read_cursor(text: &str) -> Option<Cursor> {
     let (uploaded_at_us, id) = text.split_once('_')?;
     Some(Cursor { uploaded_at_us: uploaded_at_us.parse().ok()?, id: id.parse().ok()? })
 }

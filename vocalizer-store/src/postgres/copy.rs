@@ -8,7 +8,7 @@ use vocalizer_core::song::{SongHash, Status};
 use vocalizer_core::trace::TraceContext;
 
 use super::accounts::{insert_account, insert_invite, insert_session};
-use super::administration::{insert_entry, put_marks};
+use super::administration::insert_entry;
 use super::error::repository;
 use super::lines::set_priority;
 use super::open::PostgresStore;
@@ -97,8 +97,11 @@ pub async fn copy_from_sqlite(from: &SqliteStore, to: &PostgresStore) -> Result<
     }
     let mut place = Snapshot::START;
     while let Some(page) = from.marks(&mut place).await.map_err(CopyError::Source)? {
-        for Marks { user, disabled_at_us, quota } in page {
-            row_count(put_marks(user, disabled_at_us, quota).execute(&mut *step).await)?;
+        for Marks { user, disabled_at_us, administrator_since_us, quota } in page {
+            let statement =
+                query("UPDATE users SET disabled_at_us = $2, administrator_since_us = $3, quota = $4 WHERE id = $1");
+            let statement = statement.bind(user.to_string()).bind(disabled_at_us).bind(administrator_since_us);
+            row_count(statement.bind(quota).execute(&mut *step).await)?;
         }
     }
     let mut place = Snapshot::START;

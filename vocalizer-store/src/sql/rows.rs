@@ -328,7 +328,7 @@ pub(crate) fn quota(json: Option<&str>) -> Result<QuotaChange, BoxError> {
     Ok(json.map(serde_json::from_str).transpose()?.unwrap_or_default())
 }
 
-/// A row of `id, username, registered_at_us, disabled_at_us, quota, songs, bytes, sessions, tokens`.
+/// A row of `id, username, registered_at_us, disabled_at_us, administrator_since_us, quota, songs, bytes, sessions, tokens`.
 pub(crate) fn user_record<R: Columns>(row: &R) -> Result<UserRecord, BoxError> {
     let (songs, bytes) = totals(row)?;
     Ok(UserRecord {
@@ -336,6 +336,7 @@ pub(crate) fn user_record<R: Columns>(row: &R) -> Result<UserRecord, BoxError> {
         username: row.text("username")?.parse()?,
         registered_at: moment(row.number("registered_at_us")?)?,
         disabled_at: row.maybe_number("disabled_at_us")?.map(moment).transpose()?,
+        is_administrator: row.maybe_number("administrator_since_us")?.is_some(),
         quota: quota(row.maybe_text("quota")?)?,
         songs,
         bytes,
@@ -367,11 +368,15 @@ pub(crate) fn audit_entry<R: Columns>(row: &R) -> Result<AuditEntry, BoxError> {
     })
 }
 
-/// A row of `id, disabled_at_us, quota`.
+/// A row of `id, disabled_at_us, administrator_since_us, quota`.
 #[cfg(feature = "postgres")]
 pub(crate) fn marks<R: Columns>(row: &R) -> Result<Marks, BoxError> {
-    let quota = row.maybe_text("quota")?.map(str::to_owned);
-    Ok(Marks { user: row.text("id")?.parse()?, disabled_at_us: row.maybe_number("disabled_at_us")?, quota })
+    Ok(Marks {
+        user: row.text("id")?.parse()?,
+        disabled_at_us: row.maybe_number("disabled_at_us")?,
+        administrator_since_us: row.maybe_number("administrator_since_us")?,
+        quota: row.maybe_text("quota")?.map(str::to_owned),
+    })
 }
 
 /// What operators have changed of a user.
@@ -379,5 +384,6 @@ pub(crate) fn marks<R: Columns>(row: &R) -> Result<Marks, BoxError> {
 pub(crate) struct Marks {
     pub(crate) user: UserId,
     pub(crate) disabled_at_us: Option<i64>,
+    pub(crate) administrator_since_us: Option<i64>,
     pub(crate) quota: Option<String>,
 }

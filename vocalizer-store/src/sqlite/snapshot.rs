@@ -33,9 +33,9 @@ impl Snapshot {
     }
 
     pub(crate) async fn marks(&mut self, after: &mut i64) -> Result<Option<Vec<Marks>>, RepositoryError> {
-        const SQL: &str = "SELECT rowid AS place, id, disabled_at_us, quota FROM users \
-                           WHERE rowid > ? AND (disabled_at_us IS NOT NULL OR quota IS NOT NULL) \
-                           ORDER BY rowid LIMIT 1000";
+        const SQL: &str = "SELECT rowid AS place, id, disabled_at_us, administrator_since_us, quota FROM users \
+                           WHERE rowid > ? AND (disabled_at_us IS NOT NULL OR administrator_since_us IS NOT NULL \
+                           OR quota IS NOT NULL) ORDER BY rowid LIMIT 1000";
         self.page(SQL, after, rows::marks).await
     }
 

@@ -144,12 +144,14 @@ async fn copy_keeps_everything_except_leases() {
 
     let quota = QuotaChange { max_songs: Some(Limit::At(7)), ..QuotaChange::default() };
     from.set_quota(one, &quota).await.unwrap();
+    from.set_administrator(two, Some(LONG_AGO)).await.unwrap();
     // Without its sessions, which the test needs.
     from.disable(users[2].id, LONG_AGO).await.unwrap();
     from.record(&AuditEntry::new(LONG_AGO, "Straße", Action::SignIn)).await.unwrap();
 
     let copied = copy_from_sqlite(&from, &to).await.unwrap();
     assert_eq!(to.quota_of(one).await.unwrap(), quota);
+    assert!(to.is_administrator(two).await.unwrap() && !to.is_administrator(one).await.unwrap());
     assert!(to.is_disabled(users[2].id).await.unwrap() && !to.is_disabled(one).await.unwrap());
     let search = AuditSearch { since: LONG_AGO, limit: 10 };
     assert_eq!(to.entries(&search).await.unwrap(), from.entries(&search).await.unwrap());

@@ -39,6 +39,7 @@ async fn new_database_is_migrated_explicitly_or_on_open() {
         "0010 administration",
         "0011 priorities",
         "0012 traces",
+        "0014 administrators",
     ];
     assert_eq!(pending, names);
     assert!(matches!(SongRepository::find(&store, SongId::random()).await, Err(RepositoryError::Unavailable(_))));

@@ -30,6 +30,7 @@ async fn new_database_is_migrated_explicitly_or_on_open() {
         "0009 administration",
         "0010 priorities",
         "0011 traces",
+        "0013 administrators",
     ];
     assert_eq!(pending, names);
     assert!(matches!(SongRepository::find(&store, SongId::random()).await, Err(RepositoryError::Unavailable(_))));

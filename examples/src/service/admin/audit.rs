@@ -2,9 +2,9 @@
 
 use std::process::ExitCode;
 
-use serde_json::json;
 use time::format_description::well_known::{Iso8601, Rfc3339};
 use time::{Date, Duration, OffsetDateTime};
+use vocalizer_core::api::AuditView;
 use vocalizer_core::ports::{AuditEntry, AuditSearch, BoxError};
 
 use super::super::args::AuditArgs;
@@ -12,7 +12,6 @@ use super::super::error::{ConfigError, invalid};
 use super::operator::Place;
 use super::print;
 use super::table::{self, Column, text};
-use crate::output::outln;
 
 const COLUMNS: [Column; 6] =
     [text("TIME", 0), text("WHO", 0), text("ACTION", 0), text("WHAT", 1), text("ADDRESS", 2), text("DETAILS", 3)];
@@ -34,11 +33,7 @@ pub(super) async fn run(place: Place, args: &AuditArgs, since: Since) -> Result<
     };
     let entries = place.service.audited(&AuditSearch { since, limit: args.limit }).await?;
     if args.json {
-        for AuditEntry { at, actor, action, subject, address, details } in entries {
-            let at = at.format(&Rfc3339)?;
-            let line = json!({"at": at, "actor": actor, "action": action, "subject": subject, "address": address, "details": details});
-            outln!("{line}");
-        }
+        print::json_lines(entries.into_iter().map(AuditView::from));
         return Ok(ExitCode::SUCCESS);
     }
     let cell = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());

@@ -4,8 +4,8 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use serde_json::json;
+use vocalizer_core::api::JobStateView;
 use vocalizer_core::ports::{BoxError, SongRecord};
-use vocalizer_core::song::StatusKind;
 
 use super::super::args::{JobsArgs, JobsCommand};
 use super::operator::Place;
@@ -70,21 +70,17 @@ async fn drain(place: &Place, timeout: Option<Duration>, json: bool) -> Result<E
 }
 
 fn state(record: &SongRecord, held: bool) -> &'static str {
-    match (record.song.status().kind(), record.is_pending) {
-        (StatusKind::Splitting, _) => "splitting",
-        (_, true) if held => "held",
-        (_, true) => "in the outbox",
-        (_, false) => "waiting",
+    match record.job(held).state {
+        JobStateView::Splitting => "splitting",
+        JobStateView::Held => "held",
+        JobStateView::InOutbox => "in the outbox",
+        _ => "waiting",
     }
 }
 
 fn show(jobs: &[SongRecord], held: bool, json: bool) {
     if json {
-        for job in jobs {
-            let mut line = print::song(job);
-            line["state"] = json!(state(job, held));
-            outln!("{line}");
-        }
+        print::json_lines(jobs.iter().map(|job| job.job(held)));
         return;
     }
     let row = |record: &SongRecord| {

@@ -10,9 +10,6 @@ use vocalizer_core::secret::Secret;
 /// A longer file is not one with a password.
 const MAX_BYTES: u64 = 4096;
 
-/// 32 characters that cannot be confused with each other.
-const LETTERS: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
-
 /// Reads the first line of a file, or of standard input if it is `-`.
 pub(super) fn read(path: &Path) -> Result<Secret<String>, BoxError> {
     let mut text = String::new();
@@ -26,13 +23,4 @@ pub(super) fn read(path: &Path) -> Result<Secret<String>, BoxError> {
         Some(line) if !line.is_empty() => Ok(Secret::new(line.to_owned())),
         _ => Err(format!("{} has no password in its first line", path.display()).into()),
     }
-}
-
-/// Returns a new password of 120 random bits, in groups that are easy to read out.
-pub(super) fn generate() -> Result<Secret<String>, BoxError> {
-    let mut bytes = [0; 24];
-    getrandom::fill(&mut bytes).map_err(|error| error.to_string())?;
-    let letters = bytes.map(|byte| char::from(LETTERS.get(usize::from(byte % 32)).copied().unwrap_or(b'a')));
-    let groups: Vec<String> = letters.chunks(6).map(|group| group.iter().collect()).collect();
-    Ok(Secret::new(groups.join("-")))
 }

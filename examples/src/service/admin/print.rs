@@ -1,10 +1,11 @@
 //! Values as text and as JSON.
 
-use serde_json::{Value, json};
+use serde::Serialize;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
-use vocalizer_core::ports::{SongRecord, UserRecord};
 use vocalizer_core::quota::{Limit, QuotaChange};
+
+use crate::output::outln;
 
 /// Returns a time in UTC, to the second.
 pub(super) fn time(at: OffsetDateTime) -> String {
@@ -34,42 +35,9 @@ fn limits(quota: &QuotaChange) -> [(&'static str, Option<Limit>); 4] {
     ]
 }
 
-/// Returns a user as JSON. A user's own limit is a number, `null` for none, and absent if that of all users applies.
-pub(super) fn user(user: &UserRecord) -> Value {
-    let own: serde_json::Map<_, _> = limits(&user.quota)
-        .into_iter()
-        .filter_map(|(name, limit)| match limit? {
-            Limit::At(most) => Some((name.to_owned(), json!(most))),
-            Limit::None => Some((name.to_owned(), Value::Null)),
-        })
-        .collect();
-    json!({
-        "id": user.id.to_string(),
-        "username": user.username.as_str(),
-        "registered_at": time(user.registered_at),
-        "disabled_at": user.disabled_at.map(time),
-        "songs": user.songs,
-        "bytes": user.bytes,
-        "sessions": user.sessions,
-        "tokens": user.tokens,
-        "quota": own,
-    })
-}
-
-/// Returns a song as JSON.
-pub(super) fn song(record: &SongRecord) -> Value {
-    let song = &record.song;
-    json!({
-        "id": song.id().to_string(),
-        "title": song.title().as_str(),
-        "hash": song.hash().to_string(),
-        "model": song.target().model.map(|model| model.to_string()),
-        "uploader": record.uploader.as_ref().map(|name| name.as_str()),
-        "uploader_id": song.uploader().map(|id| id.to_string()),
-        "uploaded_at": time(song.uploaded_at()),
-        "status": song.status().kind().name(),
-        "failure": song.status().failure().map(|reason| reason.as_str()),
-        "size_bytes": record.size_bytes,
-        "is_pending": record.is_pending,
-    })
+/// Prints values as JSON, one per line.
+pub(super) fn json_lines<T: Serialize>(values: impl IntoIterator<Item = T>) {
+    // Types of the API have no maps with keys other than texts.
+    let lines = values.into_iter().filter_map(|value| serde_json::to_string(&value).ok());
+    lines.for_each(|line| outln!("{line}"));
 }

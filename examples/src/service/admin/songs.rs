@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use indicatif::HumanBytes;
 use serde_json::json;
+use vocalizer_core::api::AdminSongView;
 use vocalizer_core::ports::{BoxError, Cursor, SongRecord, SongSearch};
 use vocalizer_core::service::{Files, ServiceError};
 use vocalizer_core::song::SongId;
@@ -102,7 +103,7 @@ async fn list(place: &Place, mut search: SongSearch, limit: u32) -> Result<Vec<S
 
 fn show(songs: &[SongRecord], json: bool) {
     if json {
-        songs.iter().for_each(|song| outln!("{}", print::song(song)));
+        print::json_lines(songs.iter().map(AdminSongView::from));
         return;
     }
     let row = |record: &SongRecord| {

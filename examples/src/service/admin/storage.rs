@@ -4,16 +4,17 @@ use std::process::ExitCode;
 
 use indicatif::HumanBytes;
 use serde_json::json;
+use vocalizer_core::api::StorageData;
 use vocalizer_core::limits::Limits;
 use vocalizer_core::ports::{BoxError, Space};
 use vocalizer_core::service::{Collected, Fault, StorageReport, Stored};
-use vocalizer_core::song::StatusKind;
 use vocalizer_model::audio::AudioLimits;
 use vocalizer_model::ports::FileProbe;
 use vocalizer_store::files::FileBlobs;
 
 use super::super::args::{StorageCommand, StorageCommandArgs};
 use super::operator::{Place, Reach};
+use super::print;
 use super::table::{self, number, text};
 use crate::output::{errln, outln};
 
@@ -39,21 +40,7 @@ pub(super) async fn run(place: Place, args: &StorageCommandArgs) -> Result<ExitC
 fn report(report: &StorageReport, json: bool) {
     let kinds = [("sources", report.sources), ("mp3", report.mp3), ("flac", report.flac), ("cached", report.made)];
     if json {
-        let songs: serde_json::Map<_, _> = StatusKind::ALL
-            .iter()
-            .zip(report.songs)
-            .map(|(kind, songs)| (kind.name().to_owned(), json!(songs)))
-            .collect();
-        let files: serde_json::Map<_, _> = kinds
-            .iter()
-            .map(|(name, stored)| ((*name).to_owned(), json!({"files": stored.files, "bytes": stored.bytes})))
-            .collect();
-        let space = report
-            .space
-            .map(|Space { free_bytes, total_bytes }| json!({"free_bytes": free_bytes, "total_bytes": total_bytes}));
-        let line =
-            json!({"songs": songs, "hashes": report.hashes, "files": files, "orphans": report.orphans, "space": space});
-        outln!("{line}");
+        print::json_lines([StorageData::from(report)]);
         return;
     }
     let row = |(name, stored): &(&str, Stored)| {

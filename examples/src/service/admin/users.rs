@@ -4,9 +4,11 @@ use std::process::ExitCode;
 
 use indicatif::HumanBytes;
 use serde_json::json;
-use vocalizer_core::ports::{BoxError, UserRecord};
+use vocalizer_core::account::UserId;
+use vocalizer_core::api::AdminUserView;
+use vocalizer_core::ports::{BoxError, UserRecord, UserSearch};
 use vocalizer_core::quota::QuotaChange;
-use vocalizer_core::service::ServiceError;
+use vocalizer_core::service::{AdminService, ServiceError};
 
 use super::super::args::{UsersArgs, UsersCommand};
 use super::operator::Place;
@@ -31,23 +33,30 @@ const COLUMNS: [Column; 8] = [
 pub(super) async fn run(place: Place, args: &UsersArgs) -> Result<ExitCode, BoxError> {
     let service = &place.service;
     match &args.command {
-        UsersCommand::List { limit } => show(&list(&place, limit.unwrap_or(u32::MAX)).await?, args.json),
+        UsersCommand::List { limit, search } => {
+            show(&list(&place, search.as_deref(), limit.unwrap_or(u32::MAX)).await?, args.json);
+        }
         UsersCommand::Disable { name } => {
-            let user = named(name, service.disable(name).await)?;
+            let user = service.disable(id(&place, name).await?).await?;
             say(&user, args.json, &format!("{} is disabled; sessions and tokens have ended", user.username));
         }
         UsersCommand::Enable { name } => {
-            let user = named(name, service.enable(name).await)?;
+            let user = service.enable(id(&place, name).await?).await?;
             say(&user, args.json, &format!("{} is enabled", user.username));
+        }
+        UsersCommand::Admin { name, revoke } => {
+            let user = service.set_administrator(id(&place, name).await?, !revoke).await?;
+            let what = if *revoke { "is no administrator" } else { "is an administrator" };
+            say(&user, args.json, &format!("{} {what}", user.username));
         }
         UsersCommand::ResetPassword { name, password_file, keep_sessions } => {
             // Fails before a password is read or made.
-            named(name, service.user(name).await)?;
+            let id = id(&place, name).await?;
             let (password, is_new) = match password_file {
                 Some(file) => (password::read(file)?, false),
-                None => (password::generate()?, true),
+                None => (AdminService::new_password()?, true),
             };
-            let user = named(name, service.reset_password(name, &password, *keep_sessions).await)?;
+            let user = service.reset_password(id, &password, *keep_sessions).await?;
             let ended = if *keep_sessions { "sessions and tokens stay" } else { "sessions and tokens have ended" };
             match (args.json, is_new) {
                 (true, true) => {
@@ -66,24 +75,30 @@ pub(super) async fn run(place: Place, args: &UsersArgs) -> Result<ExitCode, BoxE
             max_uploads_per_minute,
             reset,
         } => {
+            let id = id(&place, name).await?;
             let change = QuotaChange { max_songs, max_bytes, max_audio_minutes_per_day, max_uploads_per_minute };
             let user = match (reset, change == QuotaChange::default()) {
-                (true, _) => service.change_quota(name, None).await,
-                (false, true) => service.user(name).await,
-                (false, false) => service.change_quota(name, Some(change)).await,
+                (true, _) => service.change_quota(id, None).await?,
+                (false, true) => service.user_with(id).await?,
+                (false, false) => service.change_quota(id, Some(change)).await?,
             };
-            let user = named(name, user)?;
             say(&user, args.json, &format!("own limits of {}: {}", user.username, print::quota(&user.quota)));
         }
     }
     Ok(ExitCode::SUCCESS)
 }
 
-async fn list(place: &Place, limit: u32) -> Result<Vec<UserRecord>, ServiceError> {
+async fn id(place: &Place, name: &str) -> Result<UserId, BoxError> {
+    named(name, place.service.user(name).await).map(|user| user.id)
+}
+
+async fn list(place: &Place, containing: Option<&str>, limit: u32) -> Result<Vec<UserRecord>, ServiceError> {
     let mut users: Vec<UserRecord> = Vec::new();
     loop {
         let rest = limit.saturating_sub(u32::try_from(users.len()).unwrap_or(u32::MAX)).min(PAGE);
-        let mut page = place.service.users(users.last().map(|user| &user.username), rest).await?;
+        let after = users.last().map(|user| user.username.clone());
+        let search = UserSearch { containing: containing.map(str::to_owned), after, limit: rest };
+        let mut page = place.service.users(&search).await?;
         let is_last = page.len() < PAGE as usize;
         users.append(&mut page);
         if is_last {
@@ -94,7 +109,7 @@ async fn list(place: &Place, limit: u32) -> Result<Vec<UserRecord>, ServiceError
 
 fn show(users: &[UserRecord], json: bool) {
     if json {
-        users.iter().for_each(|user| outln!("{}", print::user(user)));
+        print::json_lines(users.iter().map(AdminUserView::from));
         return;
     }
     let row = |user: &UserRecord| {
@@ -102,7 +117,12 @@ fn show(users: &[UserRecord], json: bool) {
             user.username.to_string(),
             user.songs.to_string(),
             HumanBytes(user.bytes).to_string(),
-            if user.disabled_at.is_some() { "disabled" } else { "enabled" }.to_owned(),
+            match (user.disabled_at, user.is_administrator) {
+                (Some(_), _) => "disabled",
+                (None, true) => "admin",
+                (None, false) => "enabled",
+            }
+            .to_owned(),
             user.sessions.to_string(),
             user.tokens.to_string(),
             print::time(user.registered_at),
@@ -114,7 +134,7 @@ fn show(users: &[UserRecord], json: bool) {
 
 fn say(user: &UserRecord, json: bool, line: &str) {
     if json {
-        outln!("{}", print::user(user));
+        print::json_lines([AdminUserView::from(user)]);
     } else {
         outln!("{line}");
     }

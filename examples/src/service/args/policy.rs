@@ -15,8 +15,8 @@ pub struct PolicyArgs {
     /// Registration: open, closed, or invite (requires a code from `vocalizer admin invite`)
     #[arg(long, env = "REGISTRATION", value_name = "WHO", value_enum, default_value_t = RegistrationArg::Open)]
     pub registration: RegistrationArg,
-    /// File with the name and the password of a user, one per line, who is registered at the start if missing; others must not
-    /// be able to read it
+    /// File with the name and the password of an administrator, one per line, who is registered at the start if missing; others
+    /// must not be able to read it
     #[arg(long, env = "ADMIN_USER_FILE", value_name = "FILE", hide_short_help = true)]
     pub admin_user_file: Option<PathBuf>,
     /// Header in which a trusted proxy names the user that it has authenticated, as in Remote-User; requires TRUSTED_PROXIES

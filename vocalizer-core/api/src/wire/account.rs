@@ -14,13 +14,17 @@ pub struct UserView {
     pub id: UserId,
     /// The name to log in with.
     pub username: String,
+    /// Whether this session may administer the server. Present only if it may, so that clients of the original system get the
+    /// object they expect.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub administrator: bool,
 }
 
 impl UserView {
-    /// Returns a user.
+    /// Returns a user who is no administrator.
     #[must_use]
     pub const fn new(id: UserId, username: String) -> Self {
-        Self { id, username }
+        Self { id, username, administrator: false }
     }
 }
 

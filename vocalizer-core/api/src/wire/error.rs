@@ -96,6 +96,8 @@ pub enum ErrorCode {
     InviteInvalid,
     /// An operator has disabled the account.
     AccountDisabled,
+    /// Only administrators may do this.
+    Forbidden,
     /// A dependency of the server is unavailable; retry later.
     Unavailable,
     /// The server is out of disk space.
@@ -133,6 +135,7 @@ impl ErrorCode {
             Self::InviteRequired => "invite_required",
             Self::InviteInvalid => "invite_invalid",
             Self::AccountDisabled => "account_disabled",
+            Self::Forbidden => "forbidden",
             Self::Unavailable => "unavailable",
             Self::StorageFull => "storage_full",
             Self::Internal => "internal",

@@ -8,6 +8,7 @@
 //! ```
 
 mod account;
+mod admin;
 mod envelope;
 mod error;
 mod limits;
@@ -20,6 +21,11 @@ mod webhook;
 mod work;
 
 pub use account::{NewTokenData, TokenView, TokensData, UserData, UserView};
+pub use admin::{
+    AdminJobView, AdminJobsData, AdminSongView, AdminSongsData, AdminUserData, AdminUserView, AdminUsersData,
+    AuditData, AuditView, HoldData, JobStateView, NewPasswordData, OwnLimit, OwnLimitsView, SpaceView, StorageData,
+    StoredView,
+};
 pub use envelope::Envelope;
 pub use error::{ApiError, ErrorCode};
 pub use limits::{LimitsData, LimitsView, QuotaView, RegistrationView};

@@ -66,13 +66,13 @@ impl AccountRepository for Store {
 
     async fn is_disabled(&self, id: UserId) -> Result<bool, RepositoryError> {
         const SQL: &str = "SELECT 1 FROM users WHERE id = $1 AND disabled_at_us IS NOT NULL";
-        let reserved = self.reserved();
-        reserved
-            .attempt(|| async {
-                let row = query(SQL).bind(id.to_string()).fetch_optional(reserved.read()).await.map_err(repository)?;
-                Ok(row.is_some())
-            })
-            .await
+        self.is_user(SQL, id).await
+    }
+
+    async fn is_administrator(&self, id: UserId) -> Result<bool, RepositoryError> {
+        const SQL: &str =
+            "SELECT 1 FROM users WHERE id = $1 AND administrator_since_us IS NOT NULL AND disabled_at_us IS NULL";
+        self.is_user(SQL, id).await
     }
 
     async fn change_password(
@@ -166,6 +166,17 @@ impl AccountRepository for Store {
 }
 
 impl Store {
+    /// Returns whether a statement on users has a row for one.
+    async fn is_user(&self, sql: &'static str, id: UserId) -> Result<bool, RepositoryError> {
+        let reserved = self.reserved();
+        reserved
+            .attempt(|| async {
+                let row = query(sql).bind(id.to_string()).fetch_optional(reserved.read()).await.map_err(repository)?;
+                Ok(row.is_some())
+            })
+            .await
+    }
+
     async fn account(&self, statement: impl Fn() -> Statement) -> Result<Option<Account>, RepositoryError> {
         let reserved = self.reserved();
         reserved

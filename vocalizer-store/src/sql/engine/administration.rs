@@ -5,7 +5,7 @@ use sqlx::{query, query_scalar};
 use time::OffsetDateTime;
 use vocalizer_core::account::{PasswordHash, UserId, Username};
 use vocalizer_core::ports::{
-    Administration, AuditEntry, AuditLog, AuditSearch, RepositoryError, SongRecord, SongSearch, UserRecord,
+    Administration, AuditEntry, AuditLog, AuditSearch, RepositoryError, SongRecord, SongSearch, UserRecord, UserSearch,
 };
 use vocalizer_core::quota::QuotaChange;
 use vocalizer_core::song::{SongHash, StatusKind};
@@ -17,7 +17,7 @@ use crate::sql::rows::{self, micros, read, read_all};
 macro_rules! user_record {
     ($rest:literal) => {
         concat!(
-            "SELECT id, username, registered_at_us, disabled_at_us, quota, \
+            "SELECT id, username, registered_at_us, disabled_at_us, administrator_since_us, quota, \
              (SELECT count(*) FROM songs WHERE uploader = users.id) AS songs, \
              (SELECT CAST(coalesce(sum(size_bytes), 0) AS BIGINT) FROM songs WHERE uploader = users.id) AS bytes, \
              (SELECT count(*) FROM sessions WHERE user_id = users.id AND token_id IS NULL \
@@ -32,13 +32,23 @@ macro_rules! user_record {
 
 #[async_trait]
 impl Administration for Store {
-    async fn users(&self, after: Option<&Username>, limit: u32) -> Result<Vec<UserRecord>, RepositoryError> {
-        const SQL: &str = user_record!("WHERE username_key > $2 ORDER BY username_key LIMIT $3");
+    async fn users(&self, search: &UserSearch) -> Result<Vec<UserRecord>, RepositoryError> {
+        const SQL: &str =
+            user_record!("WHERE username_key > $2 AND username_key LIKE $3 ESCAPE '!' ORDER BY username_key LIMIT $4");
+        let mut pattern = "%".to_owned();
+        for letter in search.containing.as_deref().map(Username::key_of_part).unwrap_or_default().chars() {
+            if "!%_".contains(letter) {
+                pattern.push('!');
+            }
+            pattern.push(letter);
+        }
+        pattern.push('%');
         self.attempt(|| async {
             let rows = query(SQL)
                 .bind(micros(OffsetDateTime::now_utc()))
-                .bind(after.map(Username::key).unwrap_or_default())
-                .bind(i64::from(limit))
+                .bind(search.after.as_ref().map(Username::key).unwrap_or_default())
+                .bind(&pattern)
+                .bind(i64::from(search.limit))
                 .fetch_all(self.read())
                 .await
                 .map_err(repository)?;
@@ -82,6 +92,17 @@ impl Administration for Store {
         Ok(self.write(|| query(SQL).bind(id.to_string())).await? > 0)
     }
 
+    async fn set_administrator(&self, id: UserId, since: Option<OffsetDateTime>) -> Result<bool, RepositoryError> {
+        const GRANT: &str =
+            "UPDATE users SET administrator_since_us = coalesce(administrator_since_us, $2) WHERE id = $1";
+        const REVOKE: &str = "UPDATE users SET administrator_since_us = NULL WHERE id = $1";
+        let changed = match since {
+            Some(since) => self.write(|| query(GRANT).bind(id.to_string()).bind(micros(since))).await?,
+            None => self.write(|| query(REVOKE).bind(id.to_string())).await?,
+        };
+        Ok(changed > 0)
+    }
+
     async fn set_password(&self, id: UserId, password: &PasswordHash) -> Result<bool, RepositoryError> {
         const SQL: &str = "UPDATE users SET password_hash = $2 WHERE id = $1";
         Ok(self.write(|| query(SQL).bind(id.to_string()).bind(password.expose().to_owned())).await? > 0)
@@ -92,7 +113,8 @@ impl Administration for Store {
             true => None,
             false => Some(serde_json::to_string(quota).map_err(|error| RepositoryError::Corrupt(error.into()))?),
         };
-        Ok(self.write(|| put_marks(id, None, quota.clone())).await? > 0)
+        const SQL: &str = "UPDATE users SET quota = $2 WHERE id = $1";
+        Ok(self.write(|| query(SQL).bind(id.to_string()).bind(quota.clone())).await? > 0)
     }
 
     async fn songs(&self, search: &SongSearch) -> Result<Vec<SongRecord>, RepositoryError> {
@@ -194,14 +216,6 @@ impl Store {
         })
         .await
     }
-}
-
-/// Returns the statement that sets what operators have changed of a user; a time of `None` leaves it.
-pub(super) fn put_marks(id: UserId, disabled_at_us: Option<i64>, quota: Option<String>) -> Statement {
-    query("UPDATE users SET disabled_at_us = coalesce($2, disabled_at_us), quota = $3 WHERE id = $1")
-        .bind(id.to_string())
-        .bind(disabled_at_us)
-        .bind(quota)
 }
 
 /// Returns the statement that adds an entry to the audit log.

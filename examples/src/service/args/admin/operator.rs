@@ -27,6 +27,9 @@ pub struct UsersArgs {
 pub enum UsersCommand {
     /// List users by name
     List {
+        /// Only users whose name contains this
+        #[arg(long, value_name = "TEXT")]
+        search: Option<String>,
         /// Print at most this many
         #[arg(long, value_name = "N", value_parser = value_parser!(u32).range(1..))]
         limit: Option<u32>,
@@ -40,6 +43,14 @@ pub enum UsersCommand {
     Enable {
         /// The user
         name: String,
+    },
+    /// Make a user an administrator, who may do most of this in the browser; effective at once
+    Admin {
+        /// The user
+        name: String,
+        /// Make the user an ordinary one
+        #[arg(long)]
+        revoke: bool,
     },
     /// Set a new password and print it, end all sessions and revoke all tokens
     ResetPassword {
