@@ -89,6 +89,7 @@ function accountPage() {
   };
   return [
     h('p', { class: 'lead', dir: 'auto' }, t('logged-in-as', { name: currentUser().username })),
+    currentUser().administrator && h('p', {}, h('a', { class: 'button', id: 'admin-link', href: '#/admin', t: 'admin' })),
     h('p', {}, h('button', { id: 'logout', t: 'log-out', onclick: () => signOut() }), ' ', h('button', { id: 'logout-everywhere', class: 'danger', t: 'log-out-everywhere', onclick: () => signOut(true) })),
     h('p', { class: 'hint', t: 'log-out-everywhere-hint' }),
     h('div', { class: 'columns' }, form({ id: 'password', heading: 'change-password', path: 'auth/password', fields, button: 'change-password', done: changed }), tokensCard(),

@@ -19,6 +19,7 @@ const uploads = zone();
 const song = onDemand(() => import('./song.js'));
 const shared = onDemand(() => import('./shared.js'));
 const accountPage = onDemand(() => import('./account.js'));
+const adminPage = onDemand(() => import('./admin.js'));
 let view = null;
 let inList = false;
 // Counts the calls of `route`: a later one cancels those that still load.
@@ -38,12 +39,13 @@ function arrange() {
 narrow.addEventListener('change', arrange);
 arrange();
 
-// Routes: #/ for the list, #/songs/ID, #/s/SECRET for a share link, #/trash, #/account.
+// Routes: #/ for the list, #/songs/ID, #/s/SECRET for a share link, #/trash, #/account, #/admin/SECTION.
 function viewAt(address) {
   const [, name, id] = address.split('?')[0].split('/');
   if (name === 'songs' && /^[0-9a-f-]{36}$/.test(id ?? '')) return song().then((module) => module && (() => module.view(id)));
   if (name === 's' && id) return shared().then((module) => module && (() => module.view(id)));
   if (name === 'account') return accountPage().then((module) => module && (() => ({ element: module.view() })));
+  if (name === 'admin') return adminPage().then((module) => module && (() => module.view(id)));
   return name === 'trash' ? () => trashView(listAddress()) : listView;
 }
 

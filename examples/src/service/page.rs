@@ -56,6 +56,7 @@ const SOURCES: &[PageFile] = files! {
     "start.js" "text/javascript; charset=utf-8";
     "app.js" "text/javascript; charset=utf-8";
     "account.js" "text/javascript; charset=utf-8";
+    "admin.js" "text/javascript; charset=utf-8";
     "api.js" "text/javascript; charset=utf-8";
     "click.js" "text/javascript; charset=utf-8";
     "callbacks.js" "text/javascript; charset=utf-8";

@@ -11,6 +11,7 @@ import urllib.request
 import pytest
 from conftest import ROOT, WEB as LOCAL, begin, deliver, give_up, register, row, throttle, tone
 from playwright.sync_api import expect
+from test_admin import promote
 
 WEB = ROOT / "examples/web"
 AXE = pathlib.Path(importlib.util.find_spec("axe_playwright_python").origin).with_name("axe.min.js")
@@ -101,6 +102,15 @@ def views(page, service, songs):
     page.get_by_role("button", name="Create token").click()
     expect(page.locator(".tokens li")).to_have_count(1)
     yield "account, logged in"
+    promote(service)
+    page.reload()
+    for section, ready in [("users", "#users li"), ("queue", "#waiting li"), ("storage", "#admin-storage"), ("audit", "#audit li")]:
+        page.goto(f"{service.address}/#/admin/{section}")
+        expect(page.locator(ready).first).to_be_visible()
+        yield f"administration, {section}"
+        if section == "users":
+            page.locator("#users [data-act=quota]").click()
+            yield "limits of a user"
     page.get_by_role("button", name="Keyboard shortcuts").click()
     yield "shortcuts"
     page.keyboard.press("Escape")
