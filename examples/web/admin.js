@@ -3,7 +3,9 @@ import { ask } from './api.js';
 import { confirmed, copyText, explain, h, setText, toast } from './dom.js';
 import { limits } from './limits.js';
 import { currentUser, isUserKnown } from './session.js';
-import { date, number, size, t } from './text.js';
+import { addTexts, date, number, size, t } from './text.js';
+
+await addTexts('admin');
 
 const SECTIONS = { users, queue, storage, audit };
 const LIMITS = ['max_songs', 'max_bytes', 'max_audio_minutes_per_day', 'max_uploads_per_minute'];
@@ -135,7 +137,7 @@ function row(user) {
 
 const shown = (limit, most) => (most === null ? t('admin-no-limit') : limit === 'max_bytes' ? size(most) : number(most));
 
-// Own limits of a user: each is that of all users, none, or a number.
+// Own limits of a user: each is a number, no limit, or empty for the limit of all users.
 function quotaForm({ id, quota }, save) {
   const everyone = limits()?.user_quota ?? {};
   const fields = LIMITS.map((limit) => {
@@ -165,7 +167,7 @@ function queue(place) {
   const groups = h('div');
   let held = false;
 
-  const owner = (song) => song.uploader ?? t('admin-nobody');
+  const owner = (song) => song.uploader ?? t('admin-anonymous');
   const model = (song) => song.model ?? t('admin-default-model');
   const group = (id, key, songs, actions) => (songs.length ? [h('h3', { t: key }), h('p', { class: 'dim', dir: 'auto' }, t('admin-tally', { models: tally(songs, model), users: tally(songs, owner) })),
     h('ul', { class: 'card tokens', id }, songs.map((song) => h('li', { class: 'entry', 'data-id': song.id }, h('span', { dir: 'auto' }, song.title),

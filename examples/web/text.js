@@ -3,6 +3,8 @@
 const LANGUAGES = ['en', 'ru'];
 
 let strings = {};
+// Names of texts of views that are loaded when they are opened, beside those of the language.
+const further = [];
 let language = 'en';
 let locale = 'en';
 let plural = new Intl.PluralRules('en');
@@ -14,10 +16,20 @@ export function preferredLanguage() {
   return wanted.find((name) => LANGUAGES.includes(name)) ?? 'en';
 }
 
+async function read(file) {
+  const answer = await fetch(`web/${file}.json`);
+  if (!answer.ok) throw new Error(`${file}.json: ${answer.status}`);
+  return answer.json();
+}
+
+// Adds the texts of a view that is loaded when it is opened.
+export async function addTexts(name) {
+  further.push(name);
+  Object.assign(strings, await read(`${name}-${language}`));
+}
+
 export async function setLanguage(name) {
-  const answer = await fetch(`web/${name}.json`);
-  if (!answer.ok) throw new Error(`${name}.json: ${answer.status}`);
-  strings = await answer.json();
+  strings = Object.assign({}, ...await Promise.all([name, ...further.map((each) => `${each}-${name}`)].map(read)));
   language = name;
   locale = navigator.languages.find((each) => each.startsWith(name)) ?? name;
   plural = new Intl.PluralRules(locale);

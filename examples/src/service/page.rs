@@ -99,6 +99,8 @@ const SOURCES: &[PageFile] = files! {
     "trash.js" "text/javascript; charset=utf-8";
     "uploads.js" "text/javascript; charset=utf-8";
     "waveforms.js" "text/javascript; charset=utf-8";
+    "admin-en.json" "application/json";
+    "admin-ru.json" "application/json";
     "en.json" "application/json";
     "ru.json" "application/json";
 };

@@ -276,7 +276,9 @@ def test_shortcuts_are_listed_and_can_be_turned_off(idle, visit):
 
 
 def texts(language):
-    return json.loads((WEB / f"{language}.json").read_text())
+    """Returns the texts of a language, also those that are loaded with their views."""
+    files = [WEB / f"{language}.json", *WEB.glob(f"*-{language}.json")]
+    return {name: text for file in files for name, text in json.loads(file.read_text()).items()}
 
 
 def placeholders(text):
