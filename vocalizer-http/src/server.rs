@@ -282,11 +282,13 @@ async fn respond(app: Arc<App>, routes: &Routes, peer: IpAddr, request: http::Re
         && share::shown(request.headers()).is_some();
     let is_resumable = path.strip_prefix(resumable::PATH).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
     let logged_path = share::loggable(&path);
+    let peer = Peer::of(peer, request.headers(), &app.settings);
     let traced = trace::begin(
         app.songs.settings().traces,
         &request,
         found.route(),
         logged_path,
+        peer.secure,
         |trace_id| tracing::info_span!("request", %id, %method, operation, trace_id, status = Empty),
     );
     let span = traced.span().clone();
@@ -332,7 +334,7 @@ async fn respond(app: Arc<App>, routes: &Routes, peer: IpAddr, request: http::Re
 async fn answer(
     app: &Arc<App>,
     found: Found,
-    connected: IpAddr,
+    peer: Peer,
     request: http::Request<Incoming>,
 ) -> Result<Response<Body>, Failure> {
     let (head, body) = request.into_parts();
@@ -358,7 +360,6 @@ async fn answer(
     if !by_any_name {
         hosts::check(&hosts, &app.settings.allowed_hosts)?;
     }
-    let peer = Peer::of(connected, &head.headers, &app.settings);
     // Browsers do not attach an `Authorization` header on their own, so such a request is not forged.
     if !head.headers.contains_key(header::AUTHORIZATION) && !origin::may_act(&head.method, &head.headers) {
         return Err(Failure::new(ErrorCode::CrossSite, "cross-site request refused"));

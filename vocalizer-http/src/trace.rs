@@ -6,16 +6,19 @@ use vocalizer_core::trace::{Kind, LoggedId, NewSpan, Sampling, TraceContext, Tra
 
 use crate::routes::Route;
 
-/// Begins the span of a request: in its trace, or in a new one. The path must have no secrets.
+/// Begins the span of a request: in its trace, or in a new one. The path must have no secrets; `is_https` says how the client
+/// reached the server, or the proxy before it.
 pub(crate) fn begin<B>(
     sampling: Sampling,
     request: &Request<B>,
     route: Option<&Route>,
     path: &str,
+    is_https: bool,
     make: impl FnOnce(LoggedId) -> Span,
 ) -> Traced {
     let parent = parent(request);
-    let mut attributes = vec![("url.path", path.to_owned()), ("url.scheme", "http".to_owned())];
+    let scheme = if is_https { "https" } else { "http" };
+    let mut attributes = vec![("url.path", path.to_owned()), ("url.scheme", scheme.to_owned())];
     attributes.extend(route.map(|route| ("http.route", route.path.to_owned())));
     let name = match route {
         Some(route) => format!("{} {}", request.method(), route.path),

@@ -7,7 +7,7 @@ use vocalizer_client::{Client, Upload};
 use super::broker::Broker;
 use super::collector::{Collector, Exported};
 use super::place::Place;
-use crate::support::{WORKER_TOKEN, song};
+use crate::support::{Browser, WORKER_TOKEN, song};
 
 const CALLER: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 const TRACE_ID: &str = "0af7651916cd43dd8448eb211c80319c";
@@ -112,6 +112,27 @@ async fn missing_collector_costs_one_warning_and_no_request() {
     let (log, status) = place.stop().await;
     assert!(status.success());
     assert_eq!(log.matches("exporting traces failed").count(), 1, "{log}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn scheme_is_the_one_that_a_trusted_proxy_reports() {
+    for (trusted, expected) in [("127.0.0.1", ["http", "https"]), ("192.0.2.1", ["http", "http"])] {
+        let collector = Collector::start().await;
+        let variables = [
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url.as_str()),
+            ("OTEL_TRACES_SAMPLER", "always_on"),
+            ("TRUSTED_PROXIES", trusted),
+        ];
+        let place = Place::with_variables(None, &variables).await;
+        let browser = place.browser();
+        browser.get("/limits").await.data();
+        let proxied = browser.request(reqwest::Method::GET, "/models").header("x-forwarded-proto", "https");
+        Browser::send(proxied).await.data();
+        assert!(place.stop().await.1.success());
+        let spans = collector.spans();
+        let scheme = |name: &str| spans.iter().find(|one| one.span.name == name).unwrap().attribute("url.scheme");
+        assert_eq!([scheme("GET /limits"), scheme("GET /models")].map(Option::unwrap), expected);
+    }
 }
 
 #[test]
