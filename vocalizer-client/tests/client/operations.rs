@@ -7,7 +7,7 @@ use serde_json::Value;
 use vocalizer_client::ErrorCode;
 
 /// The methods of `Client` for each operation of the OpenAPI document.
-const METHODS: [(&str, &[&str]); 48] = [
+const METHODS: [(&str, &[&str]); 62] = [
     ("register", &["register", "register_with_invite"]),
     ("login", &["login"]),
     ("logout", &["logout"]),
@@ -51,6 +51,20 @@ const METHODS: [(&str, &[&str]); 48] = [
     ("list_deliveries", &["webhook_deliveries"]),
     ("test_webhook", &["test_webhook"]),
     ("enable_webhook", &["enable_webhook"]),
+    ("admin_list_users", &["users"]),
+    ("admin_get_user", &["user"]),
+    ("admin_disable_user", &["disable_user"]),
+    ("admin_enable_user", &["enable_user"]),
+    ("admin_reset_password", &["reset_password"]),
+    ("admin_set_quota", &["set_limits"]),
+    ("admin_list_songs", &["songs"]),
+    ("admin_delete_song", &["delete_song"]),
+    ("admin_requeue_song", &["requeue_song"]),
+    ("admin_list_jobs", &["jobs"]),
+    ("admin_drain_jobs", &["drain_jobs"]),
+    ("admin_resume_jobs", &["resume_jobs"]),
+    ("admin_storage", &["storage"]),
+    ("admin_audit", &["audit"]),
     ("live", &["check_live"]),
     ("ready", &["readiness"]),
     ("metrics", &["metrics"]),
