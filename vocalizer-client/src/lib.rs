@@ -89,9 +89,9 @@ pub use vocalizer_api::id::{DeliveryId, ShareId, TokenId, UploadId, UserId, Webh
 pub use vocalizer_api::part::{Format, Part, Stem};
 pub use vocalizer_api::secret::Secret;
 pub use vocalizer_api::{
-    ApiError, DeliveryStatus, DeliveryView, ErrorCode, LimitsView, ModelView, PeaksView, Provenance, QuotaView,
-    RegistrationView, ShareMix, ShareView, SharedData, SongStatus, SongView, TokenView, UploadView, UserView,
-    WebhookEvent, WebhookPayload, WebhookView,
+    Analysis, ApiError, DeliveryStatus, DeliveryView, ErrorCode, Key, LimitsView, Mode, ModelView, PeaksView,
+    Provenance, QuotaView, RegistrationView, ShareMix, ShareView, SharedData, SongStatus, SongView, Tempo, TokenView,
+    Tonic, UploadView, UserView, WebhookEvent, WebhookPayload, WebhookView,
 };
 pub use watch::Change;
 

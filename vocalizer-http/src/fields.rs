@@ -138,7 +138,9 @@ fields! {
     NUMBERED = Field::text("numbered")
         .described("For stems: names of files as in `04 Title (vocals).wav`, for audio workstations; any value");
     TEMPO = Field::whole("tempo", 1, 999, None)
-        .described("With `numbered`: beats per minute to put into the names");
+        .described("With `numbered`: beats per minute to put into the names; else those of the song's analysis, if it is there");
+    KEY = Field::text("key")
+        .described("With `numbered`: the key to put into the names, such as `C` or `F#m`; else that of the song's analysis, if it is there");
     DRUMS = Field::gain("drums");
     BASS = Field::gain("bass");
     OTHER = Field::gain("other");

@@ -6,7 +6,7 @@ use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 use vocalizer_core::api::{
-    ApiError, DeliveriesData, DeliveryData, JobData, LimitsData, ModelsData, NewShareData, NewTokenData,
+    AnalysisData, ApiError, DeliveriesData, DeliveryData, JobData, LimitsData, ModelsData, NewShareData, NewTokenData,
     NewWebhookData, PeaksData, SharedData, SharesData, SongData, SongView, SongsData, TokensData, UploadData, UserData,
     WantedData, WebhookData, WebhookEvent, WebhookPayload, WebhooksData,
 };
@@ -99,6 +99,7 @@ fn schemas() -> Map<String, Value> {
     add::<WebhookPayload>(&mut generator);
     add::<WantedData>(&mut generator);
     add::<JobData>(&mut generator);
+    add::<AnalysisData>(&mut generator);
     add::<PeaksData>(&mut generator);
     add::<LimitsData>(&mut generator);
     add::<ModelsData>(&mut generator);

@@ -52,7 +52,7 @@ impl Killer {
             BlobKey::Source(_) => self.reached("after the blob is written").await,
             // One of the four stems is stored by then.
             BlobKey::Stem(..) | BlobKey::Lossless(..) => self.reached("in mid-result").await,
-            BlobKey::Rendition(..) | BlobKey::Peaks(..) | BlobKey::Piece(..) => {}
+            BlobKey::Rendition(..) | BlobKey::Peaks(..) | BlobKey::Analysis(_) | BlobKey::Piece(..) => {}
         }
     }
 

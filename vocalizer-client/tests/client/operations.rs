@@ -35,6 +35,7 @@ const METHODS: [(&str, &[&str]); 44] = [
     ("events", &["watch", "wait", "wait_with"]),
     ("list_events", &["watch_all"]),
     ("peaks", &["peaks"]),
+    ("analysis", &["analysis"]),
     ("part", &["download", "download_bytes", "download_range", "download_to", "download_stems", "resume"]),
     ("part_head", &["file_info"]),
     ("create_share", &["share"]),

@@ -369,6 +369,7 @@ macro_rules! renderer_conformance {
             files_are_rendered_in_each_format
             gains_are_accepted
             peaks_are_limited
+            analysis_is_within_bounds_or_unsupported
             files_that_are_no_audio_are_rejected
             dropped_rendering_does_not_affect_the_next
             files_are_rendered_concurrently

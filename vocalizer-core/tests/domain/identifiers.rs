@@ -37,7 +37,7 @@ proptest! {
     #[test]
     fn blob_names_of_two_hashes_are_distinct(one: Vec<u8>, other: Vec<u8>) {
         let names = |bytes: &[u8]| blobs(SongHash::of(bytes)).iter().map(BlobKey::to_string).collect::<HashSet<_>>();
-        prop_assert_eq!(names(&one).len(), 1 + 2 * Stem::SIX.len() + Part::ALL.len() * (Format::ALL.len() + 1));
+        prop_assert_eq!(names(&one).len(), 2 + 2 * Stem::SIX.len() + Part::ALL.len() * (Format::ALL.len() + 1));
         prop_assert_eq!(names(&one).is_disjoint(&names(&other)), one != other);
         prop_assert!(names(&one).iter().all(|name| !name.contains("..") && !name.starts_with('/')));
     }
@@ -48,7 +48,7 @@ fn blobs(hash: SongHash) -> Vec<BlobKey> {
     let stems = Stem::SIX.into_iter().flat_map(|stem| [BlobKey::Stem(hash, stem), BlobKey::Lossless(hash, stem)]);
     let made = Part::ALL.into_iter().flat_map(|part| Format::ALL.map(|format| BlobKey::Rendition(hash, part, format)));
     let peaks = Part::ALL.map(|part| BlobKey::Peaks(hash, part));
-    std::iter::once(BlobKey::Source(hash)).chain(stems).chain(made).chain(peaks).collect()
+    [BlobKey::Source(hash), BlobKey::Analysis(hash)].into_iter().chain(stems).chain(made).chain(peaks).collect()
 }
 
 #[test]

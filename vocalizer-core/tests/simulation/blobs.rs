@@ -133,7 +133,11 @@ impl BlobWriter for Writer {
                     let index = Stem::FOUR.iter().position(|four| four == stem).expect("one of the four stems");
                     ghost.stem_stored(content, index, parse_stem(&bytes, *stem));
                 }
-                BlobKey::Lossless(..) | BlobKey::Rendition(..) | BlobKey::Peaks(..) | BlobKey::Piece(..) => {}
+                BlobKey::Lossless(..)
+                | BlobKey::Rendition(..)
+                | BlobKey::Peaks(..)
+                | BlobKey::Analysis(_)
+                | BlobKey::Piece(..) => {}
             }
             inner.commit(key).await
         };

@@ -1,11 +1,13 @@
 //! Request handlers, one function per operation. The rules are in the core.
 
+pub(crate) mod analyses;
 mod archive;
 pub(crate) mod auth;
 mod download;
 pub(crate) mod events;
 pub(crate) mod jobs;
 pub(crate) mod list_events;
+mod naming;
 pub(crate) mod operations;
 pub(crate) mod parts;
 pub(crate) mod results;

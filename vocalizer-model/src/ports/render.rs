@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
+use vocalizer_core::api::Analysis;
 use vocalizer_core::part::Format;
 use vocalizer_core::ports::{AudioError, Blob, Peaks, Renderer, Track};
 
@@ -12,12 +13,14 @@ use super::error;
 use super::mix::Mix;
 use super::pool::{self, OnDrop, Turns};
 use super::work::{self, WorkDir};
-use crate::audio::{AudioFormat, AudioLimits, Bitrate, StemWriter};
+use crate::audio::analysis::Analyzer;
+use crate::audio::{AudioFormat, AudioLimits, AudioReader, Bitrate, StemWriter};
 
 /// Sample rate of an MP3 if MP3 does not support the source's rate at 320 kbit/s.
 const MP3_HZ: u32 = 44_100;
 
-/// Decodes, mixes and encodes audio: MP3 at a constant 320 kbit/s, WAV and FLAC in 16 bits.
+/// Decodes, mixes, analyses and encodes audio: MP3 at a constant 320 kbit/s, WAV and FLAC in 24 bits if a source has more
+/// than 16, else in 16 bits.
 ///
 /// Resamples all files to the rate of the first, or to 44,100 Hz if MP3 does not support that rate. Clamps at full
 /// scale. Dropping the future stops the work at the end of the current block.
@@ -74,6 +77,22 @@ impl Renderer for AudioRenderer {
         })
         .await
     }
+
+    async fn analyse(&self, song: Blob) -> Result<Analysis, AudioError> {
+        self.work(vec![(song, 1.0)], |files, limits, _, stop| {
+            let [(file, _)] = files else { return Err(AudioError::Failed("one file to analyse".into())) };
+            let mut song = AudioReader::open(file, limits).map_err(error::decode)?;
+            let mut analyzer = Analyzer::new(song.info().rate_hz).map_err(error::resample)?;
+            let mut frames = Vec::new();
+            while !analyzer.is_complete() && song.read(&mut frames).map_err(error::decode)? {
+                check_cancelled(stop)?;
+                analyzer.push(&frames).map_err(error::resample)?;
+                frames.clear();
+            }
+            analyzer.finish().map_err(error::resample)
+        })
+        .await
+    }
 }
 
 impl AudioRenderer {
@@ -121,12 +140,16 @@ pub(super) fn render(
     limits: &AudioLimits,
     stop: &AtomicBool,
 ) -> Result<(), AudioError> {
-    let format = match format {
-        Format::Mp3 => AudioFormat::Mp3(Bitrate::Cbr(320)),
-        Format::Wav => AudioFormat::Wav16,
-        Format::Flac => AudioFormat::Flac,
+    let mp3 = AudioFormat::Mp3(Bitrate::Cbr(320));
+    let has_rate = |rate_hz| format != Format::Mp3 || mp3.has_rate(rate_hz);
+    let mut mix = Mix::open(files, limits, |rate_hz| if has_rate(rate_hz) { rate_hz } else { MP3_HZ })?;
+    let format = match (format, mix.is_deep) {
+        (Format::Mp3, _) => mp3,
+        (Format::Wav, false) => AudioFormat::Wav16,
+        (Format::Wav, true) => AudioFormat::Wav24,
+        (Format::Flac, false) => AudioFormat::Flac,
+        (Format::Flac, true) => AudioFormat::Flac24,
     };
-    let mut mix = Mix::open(files, limits, |rate_hz| if format.has_rate(rate_hz) { rate_hz } else { MP3_HZ })?;
     let mut writer = StemWriter::create(target, format, mix.rate_hz).map_err(error::encode)?;
     writer.check_length(mix.stated_frames).map_err(error::encode)?;
     loop {

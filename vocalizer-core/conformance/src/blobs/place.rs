@@ -22,7 +22,7 @@ pub(super) fn bytes(len: usize, seed: u8) -> Bytes {
 }
 
 /// Returns keys of all kinds.
-pub(super) fn keys(hash: SongHash) -> [BlobKey; 8] {
+pub(super) fn keys(hash: SongHash) -> [BlobKey; 9] {
     [
         BlobKey::Source(hash),
         BlobKey::Stem(hash, Stem::DRUMS),
@@ -31,6 +31,7 @@ pub(super) fn keys(hash: SongHash) -> [BlobKey; 8] {
         BlobKey::Rendition(hash, Part::Drums, Format::Flac),
         BlobKey::Rendition(hash, Part::Accompaniment, Format::Wav),
         BlobKey::Peaks(hash, Part::Drums),
+        BlobKey::Analysis(hash),
         BlobKey::Piece(hash, 3),
     ]
 }
