@@ -6,10 +6,10 @@ use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 use vocalizer_core::api::{
-    AdminJobsData, AdminSongsData, AdminUserData, AdminUsersData, ApiError, AuditData, DeliveriesData, DeliveryData,
-    HoldData, JobData, LimitsData, MarkerData, MarkersData, ModelsData, NewPasswordData, NewShareData, NewTokenData,
-    NewWebhookData, PeaksData, SharedData, SharesData, SongData, SongView, SongsData, StorageData, TokensData,
-    UploadData, UserData, WantedData, WebhookData, WebhookEvent, WebhookPayload, WebhooksData,
+    AdminJobsData, AdminSongsData, AdminUserData, AdminUsersData, AnalysisData, ApiError, AuditData, DeliveriesData,
+    DeliveryData, HoldData, JobData, LimitsData, MarkerData, MarkersData, ModelsData, NewPasswordData, NewShareData,
+    NewTokenData, NewWebhookData, PeaksData, SharedData, SharesData, SongData, SongView, SongsData, StorageData,
+    TokensData, UploadData, UserData, WantedData, WebhookData, WebhookEvent, WebhookPayload, WebhooksData,
 };
 use vocalizer_core::part::Part;
 
@@ -102,6 +102,7 @@ fn schemas() -> Map<String, Value> {
     add::<WebhookPayload>(&mut generator);
     add::<WantedData>(&mut generator);
     add::<JobData>(&mut generator);
+    add::<AnalysisData>(&mut generator);
     add::<PeaksData>(&mut generator);
     add::<LimitsData>(&mut generator);
     add::<ModelsData>(&mut generator);

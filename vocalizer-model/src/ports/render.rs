@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
+use vocalizer_core::api::Analysis;
 use vocalizer_core::part::Format;
 use vocalizer_core::ports::{AudioError, Blob, Peaks, Renderer, Track};
 
@@ -12,7 +13,8 @@ use super::error;
 use super::mix::Mix;
 use super::pool::{self, OnDrop, Turns};
 use super::work::{self, WorkDir};
-use crate::audio::{AudioFormat, AudioLimits, Bitrate, StemWriter, WriteOptions};
+use crate::audio::analysis::Analyzer;
+use crate::audio::{AudioFormat, AudioLimits, AudioReader, Bitrate, StemWriter, WriteOptions};
 
 /// Sample rate of an MP3 if MP3 does not support the source's rate at 320 kbit/s.
 const MP3_HZ: u32 = 44_100;
@@ -24,7 +26,8 @@ pub(super) const FULL_MP3: AudioFormat = AudioFormat::Mp3(Bitrate::Cbr(320));
 /// position.
 const PREVIEW_MP3: AudioFormat = AudioFormat::Mp3(Bitrate::Cbr(64));
 
-/// Decodes, mixes and encodes audio: MP3 at a constant 320 kbit/s (previews at 64), WAV and FLAC in 16 bits.
+/// Decodes, mixes, analyses and encodes audio: MP3 at a constant 320 kbit/s (previews at 64), WAV and FLAC in 24 bits if a
+/// source has more than 16, else in 16 bits.
 ///
 /// Resamples all files to the rate of the first, or to 44,100 Hz if MP3 does not support that rate. Clamps at full
 /// scale. Dropping the future stops the work at the end of the current block.
@@ -54,12 +57,12 @@ impl AudioRenderer {
 #[async_trait]
 impl Renderer for AudioRenderer {
     async fn mix(&self, tracks: Vec<Track>, format: Format) -> Result<Blob, AudioError> {
-        self.encoded(tracks, audio_format(format)).await
+        self.encoded(tracks, move |is_deep| audio_format(format, is_deep)).await
     }
 
     async fn preview(&self, files: Vec<Blob>) -> Result<Blob, AudioError> {
         let tracks = files.into_iter().map(|file| (file, 1.0)).collect();
-        self.encoded(tracks, PREVIEW_MP3).await
+        self.encoded(tracks, |_| PREVIEW_MP3).await
     }
 
     async fn peaks(&self, files: Vec<Blob>) -> Result<Peaks, AudioError> {
@@ -78,14 +81,34 @@ impl Renderer for AudioRenderer {
         })
         .await
     }
+
+    async fn analyse(&self, song: Blob) -> Result<Analysis, AudioError> {
+        self.work(vec![(song, 1.0)], |files, limits, _, stop| {
+            let [(file, _)] = files else { return Err(AudioError::Failed("one file to analyse".into())) };
+            let mut song = AudioReader::open(file, limits).map_err(error::decode)?;
+            let mut analyzer = Analyzer::new(song.info().rate_hz).map_err(error::resample)?;
+            let mut frames = Vec::new();
+            while !analyzer.is_complete() && song.read(&mut frames).map_err(error::decode)? {
+                check_cancelled(stop)?;
+                analyzer.push(&frames).map_err(error::resample)?;
+                frames.clear();
+            }
+            analyzer.finish().map_err(error::resample)
+        })
+        .await
+    }
 }
 
 impl AudioRenderer {
-    /// Mixes and encodes files.
-    async fn encoded(&self, tracks: Vec<Track>, format: AudioFormat) -> Result<Blob, AudioError> {
+    /// Mixes and encodes files in the format that the function returns, which gets whether a source has more than 16 bits.
+    async fn encoded(
+        &self,
+        tracks: Vec<Track>,
+        format: impl Fn(bool) -> AudioFormat + Send + 'static,
+    ) -> Result<Blob, AudioError> {
         self.work(tracks, move |files, limits, dir, stop| {
             let target = dir.path().join("rendition");
-            let rendered = encode(files, &target, format, limits, stop);
+            let rendered = encode(files, &target, &format, limits, stop);
             // The sources are no longer needed, and the rendition may wait a while for delivery.
             files.iter().for_each(|(file, _)| drop(std::fs::remove_file(file)));
             rendered?;
@@ -131,26 +154,30 @@ fn check_cancelled(stop: &AtomicBool) -> Result<(), AudioError> {
     Ok(())
 }
 
-/// Returns how a format is written.
-const fn audio_format(format: Format) -> AudioFormat {
-    match format {
-        Format::Mp3 => FULL_MP3,
-        Format::Wav => AudioFormat::Wav16,
-        Format::Flac => AudioFormat::Flac,
+/// Returns how a format is written: with 24 bits if a source has more than 16.
+const fn audio_format(format: Format, is_deep: bool) -> AudioFormat {
+    match (format, is_deep) {
+        (Format::Mp3, _) => FULL_MP3,
+        (Format::Wav, false) => AudioFormat::Wav16,
+        (Format::Wav, true) => AudioFormat::Wav24,
+        (Format::Flac, false) => AudioFormat::Flac,
+        (Format::Flac, true) => AudioFormat::Flac24,
     }
 }
 
-/// Mixes files and writes the mix, until `stop` is set.
+/// Mixes files and writes the mix in the format that the function returns, which gets whether a source has more than
+/// 16 bits. Ends early when `stop` is set.
 pub(super) fn encode(
     files: &[(PathBuf, f32)],
     target: &Path,
-    format: AudioFormat,
+    format: impl Fn(bool) -> AudioFormat,
     limits: &AudioLimits,
     stop: &AtomicBool,
 ) -> Result<(), AudioError> {
-    // Every MP3 of a song has the same rate.
-    let of = if matches!(format, AudioFormat::Mp3(_)) { FULL_MP3 } else { format };
+    // Whether a format is MP3 does not depend on the sources, and every MP3 of a song has the same rate.
+    let of = if matches!(format(false), AudioFormat::Mp3(_)) { FULL_MP3 } else { format(false) };
     let mut mix = Mix::open(files, limits, |rate_hz| if of.has_rate(rate_hz) { rate_hz } else { MP3_HZ })?;
+    let format = format(mix.is_deep);
     let mut options = WriteOptions::default();
     // A user with a slow connection waits for it.
     options.fast = format == PREVIEW_MP3;

@@ -182,7 +182,7 @@ fn mp3(stems: &Path, stem: Stem, limits: &AudioLimits, stop: &AtomicBool) -> Res
     let mp3 = stems.join(format!("{stem}.mp3"));
     if !mp3.exists() {
         let flac = stems.join(format!("{stem}.flac"));
-        encode(&[(flac, 1.0)], &mp3, FULL_MP3, limits, stop)?;
+        encode(&[(flac, 1.0)], &mp3, |_| FULL_MP3, limits, stop)?;
     }
     Ok(mp3)
 }

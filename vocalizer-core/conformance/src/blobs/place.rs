@@ -22,7 +22,7 @@ pub(super) fn bytes(len: usize, seed: u8) -> Bytes {
 }
 
 /// Returns keys of all kinds.
-pub(super) fn keys(hash: SongHash) -> [BlobKey; 9] {
+pub(super) fn keys(hash: SongHash) -> [BlobKey; 10] {
     [
         BlobKey::Source(hash),
         BlobKey::Stem(hash, Stem::DRUMS),
@@ -32,6 +32,7 @@ pub(super) fn keys(hash: SongHash) -> [BlobKey; 9] {
         BlobKey::Rendition(hash, Part::Accompaniment, Format::Wav),
         BlobKey::Preview(hash, Part::Drums),
         BlobKey::Peaks(hash, Part::Drums),
+        BlobKey::Analysis(hash),
         BlobKey::Piece(hash, 3),
     ]
 }
