@@ -375,7 +375,7 @@ fn mp3(bitrate: Bitrate, rate_hz: u32, options: &WriteOptions, sink: &SharedFile
     #[cfg(not(feature = "tags"))]
     let tag = Vec::<u8>::new();
     sink.clone().write_all(&tag).map_err(EncodeError::write)?;
-    Ok(Encoder::Mp3(Box::new(super::lame::Lame::new(bitrate, rate_hz, options, tag.len() as u64)?)))
+    Ok(Encoder::Mp3(Box::new(super::lame::Lame::new(bitrate, rate_hz, options.mono, options.fast, tag.len() as u64)?)))
 }
 
 #[cfg(not(feature = "mp3"))]

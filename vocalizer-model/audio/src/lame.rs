@@ -5,7 +5,6 @@ use std::io::{Seek, SeekFrom, Write};
 use mp3lame_encoder as lame;
 
 use super::bitrate::{Bitrate, MP3_KBPS, MP3_RATES_HZ, mp3_kbps_at};
-use super::encode::WriteOptions;
 use super::error::EncodeError;
 
 /// Frames per call of LAME.
@@ -28,8 +27,7 @@ pub(super) struct Lame {
 
 impl Lame {
     /// Creates an encoder whose output starts at `start` in its file.
-    pub(super) fn new(bitrate: Bitrate, rate_hz: u32, options: &WriteOptions, start: u64) -> Result<Self, EncodeError> {
-        let mono = options.mono;
+    pub(super) fn new(bitrate: Bitrate, rate_hz: u32, mono: bool, fast: bool, start: u64) -> Result<Self, EncodeError> {
         if !MP3_RATES_HZ.contains(&rate_hz) {
             return Err(EncodeError::Unsupported(format!(
                 "MP3 at {rate_hz} Hz; resample to 44100 or 48000 Hz, or use FLAC"
@@ -44,7 +42,7 @@ impl Lame {
         builder.set_output_sample_rate(std::num::NonZeroU32::new(rate_hz)).map_err(internal)?;
         builder.set_mode(mode).map_err(internal)?;
         // The quality of the algorithm, as in `lame -q 2` or `-q 7`; it does not affect the size.
-        let quality = if options.fast { lame::Quality::Ok } else { lame::Quality::NearBest };
+        let quality = if fast { lame::Quality::Ok } else { lame::Quality::NearBest };
         builder.set_quality(quality).map_err(internal)?;
         match bitrate {
             Bitrate::Cbr(kbps) => {
