@@ -71,6 +71,7 @@ const SOURCES: &[PageFile] = files! {
     "limits.js" "text/javascript; charset=utf-8";
     "list.js" "text/javascript; charset=utf-8";
     "lyrics.js" "text/javascript; charset=utf-8";
+    "markers.js" "text/javascript; charset=utf-8";
     "meter.js" "text/javascript; charset=utf-8";
     "models.js" "text/javascript; charset=utf-8";
     "mpeg.js" "text/javascript; charset=utf-8";
@@ -80,6 +81,7 @@ const SOURCES: &[PageFile] = files! {
     "practice.js" "text/javascript; charset=utf-8";
     "resumable.js" "text/javascript; charset=utf-8";
     "results.js" "text/javascript; charset=utf-8";
+    "saving.js" "text/javascript; charset=utf-8";
     "schedule.js" "text/javascript; charset=utf-8";
     "segments.js" "text/javascript; charset=utf-8";
     "session.js" "text/javascript; charset=utf-8";
@@ -89,6 +91,7 @@ const SOURCES: &[PageFile] = files! {
     "song.js" "text/javascript; charset=utf-8";
     "songs.js" "text/javascript; charset=utf-8";
     "source.js" "text/javascript; charset=utf-8";
+    "span.js" "text/javascript; charset=utf-8";
     "stems.js" "text/javascript; charset=utf-8";
     "stream.js" "text/javascript; charset=utf-8";
     "stretch.js" "text/javascript; charset=utf-8";
@@ -99,6 +102,7 @@ const SOURCES: &[PageFile] = files! {
     "trash.js" "text/javascript; charset=utf-8";
     "uploads.js" "text/javascript; charset=utf-8";
     "waveforms.js" "text/javascript; charset=utf-8";
+    "zoom.js" "text/javascript; charset=utf-8";
     "admin-en.json" "application/json";
     "admin-ru.json" "application/json";
     "en.json" "application/json";
@@ -107,7 +111,7 @@ const SOURCES: &[PageFile] = files! {
 
 #[cfg(test)]
 mod tests {
-    use std::str;
+    use std::{fs, str};
 
     use super::{FILES, SOURCES, without_comments};
 
@@ -118,6 +122,17 @@ mod tests {
             without_comments(text),
             "\nlet a = 'x'; // stays\n\n/** @type {T} */ (a).b();\n\n\n\nlet d = `//`;\n"
         );
+    }
+
+    #[test]
+    fn every_file_of_the_folder_is_served() {
+        let folder = fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/web")).unwrap();
+        let mut names: Vec<_> = folder.map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort_unstable();
+        let mut served: Vec<_> =
+            FILES.iter().map(|file| file.path.strip_prefix("/web/").unwrap_or("index.html")).collect();
+        served.sort_unstable();
+        assert_eq!(served, names);
     }
 
     #[test]
