@@ -6,6 +6,7 @@ sings the lyric. The mixture is by construction the sum of the four stems, so th
 song can serve as ground truth for separation. README.md says what each file is for.
 
     python3 demo/render.py [--out DIR] [--stems DIR]
+    python3 demo/render.py --mixture FILE [--bpm N] [--semitones N] [--minor]
 """
 import argparse
 import array
@@ -20,10 +21,10 @@ import wave
 from pathlib import Path
 
 sys.dont_write_bytecode = True  # keeps __pycache__ out of the source tree
-from song import BEAT, BPM, HARMONY, MELODY, PARTS, SECONDS, hertz  # noqa: E402
+import song  # noqa: E402
+from song import HARMONY, MELODY, PARTS, hertz  # noqa: E402
 
 RATE = 44100
-FRAMES = int(RATE * SECONDS)
 STEMS = ("drums", "bass", "other", "vocals")  # the channel order of first-light.stems.flac
 SMALL_RATE = 8000
 SMALL_STEP = 128  # the small stems keep 9 of 16 bits: an error 32 dB or more below each, in 40 % of the bytes
@@ -41,6 +42,10 @@ EFFECTS = {
     "vocals": "highpass=f=140,equalizer=f=3000:t=q:w=1:g=3,treble=f=5000:g=5,"
               "acompressor=threshold=0.08:ratio=3:attack=8:release=120",
 }
+
+
+def frame_count():
+    return int(RATE * song.SECONDS)
 
 
 # ---------------------------------------------------------------- instruments
@@ -65,13 +70,13 @@ def midi_file(parts, ticks=480):
             start = round(beat * ticks) + human.randint(0, 6)
             events.append((start, 2, bytes([0x90 | channel, note, velocity])))
             events.append((start + round(length * ticks), 1, bytes([0x80 | channel, note, 0])))
-    track = b"\x00\xff\x51\x03" + round(60e6 / BPM).to_bytes(3, "big")
+    track = b"\x00\xff\x51\x03" + round(60e6 / song.BPM).to_bytes(3, "big")
     now = 0
     for tick, _, message in sorted(events):
         track += variable_length(tick - now) + message
         now = tick
     # The end of track comes late, so that fluidsynth renders the last decay.
-    track += variable_length(round(FRAMES / RATE / BEAT * ticks) - now + ticks) + b"\xff\x2f\x00"
+    track += variable_length(round(frame_count() / RATE / song.BEAT * ticks) - now + ticks) + b"\xff\x2f\x00"
     return b"MThd" + struct.pack(">IHHH", 6, 0, 1, ticks) + b"MTrk" + struct.pack(">I", len(track)) + track
 
 
@@ -146,9 +151,9 @@ def sing(melody, detune, delay, work):
     Overlapping grains two periods long are laid down at the sung period. Reading
     them slower than they are written lengthens the vowel without changing its colour.
     """
-    out = array.array("f", bytes(4 * FRAMES))
+    out = array.array("f", bytes(4 * frame_count()))
     for bar, beat, length, note, phonemes in melody:
-        seconds = length * BEAT
+        seconds = length * song.BEAT
         frequency = hertz(note)
         period = RATE / round(frequency)  # espeak-ng takes whole hertz
         sound = syllable(phonemes, frequency, seconds, work)
@@ -161,7 +166,7 @@ def sing(melody, detune, delay, work):
             first, last = start + 0.1 * (end - start), start + 0.9 * (end - start)
             room = (seconds - 0.05) * RATE - (tail - start)
         rate = (last - first) / max(0.01 * RATE, last - first + room)
-        onset = ((bar * 4 + beat) * BEAT + delay) * RATE - start
+        onset = ((bar * 4 + beat) * song.BEAT + delay) * RATE - start
         gain = 0.2 / loudest
         read, written = 2 * period, 2 * period
         while read < tail:
@@ -175,7 +180,7 @@ def sing(melody, detune, delay, work):
             for i in range(math.ceil(written - target), math.floor(written + target) + 1):
                 place = grain + i - written
                 whole, at = int(place), int(onset) + i
-                if 0 <= whole < len(sound) - 1 and 0 <= at < FRAMES:
+                if 0 <= whole < len(sound) - 1 and 0 <= at < len(out):
                     window = 0.5 + 0.5 * math.cos(math.pi * (i - written) / target)
                     value = sound[whole] + (place - whole) * (sound[whole + 1] - sound[whole])
                     out[at] += gain * edge * window * value
@@ -186,7 +191,7 @@ def sing(melody, detune, delay, work):
 
 def vocals(work):
     """Lead, two quiet detuned doubles and the harmony, in a small hall of decaying noise."""
-    dry = array.array("f", bytes(8 * FRAMES))
+    dry = array.array("f", bytes(8 * frame_count()))
     for melody, detune, delay, left, right in ((MELODY, 0, 0, 1, 1), (MELODY, -8, 0.013, 0.3, 0.08),
                                                (MELODY, 8, 0.021, 0.08, 0.3), (HARMONY, 3, 0.01, 0.42, 0.5)):
         for i, value in enumerate(sing(melody, detune, delay, work)):
@@ -216,12 +221,13 @@ def playing_rms(sound):
 
 def levelled(stems):
     """The stems in balance and faded out, as 16-bit samples whose sum peaks at -1.5 dBFS."""
-    fade = [math.cos(math.pi / 2 * max(0, 1 - (FRAMES - i) / (2 * RATE))) for i in range(FRAMES)]
+    frames = frame_count()
+    fade = [math.cos(math.pi / 2 * max(0, 1 - (frames - i) / (2 * RATE))) for i in range(frames)]
     floats = []
     for stem, sound in stems.items():
-        sound.extend([0.0] * (2 * FRAMES - len(sound)))
+        sound.extend([0.0] * (2 * frames - len(sound)))
         gain = 10 ** (BALANCE[stem] / 20) / playing_rms(sound)
-        floats.append([gain * sound[i] * fade[i // 2] for i in range(2 * FRAMES)])
+        floats.append([gain * sound[i] * fade[i // 2] for i in range(2 * frames)])
     peak = max(map(abs, map(sum, zip(*floats))))
     scale = 32767 * 10 ** (-1.5 / 20) / peak  # leaves the MP3 encoder headroom
     return {stem: array.array("h", (round(scale * x) for x in sound)) for stem, sound in zip(stems, floats)}
@@ -229,7 +235,7 @@ def levelled(stems):
 
 def write_wav(path, samples):
     with wave.open(str(path), "wb") as file:
-        file.setparams((2, 2, RATE, FRAMES, "NONE", ""))
+        file.setparams((2, 2, RATE, frame_count(), "NONE", ""))
         file.writeframes(samples.tobytes())
 
 
@@ -265,12 +271,22 @@ def main():
                         help="where first-light.mp3 and first-light.stems.flac go (default: beside this script)")
     parser.add_argument("--stems", type=Path, default=here.parent / "target" / "demo" / "stems", metavar="DIR",
                         help="where the stems and the mixture go as WAV (default: target/demo/stems)")
+    parser.add_argument("--mixture", type=Path, metavar="FILE", help="write only the mixture, as WAV")
+    parser.add_argument("--bpm", type=float, default=song.BPM, metavar="N", help="another tempo, with --mixture")
+    parser.add_argument("--semitones", type=int, default=0, metavar="N", help="higher or lower than A, with --mixture")
+    parser.add_argument("--minor", action="store_true", help="in minor, with --mixture")
     options = parser.parse_args()
+    is_changed = (options.bpm, options.semitones, options.minor) != (song.BPM, 0, False)
+    if is_changed and not options.mixture:
+        parser.error("the files of the demo have one tempo and key; give --mixture FILE")
     check_packages()
+    song.change(options.bpm, options.semitones, options.minor)
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
         stems = levelled({stem: vocals(work) if stem == "vocals" else play(stem, work) for stem in STEMS})
     mixture = array.array("h", map(sum, zip(*stems.values())))  # exact: sums of the written samples
+    if options.mixture:
+        return write_wav(options.mixture, mixture)
 
     for folder in (options.out, options.stems):
         folder.mkdir(parents=True, exist_ok=True)

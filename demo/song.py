@@ -5,6 +5,8 @@ render.py turns these notes into sound; nothing here knows about audio.
 BPM = 104
 BEAT = 60 / BPM  # seconds
 SECONDS = 24.5  # ten bars, then the last chord rings on and fades
+SEMITONES = 0  # above A
+IS_MINOR = False
 
 # One entry per half bar: the bass note, then the chord voiced around middle C.
 CHORDS = [entry.split() for entry in (
@@ -55,10 +57,20 @@ BARS = [PICKUP, VERSE, VERSE, VERSE, FILL, LIFT, LIFT, FILL, STOP, CODA]
 CRASHES = (1, 5, 9)
 
 
+def change(bpm, semitones, is_minor):
+    """Plays the song at another tempo or in another key, to test what finds them."""
+    global BPM, BEAT, SECONDS, SEMITONES, IS_MINOR
+    SECONDS *= BPM / bpm  # as many beats
+    BPM, BEAT, SEMITONES, IS_MINOR = bpm, 60 / bpm, semitones, is_minor
+
+
 def pitch(name):
-    """MIDI number of a note name such as C#4."""
+    """MIDI number of a note name such as C#4, in the key that the song is played in."""
     scale = dict(zip("CDEFGAB", (0, 2, 4, 5, 7, 9, 11)))
-    return 12 * (int(name[-1]) + 1) + scale[name[0]] + name.count("#")
+    note = 12 * (int(name[-1]) + 1) + scale[name[0]] + name.count("#")
+    # In A minor, these are C, D, F and G.
+    flat = IS_MINOR and name[:-1] in ("C#", "D#", "F#", "G#")
+    return note - flat + SEMITONES
 
 
 def hertz(name):

@@ -35,10 +35,12 @@ pub mod secret;
 pub mod text;
 pub mod trace;
 
+mod analysis;
 mod failure;
 mod provenance;
 mod wire;
 
+pub use analysis::{Analysis, AnalysisData, Key, Mode, Tempo, Tonic};
 pub use failure::FailureReason;
 pub use provenance::{InvalidProvenance, Provenance, Speed};
 pub use wire::*;

@@ -3,6 +3,7 @@
 //! [`AudioReader`] decodes with symphonia, after its own checks of the headers. [`Resampler`] converts the sample rate
 //! with rubato, without a delay. [`StemWriter`] encodes MP3 (LAME), FLAC and WAV. All three work in blocks, so memory
 //! use does not grow with the length of the song. [`AudioLimits`] bounds the input. [`evaluation`] scores stems.
+//! [`analysis`] finds tempo and key.
 //!
 //! ```no_run
 //! use std::path::Path;
@@ -32,6 +33,7 @@
 mod aac;
 mod adpcm;
 mod aiff;
+pub mod analysis;
 mod au;
 mod bitrate;
 mod boxes;
