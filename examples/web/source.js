@@ -45,6 +45,8 @@ class Wav {
   path = '';
   channels = 0;
   rate = 0;
+  // Bytes of a sample: two, or three in files of 24 bits.
+  width = 2;
   begins = 0;
   length = 0;
 
@@ -54,20 +56,24 @@ class Wav {
     const wav = Object.assign(new Wav(), { path });
     for (let at = 12; at + 8 <= head.length;) {
       const [name, size] = [view.getUint32(at), view.getUint32(at + 4, true)];
-      if (name === 0x666d7420) Object.assign(wav, { channels: view.getUint16(at + 10, true), rate: view.getUint32(at + 12, true) });
-      if (name === 0x64617461) return Object.assign(wav, { begins: at + 8, length: size / (2 * wav.channels) });
+      if (name === 0x666d7420) Object.assign(wav, { channels: view.getUint16(at + 10, true), rate: view.getUint32(at + 12, true), width: view.getUint16(at + 22, true) / 8 });
+      if (name === 0x64617461) return Object.assign(wav, { begins: at + 8, length: size / (wav.width * wav.channels) });
       at += 8 + size + (size % 2);
     }
     throw new Unreadable('no data chunk in WAV');
   }
 
   async read(from, to, write, signal) {
-    const each = 2 * this.channels;
+    const { width } = this;
+    const each = width * this.channels;
     const { bytes: data } = await bytes(this.path, this.begins + from * each, this.begins + to * each, signal);
     const view = new DataView(data.buffer, data.byteOffset, data.byteLength);
     for (const index of [0, 1]) {
       const out = new Float32Array(to - from);
-      for (let n = 0; n < out.length; n += 1) out[n] = view.getInt16(n * each + index * (each - 2), true) / 32768;
+      // The two most significant bytes are signed; the third, if there is one, is below them.
+      const at = (n) => n * each + index * (each - width);
+      if (width === 2) for (let n = 0; n < out.length; n += 1) out[n] = view.getInt16(at(n), true) / 32768;
+      else for (let n = 0; n < out.length; n += 1) out[n] = (view.getInt16(at(n) + 1, true) * 256 + view.getUint8(at(n))) / 8388608;
       write(index, out);
     }
   }

@@ -1,5 +1,7 @@
 //! Lossless stems and what made them: from the result archive to the downloads.
 
+use std::io::Read as _;
+
 use serde_json::{Value, json};
 use vocalizer_model::audio::{AudioFormat, AudioLimits, AudioReader, Frame, StemWriter};
 
@@ -85,6 +87,40 @@ async fn flac_result_gives_exact_flac_and_wav_and_mp3_on_request() {
     }
     browser.delete(&at).await.data();
     service.stored(0).await;
+}
+
+#[tokio::test]
+async fn stems_of_24_bits_are_downloaded_with_all_of_them() {
+    let service = Service::idle().await;
+    let (browser, song) = waiting(&service).await;
+    let deep = |at: usize| tone(AudioFormat::Flac24, u32::try_from(at).unwrap()).to_vec();
+    delivered(&browser, &song, &entries("flac", deep)).await;
+    let at = format!("/songs/{}", id(&song));
+    let bits = |bytes: &[u8]| {
+        let reader = AudioReader::from_reader(std::io::Cursor::new(bytes.to_vec()), &AudioLimits::default()).unwrap();
+        reader.info().bits
+    };
+    for (number, stem) in STEMS.into_iter().enumerate() {
+        let wav = browser.get(&format!("{at}/{stem}.wav")).await;
+        assert_eq!(bits(&wav.bytes), Some(24), "{stem}");
+        assert_eq!(decoded(&wav.bytes).1, decoded(&deep(number)).1, "{stem}: the same samples");
+    }
+    for path in ["accompaniment.wav", "accompaniment.flac", "mix.wav?drums=0.5", "mix.flac?drums=0.5"] {
+        assert_eq!(bits(&browser.get(&format!("{at}/{path}")).await.bytes), Some(24), "{path}");
+    }
+    let zipped = browser.get(&format!("{at}/stems.zip?format=wav")).await;
+    let mut zip = zip::ZipArchive::new(std::io::Cursor::new(zipped.bytes)).unwrap();
+    for index in 0..zip.len() {
+        let mut bytes = Vec::new();
+        zip.by_index(index).unwrap().read_to_end(&mut bytes).unwrap();
+        assert_eq!(bits(&bytes), Some(24));
+    }
+    // What is lossy has no more bits than a player shows.
+    let service = Service::idle().await;
+    let (browser, song) = waiting(&service).await;
+    delivered(&browser, &song, &four()).await;
+    let wav = browser.get(&format!("/songs/{}/vocals.wav", id(&song))).await;
+    assert_eq!(bits(&wav.bytes), Some(16));
 }
 
 #[tokio::test]

@@ -57,6 +57,20 @@ fn flac_bits(params: &AudioCodecParameters) -> Option<u32> {
     Some(u32::from((info.get(12)? & 1) << 4 | info.get(13)? >> 4) + 1)
 }
 
+/// Returns the bits per sample of a lossless codec, as far as they are known.
+pub(super) fn bits(params: &AudioCodecParameters) -> Option<u32> {
+    match params.codec {
+        id::CODEC_ID_FLAC => flac_bits(params),
+        id::CODEC_ID_ALAC => params.bits_per_sample,
+        id::CODEC_ID_PCM_S16LE | id::CODEC_ID_PCM_S16BE | id::CODEC_ID_PCM_U16LE | id::CODEC_ID_PCM_U16BE => Some(16),
+        id::CODEC_ID_PCM_S24LE | id::CODEC_ID_PCM_S24BE | id::CODEC_ID_PCM_U24LE | id::CODEC_ID_PCM_U24BE => Some(24),
+        id::CODEC_ID_PCM_S32LE | id::CODEC_ID_PCM_S32BE | id::CODEC_ID_PCM_U32LE | id::CODEC_ID_PCM_U32BE => Some(32),
+        id::CODEC_ID_PCM_F32LE | id::CODEC_ID_PCM_F32BE => Some(32),
+        id::CODEC_ID_PCM_F64LE | id::CODEC_ID_PCM_F64BE => Some(64),
+        _ => None,
+    }
+}
+
 /// Returns the name of a codec.
 pub(super) fn name(codec: AudioCodecId) -> Option<&'static str> {
     Some(match codec {

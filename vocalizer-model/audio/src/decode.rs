@@ -40,6 +40,8 @@ pub struct AudioInfo {
     /// The length in frames that the container states, without the encoder's delay and padding. `None` if it states
     /// none, or an implausible one. MP3 files state it by their number of frames.
     pub frames: Option<u64>,
+    /// The bits per sample of lossless audio, as in [`TrackInfo::bits`].
+    pub bits: Option<u32>,
     /// The audio tracks.
     pub tracks: Vec<TrackInfo>,
 }
@@ -262,6 +264,7 @@ impl AudioReader {
         let in_pages = matches!(kind, container::Kind::Ogg);
         let opened = formats::open(kind, file, start, limits, options)?;
         let number = opened.tracks.get(opened.chosen).map_or(1, |track| track.number);
+        let bits = opened.tracks.get(opened.chosen).and_then(|track| track.bits);
         if let Some(track) = opened.tracks.get(opened.chosen) {
             track.rate_hz.map_or(Ok(()), |rate_hz| limits.check_rate(rate_hz))?;
             track.channels.map_or(Ok(()), |channels| limits.check_channels(channels.into()))?;
@@ -270,7 +273,7 @@ impl AudioReader {
         let mut reader = Self {
             source: opened.source,
             codec: opened.codec,
-            info: AudioInfo { format: opened.name, rate_hz: 0, channels: 0, frames: None, tracks: opened.tracks },
+            info: AudioInfo { format: opened.name, rate_hz: 0, channels: 0, frames: None, bits, tracks: opened.tracks },
             layout: Channels::None,
             rate_hz: 0,
             mixer: Downmix::Mono,

@@ -270,6 +270,7 @@ fn open_elementary(file: InputFile, adts: bool, walk: Walk, options: &ReadOption
         codec: name,
         rate_hz: Some(walk.rate_hz).filter(|&rate_hz| rate_hz > 0),
         channels: None,
+        bits: None,
         language: None,
         is_default: false,
         is_supported: true,

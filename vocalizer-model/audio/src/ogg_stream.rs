@@ -125,6 +125,7 @@ impl OggStream {
             codec,
             rate_hz: self.params.sample_rate,
             channels: self.channels.map(u16::from),
+            bits: self.params.bits_per_sample,
             language: None,
             is_default: false,
             is_supported,

@@ -25,6 +25,8 @@ pub struct TrackInfo {
     pub rate_hz: Option<u32>,
     /// The number of channels that the container states.
     pub channels: Option<u16>,
+    /// The bits per sample of lossless audio; 32 or 64 for floating point. `None` for lossy audio, and if they are not known.
+    pub bits: Option<u32>,
     /// The language code that the container states: "eng", "de" and so on.
     pub language: Option<String>,
     /// Whether the container flags the track as the default.

@@ -35,6 +35,7 @@ impl AudioTracks {
             codec: codecs::name(params.codec).or(stated.name).unwrap_or(unnamed),
             rate_hz: params.sample_rate.filter(|&rate_hz| rate_hz > 0),
             channels: params.channels.as_ref().and_then(|all| u16::try_from(all.count()).ok()).or(stated.channels),
+            bits: codecs::bits(params),
             language: stated.language.filter(|language| language != "und"),
             is_default: stated.is_default,
             is_supported: error.is_none(),

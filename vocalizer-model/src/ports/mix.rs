@@ -17,6 +17,8 @@ pub(super) struct Mix {
     /// The longest length that the files state.
     pub(super) stated_frames: u64,
     pub(super) rate_hz: u32,
+    /// Whether a file has more than 16 bits per sample.
+    pub(super) is_deep: bool,
 }
 
 /// One input file.
@@ -42,9 +44,10 @@ impl Mix {
         let rate_hz = rate_hz(first.info().rate_hz);
         let stated = |reader: &AudioReader| scaled(reader.info().frames.unwrap_or(0), reader.info().rate_hz, rate_hz);
         let stated_frames = readers.iter().map(stated).max().unwrap_or(0);
+        let is_deep = readers.iter().any(|reader| reader.info().bits.is_some_and(|bits| bits > 16));
         let tracks = readers.into_iter().zip(files).map(|(reader, &(_, gain))| Track::new(reader, rate_hz, gain));
         let tracks = tracks.collect::<Result<_, _>>()?;
-        Ok(Self { tracks, sum: Vec::new(), stated_frames, rate_hz })
+        Ok(Self { tracks, sum: Vec::new(), stated_frames, rate_hz, is_deep })
     }
 
     /// Returns the next block of frames, shorter at the end, and empty after it.
