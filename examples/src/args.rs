@@ -105,7 +105,7 @@ pub(crate) enum Command {
     /// List compute devices
     #[cfg(feature = "separate")]
     Devices(local::Devices),
-    /// Show a file's format, tracks, sample rate, channels, duration, hash and damage
+    /// Show a file's format, tracks, sample rate, channels, duration, tempo, key, hash and damage
     Info(local::Info),
     #[cfg_attr(feature = "separate", doc = "Run the service: server, queue and a worker in one process")]
     #[cfg_attr(

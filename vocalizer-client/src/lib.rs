@@ -96,9 +96,9 @@ pub use vocalizer_api::{
     JobStateView, OwnLimit, OwnLimitsView, SpaceView, StorageData, StoredView,
 };
 pub use vocalizer_api::{
-    ApiError, DeliveryStatus, DeliveryView, ErrorCode, LimitsView, MarkerView, ModelView, PeaksView, Provenance,
-    QuotaView, RegistrationView, ShareMix, ShareView, SharedData, SongStatus, SongView, TokenView, UploadView,
-    UserView, WebhookEvent, WebhookPayload, WebhookView,
+    Analysis, ApiError, DeliveryStatus, DeliveryView, ErrorCode, Key, LimitsView, MarkerView, Mode, ModelView,
+    PeaksView, Provenance, QuotaView, RegistrationView, ShareMix, ShareView, SharedData, SongStatus, SongView, Tempo,
+    TokenView, Tonic, UploadView, UserView, WebhookEvent, WebhookPayload, WebhookView,
 };
 pub use watch::Change;
 

@@ -11,7 +11,7 @@ use serde::de::IgnoredAny;
 use tokio::time::{Instant, sleep, timeout};
 use vocalizer_api::id::SongId;
 use vocalizer_api::part::Part;
-use vocalizer_api::{LimitsData, LimitsView, PeaksData, PeaksView, SongChange, SongData, SongView, SongsData};
+use vocalizer_api::{Analysis, AnalysisData, LimitsData, LimitsView, PeaksData, PeaksView, SongChange, SongData, SongView, SongsData};
 
 use crate::resumable::THRESHOLD_BYTES;
 use crate::{Client, Error, SongQuery, SongsPage, Upload};
@@ -261,6 +261,32 @@ impl Client {
         let (from_ms, to_ms) = (range.start.as_millis(), range.end.as_millis());
         let path = format!("songs/{id}/peaks/{part}?from_ms={from_ms}&to_ms={to_ms}&points={points}");
         self.read::<PeaksData>(&path).await.map(|data| data.peaks)
+    }
+
+    /// Returns the tempo and the key of a song, each `None` if the song has none that can be found. The server finds them on the first request, which
+    /// takes a second or two, whether the song is split or not.
+    ///
+    /// ```
+    /// # use vocalizer_client::{Error, Upload};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Error> {
+    /// # let server = vocalizer_testing::TestServer::start().await;
+    /// # let client = server.client();
+    /// # let id = client.upload(Upload::from_bytes("Clair de lune", "clair.mp3", "any bytes")).await?.id;
+    /// let found = client.analysis(id).await?;
+    /// if let (Some(tempo), Some(key)) = (found.tempo, found.key) {
+    ///     println!("{:.1} BPM, in {key}", tempo.bpm);
+    /// }
+    /// # assert_eq!(found.key.map(|key| key.to_string()).as_deref(), Some("F#m"));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Api`] if the song does not exist.
+    pub async fn analysis(&self, id: SongId) -> Result<Analysis, Error> {
+        self.read::<AnalysisData>(&format!("songs/{id}/analysis")).await.map(|data| data.analysis)
     }
 
     /// Returns a page of the songs that match `query`, and the query for the next page.

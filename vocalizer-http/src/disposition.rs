@@ -9,8 +9,8 @@ use vocalizer_core::song::Title;
 /// the 255 bytes that file systems allow.
 const MAX_TITLE_CHARS: usize = 57;
 
-/// The same in a name with a number and a tempo.
-const MAX_NUMBERED_TITLE_CHARS: usize = 50;
+/// The same in a name with a number, a tempo and a key.
+const MAX_NUMBERED_TITLE_CHARS: usize = 49;
 
 /// Characters that RFC 8187 leaves unescaped (`attr-char`).
 const ATTR_CHAR: &AsciiSet = &NON_ALPHANUMERIC
@@ -74,25 +74,36 @@ pub fn file_name(title: &Title, part: Part, extension: &str) -> String {
     build(title, Some(part.name()).filter(|_| part != Part::Song), extension)
 }
 
+/// What the names of stems tell audio workstations about the song.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Label {
+    /// Beats per minute.
+    pub tempo_bpm: Option<u64>,
+    /// The key, such as `F#m`.
+    pub key: Option<String>,
+}
+
 /// Returns the name of a stem's file for audio workstations, which sort tracks by name and read the tempo:
-/// `04 Title (vocals) 120 BPM.wav`.
+/// `04 Title (vocals) 120 BPM F#m.wav`.
 ///
 /// ```
 /// use vocalizer_core::part::Part;
 /// use vocalizer_core::song::Title;
-/// use vocalizer_http::disposition::numbered_name;
+/// use vocalizer_http::disposition::{Label, numbered_name};
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let title = Title::parse("Ada: First Light", 200)?;
-/// assert_eq!(numbered_name(&title, 4, Part::Vocals, "wav", Some(120)), "04 Ada_ First Light (vocals) 120 BPM.wav");
+/// let label = Label { tempo_bpm: Some(120), key: Some("A".to_owned()) };
+/// assert_eq!(numbered_name(&title, 4, Part::Vocals, "wav", &label), "04 Ada_ First Light (vocals) 120 BPM A.wav");
 /// # Ok(())
 /// # }
 /// ```
 #[must_use]
-pub fn numbered_name(title: &Title, number: usize, part: Part, extension: &str, tempo_bpm: Option<u64>) -> String {
+pub fn numbered_name(title: &Title, number: usize, part: Part, extension: &str, label: &Label) -> String {
     let title: String = title.as_str().chars().take(MAX_NUMBERED_TITLE_CHARS).collect();
-    let tempo = tempo_bpm.map(|bpm| format!(" {bpm} BPM")).unwrap_or_default();
-    plain_name(&format!("{number:02} {title} ({}){tempo}.{extension}", part.name()))
+    let tempo = label.tempo_bpm.map(|bpm| format!(" {bpm} BPM")).unwrap_or_default();
+    let key = label.key.as_ref().map(|key| format!(" {key}")).unwrap_or_default();
+    plain_name(&format!("{number:02} {title} ({}){tempo}{key}.{extension}", part.name()))
 }
 
 fn build(title: &Title, what: Option<&str>, extension: &str) -> String {

@@ -152,7 +152,9 @@ fields! {
     NUMBERED = Field::text("numbered")
         .described("For stems: names of files as in `04 Title (vocals).wav`, for audio workstations; any value");
     TEMPO = Field::whole("tempo", 1, 999, None)
-        .described("With `numbered`: beats per minute to put into the names");
+        .described("With `numbered`: beats per minute to put into the names; else those of the song's analysis, if it is there");
+    KEY = Field::text("key")
+        .described("With `numbered`: the key to put into the names, such as `C` or `F#m`; else that of the song's analysis, if it is there");
     FROM_MS = Field::whole("from_ms", 0, MAX_MS, None).described("Only values from this time on");
     TO_MS = Field::whole("to_ms", 1, MAX_MS, None).described("Only values up to this time");
     POINTS = Field::whole("points", 1, Peaks::DRAWN as u64, Some(Peaks::DRAWN as u64))

@@ -6,6 +6,7 @@ use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 use vocalizer_core::api::{
+    AnalysisData,
     AdminJobsData, AdminSongsData, AdminUserData, AdminUsersData, ApiError, AuditData, DeliveriesData, DeliveryData,
     HoldData, JobData, LimitsData, MarkerData, MarkersData, ModelsData, NewPasswordData, NewShareData, NewTokenData,
     NewWebhookData, PeaksData, SharedData, SharesData, SongData, SongView, SongsData, StorageData, TokensData,
@@ -102,6 +103,7 @@ fn schemas() -> Map<String, Value> {
     add::<WebhookPayload>(&mut generator);
     add::<WantedData>(&mut generator);
     add::<JobData>(&mut generator);
+    add::<AnalysisData>(&mut generator);
     add::<PeaksData>(&mut generator);
     add::<LimitsData>(&mut generator);
     add::<ModelsData>(&mut generator);

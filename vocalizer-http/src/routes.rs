@@ -8,7 +8,7 @@ use matchit::Router;
 use crate::app::App;
 use crate::fields::{self, Field, Input};
 use crate::handlers::{
-    Answer, admin, auth, events, jobs, list_events, markers, operations, parts, results, resumable, shares, songs,
+    Answer, admin, analyses, auth, events, jobs, list_events, markers, operations, parts, results, resumable, shares, songs,
     upload, webhooks, work,
 };
 use crate::request::Request;
@@ -209,9 +209,13 @@ routes! {
         GET "/songs/{song_id}/peaks/{part}" Reader Input::Nothing => Output::Data("PeaksData"), [FROM_MS, TO_MS, POINTS]
         [304, 404, 409, 422, 429, 507]
         "Returns the loudness of a part over time, or of a range of it in more detail, for a waveform; computed once";
+    Analysis "analysis" analyses::analysis,
+        GET "/songs/{song_id}/analysis" Reader Input::Nothing => Output::Data("AnalysisData"), []
+        [404, 429, 507]
+        "Returns the tempo and the key of a song, each null if none was found; found once";
     Part "part" parts::part,
         GET "/songs/{song_id}/{file}" Reader Input::Nothing => Output::Audio,
-        [DOWNLOAD, FORMAT, QUALITY, STEMS_CHOSEN, NUMBERED, TEMPO, DRUMS, BASS, OTHER, VOCALS, LEVELS] [304, 404, 409, 416, 422, 429, 507]
+        [DOWNLOAD, FORMAT, QUALITY, STEMS_CHOSEN, NUMBERED, TEMPO, KEY, DRUMS, BASS, OTHER, VOCALS, LEVELS] [304, 404, 409, 416, 422, 429, 507]
         "Downloads a part: song, a stem such as vocals, or accompaniment as .mp3, .wav or .flac; stems.zip or stems.tar; \
         mix.mp3, mix.wav or mix.flac with the gains of stems from the query";
     CreateShare "create_share" shares::create,

@@ -5,8 +5,10 @@ use std::io::{BufReader, Read};
 use std::path::Path;
 
 use serde_json::{Map, Value, json};
+use vocalizer_core::api::Analysis;
 use vocalizer_core::causes::chain;
 use vocalizer_core::song::{SongHash, SongHasher};
+use vocalizer_model::audio::analysis::Analyzer;
 use vocalizer_model::audio::{AudioLimits, AudioReader, DecodeError, ReadOptions, TrackInfo};
 
 use super::args::Info;
@@ -47,6 +49,7 @@ struct Description {
     rate_hz: u32,
     channels: u16,
     frames: u64,
+    analysis: Analysis,
     hash: Option<SongHash>,
     tracks: Vec<TrackInfo>,
     /// Codes and texts.
@@ -64,14 +67,14 @@ fn describe(file: &Path, options: &ReadOptions) -> Description {
             return description;
         }
     };
-    let decoded = count_frames(&mut reader);
+    let decoded = listen(&mut reader);
     let info = reader.info();
     description.format = Some(info.format.to_owned());
     (description.rate_hz, description.channels) = (info.rate_hz, info.channels);
     description.tracks.clone_from(&info.tracks);
     description.warnings = reader.warnings().iter().map(|warning| (warning.code(), warning.to_string())).collect();
     match decoded {
-        Ok(frames) => description.frames = frames,
+        Ok((frames, analysis)) => (description.frames, description.analysis) = (frames, analysis),
         Err(e) => description.error = Some(chain(&e)),
     }
     match hash(file) {
@@ -81,14 +84,18 @@ fn describe(file: &Path, options: &ReadOptions) -> Description {
     description
 }
 
-fn count_frames(reader: &mut AudioReader) -> Result<u64, DecodeError> {
+/// Counts the frames, and finds tempo and key. Without these, the other facts are still worth something.
+fn listen(reader: &mut AudioReader) -> Result<(u64, Analysis), DecodeError> {
+    let mut analyzer = Analyzer::new(reader.info().rate_hz).ok();
     let (mut frames, mut block) = (0_u64, Vec::new());
     loop {
         block.clear();
         let more = reader.read(&mut block)?;
         frames += block.len() as u64;
+        analyzer = analyzer.and_then(|mut analyzer| analyzer.push(&block).ok().map(|()| analyzer));
         if !more {
-            return Ok(frames);
+            let analysis = analyzer.and_then(|analyzer| analyzer.finish().ok());
+            return Ok((frames, analysis.unwrap_or_default()));
         }
     }
 }
@@ -109,7 +116,7 @@ impl Description {
             let tracks = self.tracks.iter().map(|track| {
                 json!({
                     "number": track.number, "codec": track.codec, "rate_hz": track.rate_hz, "channels": track.channels,
-                    "language": track.language, "is_default": track.is_default, "is_supported": track.is_supported,
+                    "bits": track.bits, "language": track.language, "is_default": track.is_default, "is_supported": track.is_supported,
                 })
             });
             let warnings = self.warnings.iter().map(|(code, message)| json!({"code": code, "message": message}));
@@ -118,6 +125,8 @@ impl Description {
                 ("channels".to_owned(), json!(self.channels)),
                 ("frames".to_owned(), json!(self.frames)),
                 ("seconds".to_owned(), json!(seconds)),
+                ("tempo".to_owned(), json!(self.analysis.tempo)),
+                ("key".to_owned(), json!(self.analysis.key)),
                 ("hash".to_owned(), json!(self.hash.map(|hash| hash.to_string()))),
                 ("tracks".to_owned(), tracks.collect()),
                 ("warnings".to_owned(), warnings.collect()),
@@ -138,6 +147,12 @@ impl Description {
         if self.error.is_none() {
             let ms = self.frames.saturating_mul(1000) / u64::from(self.rate_hz.max(1));
             outln!("  duration  {}:{:02}.{:03} ({} frames)", ms / 60_000, ms / 1000 % 60, ms % 1000, self.frames);
+            if let Some(tempo) = self.analysis.tempo {
+                outln!("  tempo     {} BPM", tempo.bpm);
+            }
+            if let Some(key) = self.analysis.key {
+                outln!("  key       {key}");
+            }
         }
         if let Some(hash) = self.hash {
             outln!("  hash      {hash}");

@@ -263,10 +263,14 @@ fn number(default: usize) -> u32 {
     u32::try_from(default).unwrap_or(u32::MAX)
 }
 
-/// Rendering of other formats, mixes and peaks.
+/// Rendering of other formats, mixes and peaks, and finding tempo and key.
 #[derive(Debug, Clone, Copy, Args)]
 #[command(next_help_heading = "Limits")]
 pub struct RenderingArgs {
+    /// Find tempo and key of songs when the page or a client asks for them
+    #[arg(long, env = "ANALYSIS", value_name = "BOOL", num_args = 0..=1, default_value_t = true, default_missing_value = "true",
+        action = ArgAction::Set, value_parser = policy::on_or_off, hide_short_help = true)]
+    pub analysis: bool,
     /// Limit of running and queued renderings: other formats, mixes and peaks
     #[arg(long, env = "MAX_RENDERINGS", value_name = "N", default_value_t = number(RenderingSettings::default().most), value_parser = value_parser!(u32).range(1..),
         hide_short_help = true)]

@@ -212,6 +212,7 @@ fn renderings(args: &RenderingArgs, max_bytes: Option<u64>) -> RenderingSettings
     // At least two, so that one client cannot occupy all of them.
     let at_once = || available_parallelism().map_or(1, usize::from).max(2);
     RenderingSettings {
+        analyses: args.analysis,
         at_once: args.renderings_at_once.map_or_else(at_once, count),
         most: count(args.max_renderings),
         most_per_client: count(args.max_renderings_per_client),
@@ -372,11 +373,12 @@ impl fmt::Display for Config {
         writeln!(f, "MAX_CONNECTIONS_PER_ADDRESS={connections_per_address}")?;
         writeln!(f, "MAX_ARCHIVES={archives}")?;
         writeln!(f, "MAX_ARCHIVES_PER_CLIENT={archives_per_client}")?;
-        let RenderingSettings { at_once, most, most_per_client, time_limit, max_bytes } = self.renderings;
+        let RenderingSettings { analyses, at_once, most, most_per_client, time_limit, max_bytes } = self.renderings;
         match max_bytes {
             None => writeln!(f, "RENDITIONS_MAX_BYTES=(10 GiB, or 5 % of the disk)")?,
             Some(bytes) => writeln!(f, "RENDITIONS_MAX_BYTES={bytes}")?,
         }
+        writeln!(f, "ANALYSIS={analyses}")?;
         writeln!(f, "MAX_RENDERINGS={most}")?;
         writeln!(f, "MAX_RENDERINGS_PER_CLIENT={most_per_client}")?;
         writeln!(f, "RENDERINGS_AT_ONCE={at_once}")?;

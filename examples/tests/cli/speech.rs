@@ -105,6 +105,18 @@ fn info_describes_a_file() {
 }
 
 #[test]
+fn info_finds_tempo_and_key() {
+    let place = Place::new();
+    let demo = concat!(env!("CARGO_MANIFEST_DIR"), "/../demo/first-light.mp3");
+    let run = place.run(&["info", demo]);
+    run.succeeded();
+    assert!(run.out.contains("  tempo     104") && run.out.contains("  key       A\n"), "{}", run.out);
+    let info: Value = serde_json::from_str(&place.run(&["info", "--json", demo]).out).expect("JSON");
+    assert_eq!((&info["key"]["tonic"], &info["key"]["mode"]), (&"A".into(), &"major".into()));
+    assert!(info["tempo"]["bpm"].as_f64().is_some_and(|bpm| (bpm - 104.0).abs() < 0.3), "{info}");
+}
+
+#[test]
 fn invalid_options_name_the_valid_values() {
     let place = Place::new();
     place.song("song.wav", 5_000);

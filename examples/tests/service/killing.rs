@@ -54,7 +54,11 @@ impl Killer {
             BlobKey::Source(_) => self.reached("after the blob is written").await,
             // One of the four stems is stored by then.
             BlobKey::Stem(..) | BlobKey::Lossless(..) => self.reached("in mid-result").await,
-            BlobKey::Rendition(..) | BlobKey::Preview(..) | BlobKey::Peaks(..) | BlobKey::Piece(..) => {}
+            BlobKey::Rendition(..)
+            | BlobKey::Preview(..)
+            | BlobKey::Peaks(..)
+            | BlobKey::Analysis(_)
+            | BlobKey::Piece(..) => {}
         }
     }
 

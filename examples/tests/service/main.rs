@@ -5,6 +5,7 @@
 mod accounts;
 mod administration;
 mod administrators;
+mod analysis;
 mod backups;
 mod blocking;
 mod cancelling;

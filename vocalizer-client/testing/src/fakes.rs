@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 use bytes::Bytes;
 use tokio::sync::watch;
+use vocalizer_core::api::{Analysis, Key, Mode, Tempo, Tonic};
 use vocalizer_core::part::Format;
 use vocalizer_core::ports::{AudioError, Blob, Peaks, Progress, Renderer, Separator, StemSet, Stems, Track};
 
@@ -37,7 +38,7 @@ impl Separator for FakeSeparator {
     }
 }
 
-/// Renders any files as a short text.
+/// Renders any files as a short text, and hears the same tempo and key in all songs.
 pub(crate) struct FakeRenderer;
 
 #[async_trait]
@@ -50,5 +51,9 @@ impl Renderer for FakeRenderer {
         let mut peaks = Peaks::new(44_100);
         peaks.extend([0.0, 0.5, 1.0].into_iter());
         Ok(peaks)
+    }
+
+    async fn analyse(&self, _: Blob) -> Result<Analysis, AudioError> {
+        Ok(Analysis::new(Some(Tempo::new(120.0, 0.9, 250)), Some(Key::new(Tonic::FSharp, Mode::Minor, 0.8))))
     }
 }

@@ -7,7 +7,7 @@ use serde_json::Value;
 use vocalizer_client::ErrorCode;
 
 /// The methods of `Client` for each operation of the OpenAPI document.
-const METHODS: [(&str, &[&str]); 62] = [
+const METHODS: [(&str, &[&str]); 63] = [
     ("register", &["register", "register_with_invite"]),
     ("login", &["login"]),
     ("logout", &["logout"]),
@@ -35,6 +35,7 @@ const METHODS: [(&str, &[&str]); 62] = [
     ("events", &["watch", "wait", "wait_with"]),
     ("list_events", &["watch_all"]),
     ("peaks", &["peaks", "peaks_between"]),
+    ("analysis", &["analysis"]),
     ("part", &["download", "download_bytes", "download_range", "download_to", "download_stems", "resume"]),
     ("part_head", &["file_info"]),
     ("create_share", &["share"]),

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_util::future::join;
 use vocalizer_core::part::Format;
-use vocalizer_core::ports::{Blob, Peaks, Renderer};
+use vocalizer_core::ports::{AudioError, Blob, Peaks, Renderer};
 
 use crate::support::{POLLS, interrupt, read};
 
@@ -52,10 +52,26 @@ pub async fn peaks_are_limited(place: &impl RendererPlace) {
     assert!(peaks.rate_hz() > 0 && (1..=Peaks::MOST).contains(&peaks.values().len()), "{peaks:?}");
 }
 
+pub async fn analysis_is_within_bounds_or_unsupported(place: &impl RendererPlace) {
+    let analysis = match place.renderer().analyse(place.file(0).into()).await {
+        Err(AudioError::Unsupported { .. }) => return,
+        analysis => analysis.unwrap(),
+    };
+    if let Some(tempo) = analysis.tempo {
+        assert!(tempo.bpm > 0.0 && (0.0..=1.0).contains(&tempo.confidence), "{tempo:?}");
+        // The first beat comes before the second could.
+        assert!((tempo.first_beat_ms as f64) <= 60_000.0 / tempo.bpm, "{tempo:?}");
+    }
+    if let Some(key) = analysis.key {
+        assert!((0.0..=1.0).contains(&key.confidence), "{key:?}");
+    }
+}
+
 pub async fn files_that_are_no_audio_are_rejected(place: &impl RendererPlace) {
     let Some(no_file) = place.no_file() else { return };
     assert!(place.renderer().render(vec![no_file.clone().into()], Format::Wav).await.is_err());
-    assert!(place.renderer().peaks(vec![no_file.into()]).await.is_err());
+    assert!(place.renderer().peaks(vec![no_file.clone().into()]).await.is_err());
+    assert!(place.renderer().analyse(no_file.into()).await.is_err());
 }
 
 pub async fn dropped_rendering_does_not_affect_the_next(place: &impl RendererPlace) {

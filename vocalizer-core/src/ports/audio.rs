@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use thiserror::Error;
-use vocalizer_api::Provenance;
+use vocalizer_api::{Analysis, Provenance};
 
 use super::{Blob, BlobError, BoxError, LocalRead, Peaks};
 use crate::models::ModelName;
@@ -275,7 +275,7 @@ pub struct AudioFacts {
 /// One input of a mix and its linear gain; 1 leaves the samples unchanged.
 pub type Track = (Blob, f32);
 
-/// Renders stored audio in other formats and computes its peaks.
+/// Renders stored audio in other formats, computes its peaks, and finds tempo and key.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -330,6 +330,16 @@ pub trait Renderer: Send + Sync {
     ///
     /// Any [`AudioError`].
     async fn peaks(&self, files: Vec<Blob>) -> Result<Peaks, AudioError>;
+
+    /// Finds the tempo and the key of a song. Time and memory have a bound that does not depend on the song's length. The future must not
+    /// block the caller's thread. The default finds nothing.
+    ///
+    /// # Errors
+    ///
+    /// Any [`AudioError`]; [`AudioError::Unsupported`] from the default.
+    async fn analyse(&self, _song: Blob) -> Result<Analysis, AudioError> {
+        Err(AudioError::Unsupported { what: "this server finds neither tempo nor key".to_owned() })
+    }
 
     /// Mixes these files unchanged: [`Self::mix`] with every gain at 1.
     ///

@@ -38,9 +38,14 @@ pub enum BlobKey {
     Preview(SongHash, Part),
     /// The peaks of a part, derived like a rendition.
     Peaks(SongHash, Part),
+    /// The tempo and the key of the uploaded file, derived like a rendition.
+    Analysis(SongHash),
     /// A piece of a resumable upload, by its number; see [`PartialUpload::hash_of`](super::PartialUpload::hash_of).
     Piece(SongHash, u64),
 }
+
+/// The file name of an analysis.
+const ANALYSIS: &str = "song.analysis";
 
 impl BlobKey {
     /// Returns the hash that the blob belongs to.
@@ -53,6 +58,7 @@ impl BlobKey {
             | Self::Rendition(hash, ..)
             | Self::Preview(hash, _)
             | Self::Peaks(hash, _)
+            | Self::Analysis(hash)
             | Self::Piece(hash, _) => hash,
         }
     }
@@ -60,12 +66,15 @@ impl BlobKey {
     /// Returns whether the blob is derived from another, so that it can be deleted and made again.
     #[must_use]
     pub const fn is_made(&self) -> bool {
-        matches!(self, Self::Rendition(..) | Self::Preview(..) | Self::Peaks(..))
+        matches!(self, Self::Rendition(..) | Self::Preview(..) | Self::Peaks(..) | Self::Analysis(_))
     }
 
     /// Returns the key for a file name in the folder `made` of a hash; `None` for a foreign file.
     #[must_use]
     pub fn of_made(hash: SongHash, name: &str) -> Option<Self> {
+        if name == ANALYSIS {
+            return Some(Self::Analysis(hash));
+        }
         let (part, extension) = name.split_once('.')?;
         let part = part.parse().ok()?;
         match extension {
@@ -77,7 +86,8 @@ impl BlobKey {
 }
 
 /// Writes a relative path, the same in every store: `<hash>/source`, `<hash>/<stem>.mp3`, `<hash>/<stem>.flac`,
-/// `<hash>/made/<part>.<ext>`, `<hash>/made/<part>.preview`, `<hash>/made/<part>.peaks` or `<hash>/pieces/<number>`.
+/// `<hash>/made/<part>.<ext>`, `<hash>/made/<part>.preview`, `<hash>/made/<part>.peaks`, `<hash>/made/song.analysis` or
+/// `<hash>/pieces/<number>`.
 impl fmt::Display for BlobKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -87,6 +97,7 @@ impl fmt::Display for BlobKey {
             Self::Rendition(hash, part, format) => write!(f, "{hash}/made/{part}.{format}"),
             Self::Preview(hash, part) => write!(f, "{hash}/made/{part}.preview"),
             Self::Peaks(hash, part) => write!(f, "{hash}/made/{part}.peaks"),
+            Self::Analysis(hash) => write!(f, "{hash}/made/{ANALYSIS}"),
             Self::Piece(hash, number) => write!(f, "{hash}/pieces/{number}"),
         }
     }

@@ -6,6 +6,7 @@
 mod account_settings;
 mod accounts;
 mod admin;
+mod analyses;
 mod auditing;
 mod backend;
 mod background;

@@ -336,6 +336,11 @@ impl SongService {
 
     /// Returns the cached peaks, if they can be read and are fine enough.
     async fn kept_peaks(&self, key: &BlobKey) -> Result<Option<Peaks>, ServiceError> {
+        Ok(self.kept(key).await?.and_then(|bytes| Peaks::from_bytes(&bytes)).filter(Peaks::is_fine))
+    }
+
+    /// Returns the bytes of a small derived blob, if it is cached.
+    pub(super) async fn kept(&self, key: &BlobKey) -> Result<Option<Vec<u8>>, ServiceError> {
         let pin = self.made().cache.pin(*key).await;
         let Some(mut blob) = self.ports().blobs.open(key, None).await? else { return Ok(None) };
         pin.set_size(blob.size_bytes());
@@ -343,7 +348,7 @@ impl SongService {
         while let Some(chunk) = blob.next_chunk().await? {
             bytes.extend_from_slice(&chunk);
         }
-        Ok(Peaks::from_bytes(&bytes).filter(Peaks::is_fine))
+        Ok(Some(bytes))
     }
 
     /// Mixes a song's stems at these levels into one file, which is not cached. Clients take turns, as for other
@@ -440,7 +445,7 @@ impl SongService {
     }
 
     /// Returns a song whose part is available.
-    async fn with_part(&self, viewer: Viewer, id: SongId, part: Part) -> Result<Song, ServiceError> {
+    pub(super) async fn with_part(&self, viewer: Viewer, id: SongId, part: Part) -> Result<Song, ServiceError> {
         let song = self.visible(viewer, id).await?;
         if song.parts().contains(&part) {
             return Ok(song);
@@ -532,9 +537,9 @@ impl SongService {
         Ok(blobs)
     }
 
-    /// Stores a rendition or peaks, unless the last song was deleted meanwhile: then nothing may be stored under its
+    /// Stores a rendition, peaks or an analysis, unless the last song was deleted meanwhile: then nothing may be stored under its
     /// hash.
-    async fn keep_made(
+    pub(super) async fn keep_made(
         &self,
         hash: &SongHash,
         writer: Box<dyn BlobWriter>,

@@ -13,9 +13,11 @@ use crate::account::Share;
 use crate::ports::{BlobKey, Clock};
 use crate::tally::Tally;
 
-/// How other formats, mixes and peaks are rendered, and how many are cached.
+/// How other formats, mixes, peaks and analyses are made, and how many are cached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RenderingSettings {
+    /// Whether tempo and key of songs are found. Default: yes.
+    pub analyses: bool,
     /// Files rendered concurrently. One client never takes all of these places, unless there is only one. Default: 2.
     pub at_once: usize,
     /// Files being rendered or waiting, and, counted separately, mixes being downloaded. Default: 64.
@@ -31,7 +33,8 @@ pub struct RenderingSettings {
 
 impl Default for RenderingSettings {
     fn default() -> Self {
-        Self { at_once: 2, most: 64, most_per_client: 16, time_limit: Duration::from_secs(10 * 60), max_bytes: None }
+        let time_limit = Duration::from_secs(10 * 60);
+        Self { analyses: true, at_once: 2, most: 64, most_per_client: 16, time_limit, max_bytes: None }
     }
 }
 

@@ -137,6 +137,7 @@ impl BlobWriter for Writer {
                 | BlobKey::Rendition(..)
                 | BlobKey::Preview(..)
                 | BlobKey::Peaks(..)
+                | BlobKey::Analysis(_)
                 | BlobKey::Piece(..) => {}
             }
             inner.commit(key).await

@@ -12,7 +12,7 @@ use vocalizer_core::ports::Blob;
 use vocalizer_core::service::PartFile;
 use zip::write::{SimpleFileOptions, StreamWriter};
 
-use super::{Answer, unmade};
+use super::{Answer, naming, unmade};
 use crate::app::App;
 use crate::body::guarded_stream;
 use crate::failure::Failure;
@@ -36,19 +36,18 @@ pub(super) async fn stems(app: &Arc<App>, request: &Request, kind: Kind) -> Answ
         Kind::Tar => ("application/x-tar", "tar"),
     };
     let (title, names) = app.songs.stems(request.viewer(), request.param("song_id")?).await?;
-    let is_numbered = request.query().has(&fields::NUMBERED);
-    let tempo_bpm = request.query().number(&fields::TEMPO)?;
+    let label = naming::label(app, request).await?;
     let chosen = |text: &str| {
         let stems = text.split(',').map(|name| names.iter().copied().find(|stem| stem.name() == name.trim()));
         stems.collect::<Option<Vec<Stem>>>()
     };
     let chosen = request.query().get(&fields::STEMS_CHOSEN, chosen)?.unwrap_or_else(|| names.clone());
     // Archives of one song in several formats have different names.
-    let label = format!("stems, {}", format.extension().to_uppercase());
+    let what = format!("stems, {}", format.extension().to_uppercase());
     let headers = HeaderMap::from_iter([
         (header::CONTENT_TYPE, HeaderValue::from_static(media_type)),
         (header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache")),
-        (header::CONTENT_DISPOSITION, disposition::whole_header(&title, &label, extension)),
+        (header::CONTENT_DISPOSITION, disposition::whole_header(&title, &what, extension)),
     ]);
     if request.method == Method::HEAD {
         return Ok(unmade(headers));
@@ -59,9 +58,9 @@ pub(super) async fn stems(app: &Arc<App>, request: &Request, kind: Kind) -> Answ
     let wanted: Vec<_> = (1..).zip(names).filter(|(_, stem)| chosen.contains(stem)).collect();
     for (number, stem, file) in stem_files(app, request, &wanted, format).await? {
         let (part, extension) = (Part::Stem(stem), format.extension());
-        let name = match is_numbered {
-            true => disposition::numbered_name(&file.title, number, part, extension, tempo_bpm),
-            false => disposition::file_name(&file.title, part, extension),
+        let name = match &label {
+            Some(label) => disposition::numbered_name(&file.title, number, part, extension, label),
+            None => disposition::file_name(&file.title, part, extension),
         };
         files.push((name, app.songs.open(&file, None).await?));
     }

@@ -1,6 +1,7 @@
 //! Request handlers, one function per operation. The rules are in the core.
 
 pub(crate) mod admin;
+pub(crate) mod analyses;
 mod archive;
 pub(crate) mod auth;
 mod download;
@@ -8,6 +9,7 @@ pub(crate) mod events;
 pub(crate) mod jobs;
 pub(crate) mod list_events;
 pub(crate) mod markers;
+mod naming;
 pub(crate) mod operations;
 pub(crate) mod parts;
 pub(crate) mod results;

@@ -8,7 +8,7 @@ use vocalizer_core::part::{Format, Part};
 use vocalizer_core::ports::Peaks;
 use vocalizer_core::service::{Levels, Origin, PartFile};
 
-use super::{Answer, archive, download, unmade};
+use super::{Answer, archive, download, naming, unmade};
 use crate::app::App;
 use crate::body::{full, stream};
 use crate::failure::Failure;
@@ -36,12 +36,15 @@ pub(crate) async fn part(app: &Arc<App>, request: Request) -> Answer {
     if is_preview && format != Format::Mp3 {
         return Err(Failure::field(fields::QUALITY.name, "previews are MP3 files: request .mp3"));
     }
-    let number = number(app, &request, part).await?;
-    let tempo_bpm = request.query().number(&fields::TEMPO)?;
+    let named = naming::label(app, &request).await?;
+    let number = match named {
+        Some(label) => number(app, &request, part).await?.map(|number| (number, label)),
+        None => None,
+    };
     let headers = |(media_type, extension), title| {
-        let disposition = match number {
-            Some(number) => {
-                disposition::named(kind, &disposition::numbered_name(title, number, part, extension, tempo_bpm))
+        let disposition = match &number {
+            Some((number, label)) => {
+                disposition::named(kind, &disposition::numbered_name(title, *number, part, extension, label))
             }
             None => disposition::header(kind, title, part, extension),
         };
@@ -64,12 +67,9 @@ pub(crate) async fn part(app: &Arc<App>, request: Request) -> Answer {
     download::file(&request, &file.tag, file.size_bytes, headers, |range| app.songs.open(&file, range)).await
 }
 
-/// Returns the place of a stem among those of its song, if its name is to have it.
+/// Returns the place of a stem among those of its song; `None` for other parts.
 async fn number(app: &Arc<App>, request: &Request, part: Part) -> Result<Option<usize>, Failure> {
     let Part::Stem(wanted) = part else { return Ok(None) };
-    if !request.query().has(&fields::NUMBERED) {
-        return Ok(None);
-    }
     let (_, stems) = app.songs.stems(request.viewer(), request.param("song_id")?).await?;
     Ok(stems.iter().position(|&stem| stem == wanted).map(|place| place + 1))
 }

@@ -2,7 +2,7 @@ use percent_encoding::percent_decode_str;
 use proptest::prelude::*;
 use vocalizer_core::part::Part;
 use vocalizer_core::song::Title;
-use vocalizer_http::disposition::{Kind, header, numbered_name};
+use vocalizer_http::disposition::{Kind, Label, header, numbered_name};
 
 fn header_of(title: &str) -> String {
     let title = Title::parse(title, usize::MAX).unwrap();
@@ -22,13 +22,16 @@ fn file_name_contains_stem_and_format() {
 
 #[test]
 fn numbered_name_fits_file_systems() {
-    let name = |title: &str, tempo_bpm| {
+    let name = |title: &str, tempo_bpm, key: Option<&str>| {
         let title = Title::parse(title, usize::MAX).unwrap();
-        numbered_name(&title, 7, Part::Vocals, "flac", tempo_bpm)
+        let label = Label { tempo_bpm, key: key.map(str::to_owned) };
+        numbered_name(&title, 7, Part::Vocals, "flac", &label)
     };
-    assert_eq!(name("Song", None), "07 Song (vocals).flac");
-    assert_eq!(name("a/b", Some(98)), "07 a_b (vocals) 98 BPM.flac");
-    assert!(name(&"\u{1d11e}".repeat(200), Some(120)).len() <= 255);
+    assert_eq!(name("Song", None, None), "07 Song (vocals).flac");
+    assert_eq!(name("a/b", Some(98), None), "07 a_b (vocals) 98 BPM.flac");
+    assert_eq!(name("Song", Some(98), Some("F#m")), "07 Song (vocals) 98 BPM F#m.flac");
+    assert_eq!(name("Song", None, Some("C")), "07 Song (vocals) C.flac");
+    assert!(name(&"\u{1d11e}".repeat(200), Some(999), Some("F#m")).len() <= 255);
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
+use vocalizer_core::api::Analysis;
 use vocalizer_core::part::Format;
 use vocalizer_core::ports::{AudioError, Blob, Peaks, Renderer, Track};
 
@@ -12,7 +13,8 @@ use super::error;
 use super::mix::Mix;
 use super::pool::{self, OnDrop, Turns};
 use super::work::{self, WorkDir};
-use crate::audio::{AudioFormat, AudioLimits, Bitrate, StemWriter, WriteOptions};
+use crate::audio::analysis::Analyzer;
+use crate::audio::{AudioFormat, AudioLimits, AudioReader, Bitrate, StemWriter, WriteOptions};
 
 /// Sample rate of an MP3 if MP3 does not support the source's rate at 320 kbit/s.
 const MP3_HZ: u32 = 44_100;
@@ -24,7 +26,8 @@ pub(super) const FULL_MP3: AudioFormat = AudioFormat::Mp3(Bitrate::Cbr(320));
 /// position.
 const PREVIEW_MP3: AudioFormat = AudioFormat::Mp3(Bitrate::Cbr(64));
 
-/// Decodes, mixes and encodes audio: MP3 at a constant 320 kbit/s (previews at 64), WAV and FLAC in 16 bits.
+/// Decodes, mixes, analyses and encodes audio: MP3 at a constant 320 kbit/s (previews at 64), WAV and FLAC in 24 bits if a
+/// source has more than 16, else in 16 bits.
 ///
 /// Resamples all files to the rate of the first, or to 44,100 Hz if MP3 does not support that rate. Clamps at full
 /// scale. Dropping the future stops the work at the end of the current block.
@@ -75,6 +78,22 @@ impl Renderer for AudioRenderer {
                 }
                 peaks.extend(frames.iter().map(|[left, right]| left.abs().max(right.abs())));
             }
+        })
+        .await
+    }
+
+    async fn analyse(&self, song: Blob) -> Result<Analysis, AudioError> {
+        self.work(vec![(song, 1.0)], |files, limits, _, stop| {
+            let [(file, _)] = files else { return Err(AudioError::Failed("one file to analyse".into())) };
+            let mut song = AudioReader::open(file, limits).map_err(error::decode)?;
+            let mut analyzer = Analyzer::new(song.info().rate_hz).map_err(error::resample)?;
+            let mut frames = Vec::new();
+            while !analyzer.is_complete() && song.read(&mut frames).map_err(error::decode)? {
+                check_cancelled(stop)?;
+                analyzer.push(&frames).map_err(error::resample)?;
+                frames.clear();
+            }
+            analyzer.finish().map_err(error::resample)
         })
         .await
     }
@@ -151,6 +170,11 @@ pub(super) fn encode(
     // Every MP3 of a song has the same rate.
     let of = if matches!(format, AudioFormat::Mp3(_)) { FULL_MP3 } else { format };
     let mut mix = Mix::open(files, limits, |rate_hz| if of.has_rate(rate_hz) { rate_hz } else { MP3_HZ })?;
+    let format = match format {
+        AudioFormat::Wav16 if mix.is_deep => AudioFormat::Wav24,
+        AudioFormat::Flac if mix.is_deep => AudioFormat::Flac24,
+        format => format,
+    };
     let mut options = WriteOptions::default();
     // A user with a slow connection waits for it.
     options.fast = format == PREVIEW_MP3;

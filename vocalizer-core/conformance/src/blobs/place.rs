@@ -32,6 +32,7 @@ pub(super) fn keys(hash: SongHash) -> [BlobKey; 9] {
         BlobKey::Rendition(hash, Part::Accompaniment, Format::Wav),
         BlobKey::Preview(hash, Part::Drums),
         BlobKey::Peaks(hash, Part::Drums),
+        BlobKey::Analysis(hash),
         BlobKey::Piece(hash, 3),
     ]
 }
