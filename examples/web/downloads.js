@@ -82,8 +82,10 @@ export function downloads(song, playing) {
   }
 
   const at = `songs/${song.id}`;
-  // Files for audio workstations are numbered.
-  const stemPath = (stem) => (kind) => `${at}/${stem}.${kind}?download&numbered`;
+  // Files for audio workstations are numbered, and have the tempo and the key in their names.
+  let label = { tempo: 0, key: '' };
+  const named = () => ['numbered', ...label.tempo ? [`tempo=${label.tempo}`] : [], ...label.key ? [`key=${encodeURIComponent(label.key)}`] : []].join('&');
+  const stemPath = (stem) => (kind) => `${at}/${stem}.${kind}?download&${named()}`;
   const parts = [
     ...stems.map((stem) => link(stem, `stem-${stem}`, (kind) => `${at}/${stem}.${kind}?download`)),
     ...stems.some(isVocal) && stems.length > 1 ? [link('accompaniment', 'take-accompaniment', (kind) => `${at}/accompaniment.${kind}?download`)] : [],
@@ -92,7 +94,7 @@ export function downloads(song, playing) {
   const boxes = stems.map((stem) => h('input', { type: 'checkbox', name: 'zip-stem', value: stem, checked: true, onchange: () => update() }));
   const inZip = h('fieldset', { class: 'heard', id: 'zip-stems' }, h('legend', { class: 'dim', t: 'take-stems' }),
     stems.map((stem, index) => h('label', { class: 'option' }, boxes[index], h('span', { t: `stem-${stem}` }, stem))));
-  const zip = link('zip', 'take-zip', (kind) => `${at}/stems.zip?format=${kind}&stems=${chosen()}&numbered`);
+  const zip = link('zip', 'take-zip', (kind) => `${at}/stems.zip?format=${kind}&stems=${chosen()}&${named()}`);
   delete zip.querySelector('span').dataset.t;
   const mix = link('mix', 'take-mix', (kind, levels) => `${at}/mix.${kind}?${gains(levels)}`, { kept: false });
   const note = h('p', { class: 'dim', id: 'take-note', role: 'status' });
@@ -107,7 +109,7 @@ export function downloads(song, playing) {
       update();
     } }), h('span', {}, kind.toUpperCase()), ' ', mark));
   const handles = stems.map((stem) => {
-    const handle = dragHandle({ song, stem, number: numberOf(song, stem) });
+    const handle = dragHandle({ song, stem, number: numberOf(song, stem), label: () => label });
     offer(handle.element, stemPath(stem), { shows: 'unseen' });
     playing.element.querySelector(`.track[data-stem="${CSS.escape(stem)}"] .controls`).prepend(handle.element);
     return handle;
@@ -117,7 +119,15 @@ export function downloads(song, playing) {
     h('div', { class: 'takes' }, parts), inZip, h('div', { class: 'takes' }, zip, mix), note, madeBy);
   playing.element.addEventListener('mix', update);
   update();
-  return { element, update };
+  return {
+    element,
+    update,
+    // The tempo and the key for names.
+    name: (known) => {
+      label = known;
+      update();
+    },
+  };
 }
 
 // The levels as parameters of a mix, never rounded up: the mix is turned down just as far as it must be. The stems of further models have one parameter

@@ -87,6 +87,7 @@ export function player(song, shared = null, isGuest = false) {
   const singing = h('button', { class: 'primary', id: 'sing', disabled: true, onclick: () => openStage() }, icon('mic'), h('span', { t: 'sing' }));
   // The practice panel's content and the karaoke stage, once they are loaded.
   let drill = null;
+  let known = { tempo: null, key: null };
   let stage = null;
   const goesOn = nextSung === song.id;
   nextSung = null;
@@ -136,9 +137,11 @@ export function player(song, shared = null, isGuest = false) {
         startLoop: () => { if (!engine.loop) setLoop(set.loop ?? region(), true); },
         position: () => seconds(engine.position),
         tell: (text) => setText(drilled, text),
+        tempo: () => element.dispatchEvent(new Event('tempo')),
       });
       panel.append(drill.element);
       if (ready()) drill.open();
+      drill.know(known.tempo, known.key);
     }
     return drill;
   }
@@ -400,6 +403,11 @@ export function player(song, shared = null, isGuest = false) {
     isOpen: ready,
     isOn: () => engine.isOn,
     toggle,
+    // Tempo and key, for the practice panel.
+    know: (tempo, key) => {
+      known = { tempo, key };
+      drill?.know(tempo, key);
+    },
     // The mix, the position and the loop, as the form fields of a share link; and the stems that these have no field for, unless their level is the usual one.
     shared: () => {
       const ms = (sample) => Math.round(seconds(sample) * 1000);

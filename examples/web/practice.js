@@ -4,6 +4,7 @@ import { announce, h, setText } from './dom.js';
 import { slider } from './slider.js';
 import * as stretch from './stretch.js';
 import { percent, recall, remember, signed, t } from './text.js';
+import { keyName } from './tonality.js';
 
 const { FASTEST, MOST_SEMITONES, SLOWEST } = stretch;
 const SPEED_STEP = 0.05;
@@ -30,17 +31,19 @@ function stored(id) {
 
 /**
  * What the panel contains. `act.setTempo` and `act.setClick` take what is to be heard; `act.startLoop` loops unless something is looped; `act.position` is in
- * seconds of the song; `act.tell` takes what differs from usual playback, for the panel's heading.
+ * seconds of the song; `act.tell` takes what differs from usual playback, for the panel's heading;
+ * `act.tempo` is called when the user has changed the tempo.
  * @param {{ id: string }} song
  * @param {{ setTempo: (how: { speed: number, semitones: number, speedOf: ((round: number) => number) | null }, module: typeof stretch) => void,
  *   setClick: (grid: { bpm: number, first: number, bar: number } | null, isOn: boolean, countsIn: boolean) => void, startLoop: () => void, position: () => number,
- *   tell: (text: string) => void }} act
+ *   tell: (text: string) => void, tempo: () => void }} act
  */
 export function practice(song, act) {
   const set = stored(song.id);
   const taps = tapper();
   let trains = false;
   let clicks = false;
+  let isFound = false;
 
   // A slider with buttons for single steps.
   function dial({ name, min, max, step, normal }, changed) {
@@ -66,6 +69,7 @@ export function practice(song, act) {
     applyTempo();
   });
   const pitch = dial({ name: 'pitch', min: -MOST_SEMITONES, max: MOST_SEMITONES, step: 1, normal: 0 }, (value) => { set.semitones = value; applyTempo(); });
+  const keyText = h('span', { class: 'dim', id: 'key-now' });
   const reset = h('button', { class: 'small', id: 'practice-reset', t: 'practice-reset', onclick: () => {
     trains = false;
     Object.assign(set, { speed: 1, semitones: 0 });
@@ -100,27 +104,34 @@ export function practice(song, act) {
 
   const click = h('input', { type: 'checkbox', id: 'click', onchange: () => { clicks = click.checked; applyClick(); } });
   const countIn = h('input', { type: 'checkbox', id: 'count-in', checked: set.countIn, onchange: () => { set.countIn = countIn.checked; applyClick(); } });
-  const bpm = field('bpm', SLOWEST_BPM, FASTEST_BPM, 0.1, set, 'bpm', () => applyClick());
+  const bpm = field('bpm', SLOWEST_BPM, FASTEST_BPM, 0.01, set, 'bpm', () => {
+    isFound = false;
+    applyClick();
+    act.tempo();
+  });
   const bar = h('select', { id: 'bar', onchange: () => { set.bar = Number(bar.value); applyClick(); } }, BARS.map((beats) => h('option', { value: beats, selected: beats === set.bar }, String(beats))));
   const clickText = h('p', { class: 'dim', id: 'click-now', role: 'status' });
 
   function tap(at) {
     const found = taps.tap(at);
     if (!found) return setText(clickText, t('tap-on'));
+    isFound = false;
     Object.assign(set, found);
     bpm.input.value = set.bpm;
     bpm.input.setAttribute('aria-invalid', 'false');
     announce(t('bpm-now', { bpm: set.bpm }));
-    return applyClick();
+    applyClick();
+    return act.tempo();
   }
   function beginBar() {
+    isFound = false;
     set.first = act.position();
     applyClick();
   }
 
   const check = (input, name) => h('label', { class: 'option' }, input, h('span', { t: name }));
   const element = h('fieldset', { class: 'drills', disabled: true },
-    h('div', { class: 'drill' }, speed.element, pitch.element, h('div', { class: 'row' }, reset), h('p', { class: 'dim', t: 'practice-note' })),
+    h('div', { class: 'drill' }, speed.element, pitch.element, h('div', { class: 'row' }, keyText, reset), h('p', { class: 'dim', t: 'practice-note' })),
     h('div', { class: 'drill' }, check(train, 'train'), h('div', { class: 'numbers' }, trainFields.map((each) => each.element)), trained),
     h('div', { class: 'drill' }, h('div', { class: 'row' }, check(click, 'click'), check(countIn, 'count-in')),
       h('div', { class: 'numbers' }, bpm.element, h('label', { class: 'number' }, h('span', { t: 'bar' }), bar)),
@@ -137,14 +148,17 @@ export function practice(song, act) {
     save();
     show();
   }
-  const save = () => remember(`practice-${song.id}`, JSON.stringify(set));
+  // A tempo that the server found is not stored: it may find a better one.
+  const save = () => remember(`practice-${song.id}`, JSON.stringify(isFound ? { ...set, bpm: 0, first: 0 } : set));
 
   let heard = { speed: set.speed, round: 0 };
+  let key = null;
   function show() {
     const shown = trains ? heard.speed : set.speed;
     speed.show(shown, percent(Math.round(shown * 100)));
     const semitones = t('semitones', { n: set.semitones, signed: signed(set.semitones) });
     pitch.show(set.semitones, semitones);
+    setText(keyText, key && set.semitones ? t('key-now', { key: `${keyName(key)} → ${keyName(key, set.semitones)}` }) : '');
     train.checked = trains;
     setText(trained, trains ? t('train-now', { round: heard.round + 1, speed: percent(Math.round(heard.speed * 100)) }) : '');
     setText(clickText, set.bpm ? '' : t('tap-hint'));
@@ -164,6 +178,17 @@ export function practice(song, act) {
       show();
     },
     show,
+    // Tempo and key of the song, or null.
+    know: (tempo, songKey) => {
+      key = songKey;
+      if (tempo && tempo.bpm !== set.bpm) {
+        ({ isFound } = tempo);
+        Object.assign(set, { bpm: tempo.bpm, first: tempo.first });
+        bpm.input.value = set.bpm;
+        bpm.input.setAttribute('aria-invalid', 'false');
+        applyClick();
+      } else show();
+    },
     // What is heard now: the speed, and how often the loop was repeated.
     heard: (now) => {
       heard = now;

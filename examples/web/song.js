@@ -13,6 +13,7 @@ import { isInTrash, restore } from './trash.js';
 
 const ASK_MS = 15_000;
 const sharing = onDemand(() => import('./share.js'));
+const analysing = onDemand(() => import('./analysis.js'));
 
 export function view(id) {
   const title = h('h1', { tabindex: -1, dir: 'auto' });
@@ -36,6 +37,8 @@ export function view(id) {
   const element = h('article', { class: 'song-view' }, h('p', {}, h('a', { href: listAddress(), class: 'back' }, icon('back'), h('span', { t: 'all-songs' }))), head, stand, inside);
   let playing = null;
   let takes = null;
+  // Tempo and key.
+  let heard = null;
   let choices = null;
   // The result that plays: a model and its stems.
   let shown = null;
@@ -132,7 +135,10 @@ export function view(id) {
     } else {
       choices = results(() => get(id));
       inside.replaceChildren(playing.element, choices.element, takes.element);
+      analyse(song);
     }
+    playing.element.addEventListener('tempo', () => know());
+    know();
     mine.open().then(() => {
       if (mine !== playing) return;
       if (goesOn) mine.toggle();
@@ -140,10 +146,26 @@ export function view(id) {
     });
   }
 
+  async function analyse(song) {
+    const module = await analysing();
+    if (!module || heard || !playing) return;
+    heard = module.facts(song, know);
+    playing.element.before(heard.element);
+    await heard.load();
+  }
+
+  // Tells the tempo and the key to those who use them.
+  function know() {
+    if (!heard || !playing) return;
+    heard.show();
+    playing.know(heard.tempo(), heard.key());
+    takes.name(heard.names());
+  }
+
   function endInside() {
     playing?.close();
     choices?.end();
-    playing = choices = null;
+    playing = choices = heard = null;
   }
 
   // Fetch a song that is not in the loaded list.
@@ -161,6 +183,7 @@ export function view(id) {
       update();
       playing?.update();
       takes?.update();
+      heard?.show();
     },
     end: () => {
       songs.removeEventListener('change', update);

@@ -20,9 +20,12 @@ export const hasStems = (song) => song.status === 'SPLIT' || listed(song).length
 /** Returns the number of a stem in the names of files, which is its place in the server's order. */
 export const numberOf = (song, stem) => (listed(song).length ? listed(song) : ['drums', 'bass', 'other', 'vocals']).indexOf(stem) + 1;
 
-/** The name of a stem's file, as the server names it. A colon would end the name in a drag's `DownloadURL`. */
-export function fileName({ title, stem, number }, format) {
-  const name = `${String(number).padStart(2, '0')} ${[...title].slice(0, 50).join('')} (${stem}).${format}`;
+/**
+ * The name of a stem's file, as the server names it. A colon would end the name in a drag's `DownloadURL`.
+ * @param {{ title: string, stem: string, number: number, tempo?: number, key?: string }} of
+ */
+export function fileName({ title, stem, number, tempo = 0, key = '' }, format) {
+  const name = `${String(number).padStart(2, '0')} ${[...title].slice(0, 49).join('')} (${stem})${tempo ? ` ${tempo} BPM` : ''}${key ? ` ${key}` : ''}.${format}`;
   return name.replace(/[/\\:*?"<>|]/g, '_');
 }
 

@@ -33,7 +33,8 @@ test('karaoke silences voices only', () => {
 
 test('the server gives a dragged file the same name', () => {
   assert.equal(fileName({ title: 'Ada: First/Light', stem: 'piano', number: 6 }, 'wav'), '06 Ada_ First_Light (piano).wav');
-  const long = fileName({ title: '𝄞'.repeat(200), stem: 'back-vocals', number: 10 }, 'flac');
+  assert.equal(fileName({ title: 'First Light', stem: 'vocals', number: 4, tempo: 104, key: 'F#m' }, 'wav'), '04 First Light (vocals) 104 BPM F#m.wav');
+  const long = fileName({ title: '𝄞'.repeat(200), stem: 'back-vocals', number: 10, tempo: 999, key: 'F#m' }, 'flac');
   assert.ok(new TextEncoder().encode(long).length <= 255);
 });
 
