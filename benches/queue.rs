@@ -115,6 +115,7 @@ fn config(data: &Path, places: Option<(String, String)>) -> Result<Config, BoxEr
         limits: Limits::default(),
         min_free_bytes: None,
         policy: Policy::default(),
+        sign_in: vocalizer::service::SignIn::default(),
         webhooks: WebhookPolicy::default(),
         sweep_interval: Duration::from_secs(600),
         ask_again_after: Duration::from_secs(6 * 60 * 60),

@@ -71,14 +71,22 @@ function signInPage() {
   const log = form({ id: 'login', heading: 'log-in', path: 'auth/login', fields, button: 'log-in', done: signedIn });
   const registration = limits()?.registration;
   if (registration === 'closed') {
-    return [h('p', { class: 'lead', t: 'account-lead' }), h('p', { id: 'registration-closed', t: 'registration-closed' }), h('div', { class: 'columns' }, log)];
+    const columns = h('div', { class: 'columns' }, log);
+    return [h('p', { class: 'lead', t: 'account-lead' }), h('p', { id: 'registration-closed', t: 'registration-closed' }), withProvider('showSignIn', h('div', { class: 'provider' }), columns), columns];
   }
   const news = [{ ...username, hint: 'username-hint' }, password('password1', 'password', 'password-hint'), password('password2', 'password-again')];
   if (registration === 'invite') {
     news.unshift({ name: 'invite', text: 'invite', hint: 'invite-hint', autocomplete: 'off', autocapitalize: 'none', spellcheck: 'false', maxlength: 200 });
   }
   const register = form({ id: 'register', heading: 'register', path: 'auth/register', fields: news, button: 'register', done: signedIn });
-  return [h('p', { class: 'lead', t: 'account-lead' }), h('div', { class: 'columns' }, log, register)];
+  const columns = h('div', { class: 'columns' }, log, register);
+  return [h('p', { class: 'lead', t: 'account-lead' }), withProvider('showSignIn', h('div', { class: 'provider' }), columns), columns];
+}
+
+// Fills an element with what concerns the sign-in provider. Loaded when it is needed.
+function withProvider(name, place, ...more) {
+  import('./provider.js').then((provider) => provider[name](place, ...more)).catch((error) => toast(explain(error), { bad: true }));
+  return place;
 }
 
 function accountPage() {
@@ -92,7 +100,7 @@ function accountPage() {
     currentUser().administrator && h('p', {}, h('a', { class: 'button', id: 'admin-link', href: '#/admin', t: 'admin' })),
     h('p', {}, h('button', { id: 'logout', t: 'log-out', onclick: () => signOut() }), ' ', h('button', { id: 'logout-everywhere', class: 'danger', t: 'log-out-everywhere', onclick: () => signOut(true) })),
     h('p', { class: 'hint', t: 'log-out-everywhere-hint' }),
-    h('div', { class: 'columns' }, form({ id: 'password', heading: 'change-password', path: 'auth/password', fields, button: 'change-password', done: changed }), tokensCard(),
+    h('div', { class: 'columns' }, form({ id: 'password', heading: 'change-password', path: 'auth/password', fields, button: 'change-password', done: changed }), tokensCard(), withProvider('showConnection', h('div', { class: 'card' })),
       limits()?.max_webhooks ? callbacks() : null),
   ];
 }

@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde::de::IgnoredAny;
 use vocalizer_api::id::TokenId;
 use vocalizer_api::secret::Secret;
-use vocalizer_api::{NewTokenData, TokenView, TokensData, UserData, UserView};
+use vocalizer_api::{ConnectionData, NewTokenData, SignInData, SignInView, TokenView, TokensData, UserData, UserView};
 
 use crate::{Client, Error};
 
@@ -98,6 +98,55 @@ impl Client {
         let (password, invite) = (password.expose().as_str(), invite.expose().as_str());
         let fields = [("username", username), ("password1", password), ("password2", password), ("invite", invite)];
         self.post("auth/register", &fields).await
+    }
+
+    /// Returns the ways to sign in: with a password, and with an OpenID Connect provider, which needs a browser. A program of a
+    /// user who signs in there uses a [token](Self::create_token).
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), vocalizer_client::Error> {
+    /// # let server = vocalizer_testing::TestServer::start().await;
+    /// # let client = server.client();
+    /// let ways = client.sign_in_options().await?;
+    /// if let (false, Some(provider)) = (ways.password, ways.provider) {
+    ///     println!("sign in with {} on the page, and create a token there", provider.name);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// The errors of every call; see [`Client`].
+    pub async fn sign_in_options(&self) -> Result<SignInView, Error> {
+        self.read::<SignInData>("auth/options").await.map(|data| data.sign_in)
+    }
+
+    /// Returns whether a user at the server's OpenID Connect provider is connected to the account, so that the account's user can
+    /// sign in there. The connection is made on the page.
+    ///
+    /// ```
+    /// # use vocalizer_client::{Error, ErrorCode, Secret};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Error> {
+    /// # let server = vocalizer_testing::TestServer::start().await;
+    /// # let client = server.client();
+    /// # client.register("ada", &Secret::new("correct horse".to_owned())).await?;
+    /// match client.is_connected().await {
+    ///     Err(error) if error.has_code(ErrorCode::NotFound) => println!("the server has no provider"),
+    ///     connected => println!("connected: {}", connected?),
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Api`] with [`ErrorCode::NotFound`](crate::ErrorCode::NotFound) if the server has no provider, and with
+    /// [`ErrorCode::Unauthenticated`](crate::ErrorCode::Unauthenticated) without a session.
+    pub async fn is_connected(&self) -> Result<bool, Error> {
+        self.read::<ConnectionData>("auth/oidc/link").await.map(|data| data.connected)
     }
 
     /// Logs in. Later uploads are only visible to this user.

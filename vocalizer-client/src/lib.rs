@@ -33,7 +33,7 @@
 //! It needs a tokio runtime.
 //!
 //! The feature `worker` adds the ports of a remote worker, which leases jobs from the server and uploads stems. The feature
-//! `webhook-sender` adds the sender of a server's webhooks.
+//! `webhook-sender` adds the sender of a server's webhooks, `oidc` a server's sign-in with an OpenID Connect provider.
 
 // Labels items with the feature they need; docs.rs builds with nightly.
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -54,6 +54,8 @@ mod flow;
 mod identity;
 mod markers;
 mod models;
+#[cfg(feature = "oidc")]
+pub mod oidc;
 mod operations;
 mod query;
 mod resumable;
@@ -97,8 +99,8 @@ pub use vocalizer_api::{
 };
 pub use vocalizer_api::{
     Analysis, ApiError, DeliveryStatus, DeliveryView, ErrorCode, Key, LimitsView, MarkerView, Mode, ModelView,
-    PeaksView, Provenance, QuotaView, RegistrationView, ShareMix, ShareView, SharedData, SongStatus, SongView, Tempo,
-    TokenView, Tonic, UploadView, UserView, WebhookEvent, WebhookPayload, WebhookView,
+    PeaksView, Provenance, ProviderView, QuotaView, RegistrationView, ShareMix, ShareView, SharedData, SignInView,
+    SongStatus, SongView, Tempo, TokenView, Tonic, UploadView, UserView, WebhookEvent, WebhookPayload, WebhookView,
 };
 pub use watch::Change;
 

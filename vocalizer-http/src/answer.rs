@@ -27,7 +27,8 @@ pub const fn status_of(code: ErrorCode) -> StatusCode {
         | ErrorCode::InviteRequired
         | ErrorCode::InviteInvalid
         | ErrorCode::AccountDisabled
-        | ErrorCode::Forbidden => StatusCode::FORBIDDEN,
+        | ErrorCode::Forbidden
+        | ErrorCode::SignInRefused => StatusCode::FORBIDDEN,
         ErrorCode::WrongHost => StatusCode::MISDIRECTED_REQUEST,
         ErrorCode::NotFound => StatusCode::NOT_FOUND,
         ErrorCode::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,

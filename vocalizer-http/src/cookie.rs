@@ -1,4 +1,5 @@
-//! The session cookie, the device cookie that marks devices with an earlier login, and the cookie of a share link.
+//! The session cookie, the device cookie that marks devices with an earlier login, and the cookies of a sign-in by a provider and
+//! of a share link.
 
 use std::time::Duration;
 
@@ -15,6 +16,10 @@ const SECURE: &str = "__Host-session";
 /// The names of the device cookie, without and with TLS.
 const DEVICE_PLAIN: &str = "device";
 const DEVICE_SECURE: &str = "__Host-device";
+
+/// The names of the cookie that binds a sign-in by a provider to the browser, without and with TLS.
+const SIGN_IN_PLAIN: &str = "sign_in";
+const SIGN_IN_SECURE: &str = "__Host-sign_in";
 
 /// The name of the cookie with the secret of a share link. Without `__Host-`, which would require the path `/`.
 const SHARE: &str = "share";
@@ -45,6 +50,12 @@ pub fn share(headers: &HeaderMap) -> Option<Secret<String>> {
     read(headers, SHARE)
 }
 
+/// Returns the secret of a sign-in by a provider from the request's cookies, by the same rules as [`session`].
+#[must_use]
+pub fn sign_in(headers: &HeaderMap, secure: bool) -> Option<Secret<String>> {
+    read(headers, if secure { SIGN_IN_SECURE } else { SIGN_IN_PLAIN })
+}
+
 fn read(headers: &HeaderMap, wanted: &str) -> Option<Secret<String>> {
     let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
     let mut pairs = cookies.flat_map(|value| value.split(';')).filter_map(|pair| pair.trim().split_once('='));
@@ -65,6 +76,18 @@ pub fn set(secret: &Secret<String>, lasts: Duration, secure: bool) -> Option<Hea
 #[must_use]
 pub fn set_device(device: &Secret<String>, secure: bool) -> Option<HeaderValue> {
     set_cookie(if secure { DEVICE_SECURE } else { DEVICE_PLAIN }, device.expose(), DEVICE_LASTS, secure)
+}
+
+/// Returns the `Set-Cookie` value that binds a sign-in by a provider to the browser.
+#[must_use]
+pub fn set_sign_in(secret: &Secret<String>, lasts: Duration, secure: bool) -> Option<HeaderValue> {
+    set_cookie(if secure { SIGN_IN_SECURE } else { SIGN_IN_PLAIN }, secret.expose(), lasts, secure)
+}
+
+/// Returns the `Set-Cookie` value that ends a sign-in by a provider.
+#[must_use]
+pub fn clear_sign_in(secure: bool) -> Option<HeaderValue> {
+    set_sign_in(&Secret::default(), Duration::ZERO, secure)
 }
 
 /// Returns the `Set-Cookie` value that removes the session cookie. The device cookie stays.

@@ -60,6 +60,11 @@ impl Failure {
         Self::new(ErrorCode::Internal, "internal server error").with_private(private.to_string())
     }
 
+    /// Returns the code of the first error.
+    pub(crate) fn code(&self) -> ErrorCode {
+        self.errors.first().map_or(ErrorCode::Internal, |error| error.code)
+    }
+
     pub(crate) fn into_response(self) -> Response<Bytes> {
         let mut response = answer::failure(self.errors);
         let headers = response.headers_mut();
@@ -120,6 +125,8 @@ impl From<ServiceError> for Failure {
             ServiceError::InviteInvalid => Self::about("invite", Code::InviteInvalid, message),
             ServiceError::Forbidden => Self::new(Code::Forbidden, message),
             ServiceError::Disabled => Self::new(Code::AccountDisabled, message),
+            ServiceError::SignInRefused { .. } => Self::new(Code::SignInRefused, message),
+            ServiceError::ProviderUnavailable(source) => Self::busy(message).with_private(chain(source.as_ref())),
             ServiceError::Full => Self::new(Code::StorageFull, message),
             ServiceError::Unavailable(source) => Self::busy(message).with_private(chain(source.as_ref())),
             ServiceError::Internal(source) => Self::internal(chain(source.as_ref())),

@@ -164,6 +164,10 @@ fields! {
     OTHER = Field::gain("other");
     VOCALS = Field::gain("vocals");
     LEVELS = Field::text("levels").described("For a mix: gains of other stems, as in `piano:0.5,guitar:0`");
+    STATE = Field::text("state").described("The state, as in the redirect to the provider");
+    CODE = Field::text("code").described("The provider's code");
+    ISSUER = Field::text("iss").described("The issuer, if the provider sends it");
+    PROVIDER_ERROR = Field::text("error").described("The provider's error, instead of a code");
     MODELS_HELD = Field::text("models").described("The worker's models, separated by commas");
 }
 

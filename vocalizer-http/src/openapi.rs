@@ -6,10 +6,11 @@ use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 use vocalizer_core::api::{
-    AdminJobsData, AdminSongsData, AdminUserData, AdminUsersData, AnalysisData, ApiError, AuditData, DeliveriesData,
-    DeliveryData, HoldData, JobData, LimitsData, MarkerData, MarkersData, ModelsData, NewPasswordData, NewShareData,
-    NewTokenData, NewWebhookData, PeaksData, SharedData, SharesData, SongData, SongView, SongsData, StorageData,
-    TokensData, UploadData, UserData, WantedData, WebhookData, WebhookEvent, WebhookPayload, WebhooksData,
+    AdminJobsData, AdminSongsData, AdminUserData, AdminUsersData, AnalysisData, ApiError, AuditData, ConnectionData,
+    DeliveriesData, DeliveryData, HoldData, JobData, LimitsData, MarkerData, MarkersData, ModelsData, NewPasswordData,
+    NewShareData, NewTokenData, NewWebhookData, PeaksData, ProviderAddressData, SharedData, SharesData, SignInData,
+    SongData, SongView, SongsData, StorageData, TokensData, UploadData, UserData, WantedData, WebhookData,
+    WebhookEvent, WebhookPayload, WebhooksData,
 };
 use vocalizer_core::part::Part;
 
@@ -87,6 +88,9 @@ fn schemas() -> Map<String, Value> {
     add::<SongsData>(&mut generator);
     add::<UploadData>(&mut generator);
     add::<UserData>(&mut generator);
+    add::<SignInData>(&mut generator);
+    add::<ProviderAddressData>(&mut generator);
+    add::<ConnectionData>(&mut generator);
     add::<TokensData>(&mut generator);
     add::<NewTokenData>(&mut generator);
     add::<SharesData>(&mut generator);
@@ -293,6 +297,7 @@ fn successes(route: &Route) -> Vec<(u16, &'static str)> {
             vec![(200, "Stored, for a client that accepts application/json"), (204, "Stored")]
         }
         Operation::UploadOptions | Operation::TerminateUpload => vec![(204, "Success")],
+        Operation::BeginSignIn | Operation::FinishSignIn => vec![(303, "Location has the address to go on to")],
         _ => vec![(200, "Success")],
     }
 }
@@ -307,7 +312,7 @@ fn content(output: Output) -> Option<Value> {
         Output::Nothing => {
             json!({"application/json": {"schema": envelope(&json!({"const": true}), &json!({"type": "null"}))}})
         }
-        Output::Empty => return None,
+        Output::Empty | Output::Redirect => return None,
         Output::Bytes => json!({"application/octet-stream": binary}),
         Output::Audio => {
             let types =
@@ -347,7 +352,7 @@ fn describe(status: u16) -> &'static str {
         400 => "Malformed request",
         401 => "Session or token missing or invalid",
         403 => {
-            "Forbidden: cross-site request, quota exceeded, registration closed or by invite only, or not an administrator"
+            "Forbidden: cross-site request, quota exceeded, registration closed or by invite only, way to sign in not open, or not an administrator"
         }
         404 => "Not found, or not visible to the caller",
         408 => "Request timeout: the body arrived too slowly",

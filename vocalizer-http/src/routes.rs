@@ -9,7 +9,7 @@ use crate::app::App;
 use crate::fields::{self, Field, Input};
 use crate::handlers::{
     Answer, admin, analyses, auth, events, jobs, list_events, markers, operations, parts, results, resumable, shares,
-    songs, upload, webhooks, work,
+    sign_in, songs, upload, webhooks, work,
 };
 use crate::request::Request;
 
@@ -43,6 +43,8 @@ pub(crate) enum Output {
     Nothing,
     /// No body.
     Empty,
+    /// No body; `Location` has the address to go on to.
+    Redirect,
     /// Binary data.
     Bytes,
     Audio,
@@ -147,6 +149,23 @@ routes! {
     ChangePassword "change_password" auth::change_password,
         POST "/auth/password" Session PASSWORD => Output::Nothing, [] [400, 408, 413, 415, 422, 429]
         "Changes the password, ends all other sessions and revokes all API tokens";
+    SignInOptions "sign_in_options" sign_in::options,
+        GET "/auth/options" Public Input::Nothing => Output::Data("SignInData"), [] []
+        "Returns the ways to sign in";
+    BeginSignIn "begin_sign_in" sign_in::begin,
+        GET "/auth/oidc" Public Input::Nothing => Output::Redirect, [] [404]
+        "Sends a browser to the OpenID Connect provider to sign in; 404 without one";
+    FinishSignIn "finish_sign_in" sign_in::callback,
+        GET "/auth/oidc/callback" Anyone Input::Nothing => Output::Redirect, [STATE, CODE, ISSUER, PROVIDER_ERROR]
+        [404, 409, 429]
+        "Takes a browser back from the OpenID Connect provider, logs in and sends it to the page; with Accept: text/html, errors \
+        are shown there";
+    LinkSignIn "link_sign_in" sign_in::link,
+        POST "/auth/oidc/link" Session Input::Nothing => Output::Data("ProviderAddressData"), [] [404]
+        "Begins a sign-in at the OpenID Connect provider that connects the user there to the account of the caller";
+    SignInConnection "sign_in_connection" sign_in::connection,
+        GET "/auth/oidc/link" Session Input::Nothing => Output::Data("ConnectionData"), [] [404]
+        "Returns whether a user at the OpenID Connect provider is connected to the account of the caller";
     ListTokens "list_tokens" auth::list_tokens,
         GET "/auth/tokens" Session Input::Nothing => Output::Data("TokensData"), [] []
         "Lists the user's API tokens";

@@ -1,6 +1,7 @@
 //! Command-line options and environment variables. Every option has the name of its variable: `--data-dir` is `DATA_DIR`.
 
 mod admin;
+mod oidc;
 mod policy;
 pub(crate) mod resumable;
 mod webhooks;
@@ -19,6 +20,7 @@ pub use self::admin::{
     Admin, AdminCommand, AuditArgs, InviteArgs, JobsArgs, JobsCommand, SongsArgs, SongsCommand, StorageCommand,
     StorageCommandArgs, UsersArgs, UsersCommand,
 };
+pub use self::oidc::OidcArgs;
 pub use self::policy::{PolicyArgs, RegistrationArg};
 pub use self::resumable::ResumableArgs;
 pub use self::webhooks::WebhookArgs;
@@ -44,6 +46,9 @@ pub struct ServeArgs {
     /// Registration, quotas and retention.
     #[command(flatten)]
     pub policy: PolicyArgs,
+    /// Sign-in by OpenID Connect.
+    #[command(flatten)]
+    pub oidc: OidcArgs,
     /// Concurrency limits.
     #[command(flatten)]
     pub caps: CapsArgs,

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::thread::available_parallelism;
 
+use vocalizer_client::oidc::OidcProvider;
 use vocalizer_client::webhooks::HttpWebhooks;
 use vocalizer_core::ports::{BoxError, Clock, JobQueue};
 use vocalizer_core::service::{
@@ -18,6 +19,7 @@ use vocalizer_store::system::{Argon2Passwords, SystemClock};
 use super::adapters::{self, BlobPlace, Stores};
 use super::config::Config;
 use super::data::DataDir;
+use super::oidc::Oidc;
 use super::page::FILES;
 
 /// The assembled service.
@@ -102,16 +104,20 @@ pub async fn compose_with(config: &Config, data: &DataDir, tuning: Tuning) -> Re
         })
         .build();
     let at_once = available_parallelism().map_or(1, usize::from);
-    let accounts =
+    let mut accounts =
         AccountService::builder_with_clock(accounts, Arc::new(Argon2Passwords::new(at_once)?), Arc::clone(&clock))
             .with_attempts(attempts)
             .with_audit(audit)
             .with_settings(AccountSettings {
                 registration: config.policy.registration,
+                password_sign_in: config.sign_in.password,
                 keep_audit: config.policy.keep_audit,
                 ..tuning.accounts
-            })
-            .build();
+            });
+    if let Some(Oidc { settings, usage }) = &config.sign_in.oidc {
+        accounts = accounts.with_identity_provider(Arc::new(OidcProvider::new(settings.clone())?), usage.clone());
+    }
+    let accounts = accounts.build();
     let admin = AdminService::new(accounts.clone(), admin, "server").within(songs.clone());
     if let Some(first) = &config.policy.first_user {
         let registered = first.register(&accounts, &admin).await;

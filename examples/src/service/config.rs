@@ -21,6 +21,7 @@ use super::adapters::{check_broker, check_bucket};
 use super::addresses::{Blobs, Broker, Database};
 use super::args::{BrokerArgs, CapsArgs, ModelsArgs, RenderingArgs, ServeArgs, StorageArgs, WebhookArgs, resumable};
 use super::error::{ConfigError, invalid, text_or_file};
+use super::oidc::SignIn;
 use super::policy::Policy;
 
 /// The file of the generated worker token, in the data folder.
@@ -55,6 +56,8 @@ pub struct Config {
     pub min_free_bytes: Option<u64>,
     /// Registration, upload quotas and retention.
     pub policy: Policy,
+    /// Ways to sign in.
+    pub sign_in: SignIn,
     /// Where webhooks may be.
     pub webhooks: WebhookPolicy,
     /// The time between sweeps.
@@ -116,6 +119,7 @@ impl Config {
         limits.check()?;
         let min_free_bytes = args.room.min_free_bytes;
         let policy = Policy::check(&args.policy, &database, &args.network.trusted_proxies)?;
+        let sign_in = SignIn::check(&args.oidc, &policy)?;
         Ok(Self {
             listen,
             data,
@@ -128,6 +132,7 @@ impl Config {
             limits,
             min_free_bytes,
             policy,
+            sign_in,
             webhooks: WebhookPolicy { allow_private: webhook_allow_private, allow_http: webhook_allow_http },
             sweep_interval: Duration::from_secs(args.advanced.sweep_interval_s),
             ask_again_after: Duration::from_secs(args.advanced.ask_again_after_s),
@@ -348,7 +353,7 @@ impl fmt::Display for Config {
             None => writeln!(f, "MIN_FREE_BYTES=(1 GiB, or 5 % of the disk)")?,
             Some(bytes) => writeln!(f, "MIN_FREE_BYTES={bytes}")?,
         }
-        write!(f, "{}", self.policy)?;
+        write!(f, "{}{}", self.policy, self.sign_in)?;
         writeln!(f, "SWEEP_INTERVAL_S={}", self.sweep_interval.as_secs())?;
         writeln!(f, "ASK_AGAIN_AFTER_S={}", self.ask_again_after.as_secs())?;
         let models: Vec<_> = self.models.names().iter().map(ToString::to_string).collect();

@@ -14,6 +14,7 @@ mod invite;
 mod logging;
 #[cfg(feature = "separate")]
 mod model;
+mod oidc;
 #[cfg(any(feature = "separate", feature = "cluster"))]
 mod on_demand;
 mod page;
@@ -31,8 +32,8 @@ pub use addresses::{Blobs, Broker, Database, QueueKind};
 pub(crate) use admin::admin;
 pub use args::{
     Admin, AdminCommand, AdvancedArgs, AuditArgs, BrokerArgs, CapsArgs, InviteArgs, JobsArgs, JobsCommand, LogFormat,
-    ModelsArgs, NetworkArgs, PolicyArgs, RegistrationArg, RenderingArgs, ResumableArgs, RoomArgs, ServeArgs, SongsArgs,
-    SongsCommand, StorageArgs, StorageCommand, StorageCommandArgs, UsersArgs, UsersCommand, WebhookArgs,
+    ModelsArgs, NetworkArgs, OidcArgs, PolicyArgs, RegistrationArg, RenderingArgs, ResumableArgs, RoomArgs, ServeArgs,
+    SongsArgs, SongsCommand, StorageArgs, StorageCommand, StorageCommandArgs, UsersArgs, UsersCommand, WebhookArgs,
 };
 #[cfg(any(feature = "separate", feature = "cluster"))]
 pub use args::{ComputeArgs, WorkerArgs};
@@ -41,6 +42,7 @@ pub use config::{Config, WebhookPolicy};
 pub use data::{DataDir, DataError};
 pub use error::ConfigError;
 pub use first_user::FirstUser;
+pub use oidc::{Oidc, SignIn};
 #[cfg(any(feature = "separate", feature = "cluster"))]
 pub use on_demand::load_on_demand;
 pub use policy::Policy;

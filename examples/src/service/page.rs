@@ -80,6 +80,7 @@ const SOURCES: &[PageFile] = files! {
     "places.js" "text/javascript; charset=utf-8";
     "player.js" "text/javascript; charset=utf-8";
     "practice.js" "text/javascript; charset=utf-8";
+    "provider.js" "text/javascript; charset=utf-8";
     "resumable.js" "text/javascript; charset=utf-8";
     "results.js" "text/javascript; charset=utf-8";
     "saving.js" "text/javascript; charset=utf-8";

@@ -234,6 +234,7 @@ fn second_server_on_same_database_or_blobs_is_rejected() {
         limits: vocalizer_core::limits::Limits::default(),
         min_free_bytes: None,
         policy: Policy::default(),
+        sign_in: vocalizer::service::SignIn::default(),
         webhooks: vocalizer::service::WebhookPolicy::default(),
         sweep_interval: std::time::Duration::from_secs(600),
         ask_again_after: std::time::Duration::from_secs(6 * 60 * 60),

@@ -55,6 +55,7 @@ mod retention;
 mod server;
 mod sessions;
 mod sharing;
+mod signing_in;
 mod slow;
 mod support;
 mod sweeping;

@@ -12,7 +12,7 @@ use reqwest::{Method, RequestBuilder};
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::sync::{oneshot, watch};
-use vocalizer::service::{Blobs, Config, DataDir, Database, Policy, Tuning, WebhookPolicy, compose_with};
+use vocalizer::service::{Blobs, Config, DataDir, Database, Policy, SignIn, Tuning, WebhookPolicy, compose_with};
 use vocalizer_core::limits::Limits;
 use vocalizer_core::models::Models;
 use vocalizer_core::ports::{Stems, ThrottleSettings};
@@ -44,6 +44,7 @@ pub(crate) struct Settings {
     pub(crate) limits: Limits,
     pub(crate) min_free_bytes: Option<u64>,
     pub(crate) policy: Policy,
+    pub(crate) sign_in: SignIn,
     pub(crate) open_upload_result: bool,
     pub(crate) worker_tokens: Vec<String>,
     pub(crate) timeouts: Timeouts,
@@ -72,6 +73,7 @@ impl Default for Settings {
             limits: Limits { max_upload_bytes: 1024 * 1024, ..Limits::default() },
             min_free_bytes: None,
             policy: Policy::default(),
+            sign_in: SignIn::default(),
             open_upload_result: false,
             worker_tokens: vec![WORKER_TOKEN.to_owned()],
             timeouts: Timeouts::default(),
@@ -135,6 +137,7 @@ impl Service {
             limits: settings.limits,
             min_free_bytes: settings.min_free_bytes,
             policy: settings.policy.clone(),
+            sign_in: settings.sign_in.clone(),
             webhooks: settings.webhooks,
             sweep_interval: Duration::from_secs(600),
             ask_again_after: Duration::from_secs(6 * 60 * 60),
@@ -336,6 +339,8 @@ impl Browser {
     /// A client of the server at `base`.
     pub(crate) fn at(base: String) -> Self {
         let http = reqwest::Client::builder().cookie_store(true).tls_backend_preconfigured(no_tls());
+        // Tests see redirects.
+        let http = http.redirect(reqwest::redirect::Policy::none());
         Self { http: http.build().unwrap(), base }
     }
 

@@ -14,6 +14,8 @@ mod identity;
 mod layers;
 mod lists;
 mod names;
+#[cfg(feature = "oidc")]
+mod oidc;
 mod operations;
 mod resuming;
 mod retries;

@@ -7,13 +7,19 @@ use serde_json::Value;
 use vocalizer_client::ErrorCode;
 
 /// The methods of `Client` for each operation of the OpenAPI document.
-const METHODS: [(&str, &[&str]); 63] = [
+const METHODS: [(&str, &[&str]); 68] = [
     ("register", &["register", "register_with_invite"]),
     ("login", &["login"]),
     ("logout", &["logout"]),
     ("logout_everywhere", &["logout_everywhere"]),
     ("me", &["me"]),
     ("change_password", &["change_password"]),
+    ("sign_in_options", &["sign_in_options"]),
+    // For browsers, which go to the provider and come back.
+    ("begin_sign_in", &["sign_in_options"]),
+    ("finish_sign_in", &["sign_in_options"]),
+    ("link_sign_in", &["sign_in_options"]),
+    ("sign_in_connection", &["is_connected"]),
     ("list_tokens", &["tokens"]),
     ("create_token", &["create_token"]),
     ("revoke_token", &["revoke_token"]),

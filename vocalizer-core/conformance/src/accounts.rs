@@ -10,7 +10,7 @@ use time::OffsetDateTime;
 
 use super::support::at_us;
 use vocalizer_core::account::{
-    Account, ApiToken, Invite, PasswordHash, Session, SessionDigest, TokenId, TokenName, UserId,
+    Account, ApiToken, Identity, Invite, PasswordHash, Session, SessionDigest, TokenId, TokenName, UserId,
 };
 use vocalizer_core::ports::{AccountRepository, RepositoryError};
 use vocalizer_core::secret::Secret;
@@ -296,5 +296,64 @@ pub async fn concurrent_use_of_invite_succeeds_once(place: &impl AccountsPlace) 
         )
         .await;
         assert!(first.unwrap() ^ second.unwrap(), "round {round}");
+    }
+}
+
+fn identity(subject: &str) -> Identity {
+    Identity { issuer: "https://id.example.org".to_owned(), subject: subject.to_owned() }
+}
+
+pub async fn identity_leads_to_its_account(place: &impl AccountsPlace) {
+    let accounts = place.accounts().await;
+    let (ada, grace) = (account("ada"), register(&accounts, "grace").await);
+    accounts.insert_identified(&ada, &identity("17")).await.unwrap();
+    accounts.link_identity(grace, &identity("Ada")).await.unwrap();
+    let elsewhere = Identity { issuer: "https://id.example.org/".to_owned(), ..identity("17") };
+    accounts.link_identity(grace, &elsewhere).await.unwrap();
+    let accounts = place.accounts().await;
+    assert_same(accounts.find_by_identity(&identity("17")).await.unwrap(), &ada);
+    for linked in [&identity("Ada"), &elsewhere] {
+        assert_eq!(accounts.find_by_identity(linked).await.unwrap().unwrap().id, grace);
+    }
+    // Neither a name nor another spelling is an identity.
+    for unknown in ["ada", "ADA", "017", "17 ", ""] {
+        assert!(accounts.find_by_identity(&identity(unknown)).await.unwrap().is_none(), "{unknown:?}");
+    }
+    assert_eq!(accounts.identities(ada.id).await.unwrap(), [identity("17")]);
+    assert_eq!(accounts.identities(grace).await.unwrap(), [identity("Ada"), elsewhere]);
+    assert_eq!(accounts.identities(UserId::random()).await.unwrap(), []);
+}
+
+pub async fn identity_belongs_to_one_account(place: &impl AccountsPlace) {
+    let accounts = place.accounts().await;
+    let (ada, grace) = (account("ada"), register(&accounts, "grace").await);
+    accounts.insert_identified(&ada, &identity("17")).await.unwrap();
+    // A repeat has no effect.
+    accounts.link_identity(ada.id, &identity("17")).await.unwrap();
+    assert!(matches!(accounts.link_identity(grace, &identity("17")).await, Err(RepositoryError::Conflict)));
+    let unknown = accounts.link_identity(UserId::random(), &identity("18")).await;
+    assert!(matches!(unknown, Err(RepositoryError::Conflict)), "{unknown:?}");
+    // Neither the account nor the identity is stored if the other is taken.
+    let other = account("other");
+    assert!(matches!(accounts.insert_identified(&other, &identity("17")).await, Err(RepositoryError::Conflict)));
+    assert!(accounts.find(other.id).await.unwrap().is_none());
+    let taken = accounts.insert_identified(&account("GRACE"), &identity("18")).await;
+    assert!(matches!(taken, Err(RepositoryError::Conflict)), "{taken:?}");
+    assert!(accounts.find_by_identity(&identity("18")).await.unwrap().is_none());
+    assert_same(accounts.find_by_identity(&identity("17")).await.unwrap(), &ada);
+}
+
+pub async fn concurrent_accounts_of_identity_become_one(place: &impl AccountsPlace) {
+    let (one, other) = (place.accounts().await, place.accounts().await);
+    for round in 0..8 {
+        let identity = identity(&round.to_string());
+        let (first, second) = (account(&format!("one{round}")), account(&format!("other{round}")));
+        let outcome = join(one.insert_identified(&first, &identity), other.insert_identified(&second, &identity)).await;
+        let winner = match outcome {
+            (Ok(()), Err(RepositoryError::Conflict)) => &first,
+            (Err(RepositoryError::Conflict), Ok(())) => &second,
+            _ => panic!("exactly one account must be stored: {outcome:?}"),
+        };
+        assert_same(other.find_by_identity(&identity).await.unwrap(), winner);
     }
 }

@@ -209,6 +209,9 @@ macro_rules! accounts_conformance {
             invite_registers_one_user
             invalid_invite_stores_no_account
             concurrent_use_of_invite_succeeds_once
+            identity_leads_to_its_account
+            identity_belongs_to_one_account
+            concurrent_accounts_of_identity_become_one
         }
     };
 }

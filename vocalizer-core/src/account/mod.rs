@@ -2,6 +2,7 @@
 
 mod client;
 mod credential;
+mod identity;
 mod invite;
 mod session;
 mod share_link;
@@ -10,6 +11,7 @@ mod viewer;
 
 pub use client::{Client, Share, household};
 pub use credential::{PasswordHash, SessionDigest};
+pub use identity::Identity;
 pub use invite::{Invite, Registration};
 pub use session::{ApiToken, Session, TokenName};
 pub use share_link::ShareLink;

@@ -6,7 +6,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use time::OffsetDateTime;
 
-use crate::account::{Account, ApiToken, Invite, PasswordHash, Session, SessionDigest, TokenId, UserId, Username};
+use crate::account::{
+    Account, ApiToken, Identity, Invite, PasswordHash, Session, SessionDigest, TokenId, UserId, Username,
+};
 use crate::ports::{AccountRepository, RepositoryError};
 
 /// An [`AccountRepository`] in memory.
@@ -19,6 +21,7 @@ pub(super) struct State {
     pub(super) sessions: Vec<Session>,
     invites: Vec<Invite>,
     pub(super) marks: HashMap<UserId, Marks>,
+    identities: Vec<(Identity, UserId)>,
 }
 
 /// What operators have changed of a user.
@@ -40,6 +43,10 @@ impl State {
 
     pub(super) fn marks(&self, id: UserId) -> Marks {
         self.marks.get(&id).copied().unwrap_or_default()
+    }
+
+    fn linked(&self, identity: &Identity) -> Option<UserId> {
+        self.identities.iter().find(|(linked, _)| linked == identity).map(|(_, user)| *user)
     }
 }
 
@@ -106,6 +113,46 @@ impl AccountRepository for MemoryAccounts {
     async fn is_administrator(&self, id: UserId) -> Result<bool, RepositoryError> {
         let marks = self.state().marks(id);
         Ok(marks.administrator_since.is_some() && marks.disabled_at.is_none())
+    }
+
+    async fn find_by_identity(&self, identity: &Identity) -> Result<Option<Account>, RepositoryError> {
+        let state = self.state();
+        let Some(user) = state.linked(identity) else { return Ok(None) };
+        Ok(state.accounts.iter().find(|account| account.id == user).cloned())
+    }
+
+    async fn insert_identified(&self, account: &Account, identity: &Identity) -> Result<(), RepositoryError> {
+        let mut state = self.state();
+        if state.linked(identity).is_some() {
+            return Err(RepositoryError::Conflict);
+        }
+        state.insert(account)?;
+        state.identities.push((identity.clone(), account.id));
+        Ok(())
+    }
+
+    async fn link_identity(&self, user: UserId, identity: &Identity) -> Result<(), RepositoryError> {
+        let mut state = self.state();
+        match state.linked(identity) {
+            Some(linked) if linked == user => Ok(()),
+            None if state.accounts.iter().any(|account| account.id == user) => {
+                state.identities.push((identity.clone(), user));
+                Ok(())
+            }
+            Some(_) | None => Err(RepositoryError::Conflict),
+        }
+    }
+
+    async fn identities(&self, user: UserId) -> Result<Vec<Identity>, RepositoryError> {
+        let state = self.state();
+        let mut identities: Vec<_> = state
+            .identities
+            .iter()
+            .filter(|(_, linked)| *linked == user)
+            .map(|(identity, _)| identity.clone())
+            .collect();
+        identities.sort_by(|a, b| (&a.issuer, &a.subject).cmp(&(&b.issuer, &b.subject)));
+        Ok(identities)
     }
 
     async fn change_password(

@@ -4,7 +4,9 @@ use async_trait::async_trait;
 use time::OffsetDateTime;
 
 use super::RepositoryError;
-use crate::account::{Account, ApiToken, Invite, PasswordHash, Session, SessionDigest, TokenId, UserId, Username};
+use crate::account::{
+    Account, ApiToken, Identity, Invite, PasswordHash, Session, SessionDigest, TokenId, UserId, Username,
+};
 
 /// Stores users, their sessions and their API tokens.
 ///
@@ -91,6 +93,35 @@ pub trait AccountRepository: Send + Sync {
     ///
     /// Those of every method.
     async fn find(&self, id: UserId) -> Result<Option<Account>, RepositoryError>;
+
+    /// Finds the account that an identity is linked to.
+    ///
+    /// # Errors
+    ///
+    /// Those of every method.
+    async fn find_by_identity(&self, identity: &Identity) -> Result<Option<Account>, RepositoryError>;
+
+    /// Stores an account as [`Self::insert`] does and links an identity to it, in one atomic step.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::insert`]; also [`RepositoryError::Conflict`] if the identity is linked to an account. Of two concurrent
+    /// calls with one identity, one fails with it.
+    async fn insert_identified(&self, account: &Account, identity: &Identity) -> Result<(), RepositoryError>;
+
+    /// Links an identity to an existing account, durable on return. A repeat succeeds without effect.
+    ///
+    /// # Errors
+    ///
+    /// [`RepositoryError::Conflict`] if the identity is linked to another account, or the account does not exist.
+    async fn link_identity(&self, user: UserId, identity: &Identity) -> Result<(), RepositoryError>;
+
+    /// Returns the identities that are linked to an account, sorted by issuer and subject.
+    ///
+    /// # Errors
+    ///
+    /// Those of every method.
+    async fn identities(&self, user: UserId) -> Result<Vec<Identity>, RepositoryError>;
 
     /// Returns whether an operator has disabled a user. The default suits a store without
     /// [`Administration`](super::Administration).

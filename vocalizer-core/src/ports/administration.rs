@@ -155,12 +155,14 @@ pub trait Administration: Send + Sync {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Action {
-    /// A user registered, or was created by an operator or a proxy.
+    /// A user registered, or was created by an operator, a proxy or an identity provider.
     UserRegistered,
     /// A user signed in.
     SignIn,
     /// A sign-in was refused.
     SignInFailed,
+    /// A user linked an identity of a provider.
+    IdentityLinked,
     /// A user changed the password.
     PasswordChanged,
     /// A user ended all sessions.
@@ -205,6 +207,7 @@ impl Action {
             Self::UserRegistered => "user_registered",
             Self::SignIn => "sign_in",
             Self::SignInFailed => "sign_in_failed",
+            Self::IdentityLinked => "identity_linked",
             Self::PasswordChanged => "password_changed",
             Self::SessionsEnded => "sessions_ended",
             Self::TokenCreated => "token_created",

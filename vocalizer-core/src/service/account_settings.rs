@@ -22,6 +22,8 @@ pub struct AccountSettings {
     pub per_address: ThrottleSettings,
     /// Who may register. Default: everyone.
     pub registration: Registration,
+    /// Whether users sign in and register with a password. Default: true.
+    pub password_sign_in: bool,
     /// How long the audit log is kept. Default: 365 days.
     pub keep_audit: Duration,
 }
@@ -36,6 +38,7 @@ impl Default for AccountSettings {
             per_account_everywhere: ThrottleSettings::per_account_everywhere(),
             per_address: ThrottleSettings::per_address(),
             registration: Registration::default(),
+            password_sign_in: true,
             keep_audit: KEEP_AUDIT,
         }
     }

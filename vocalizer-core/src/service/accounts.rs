@@ -9,6 +9,7 @@ use time::OffsetDateTime;
 use super::account_settings::AccountSettings;
 use super::auditing::Event;
 use super::caller::{Caller, LoginFrom, NO_SESSION, NewSession, Proof, owner};
+use super::provider::Provider;
 use super::{Invalid, ServiceError, device};
 use crate::account::{Account, Registration, Session, SessionDigest, UserId, Username, Viewer, household};
 use crate::api::UserView;
@@ -30,6 +31,8 @@ pub(super) struct AccountPorts {
     pub(super) attempts: Arc<dyn Attempts>,
     pub(super) passwords: Arc<dyn PasswordHasher>,
     pub(super) audit: Arc<dyn AuditLog>,
+    /// The identity provider with which users may sign in.
+    pub(super) provider: Option<Provider>,
     pub(super) clock: Arc<dyn Clock>,
 }
 
@@ -110,8 +113,8 @@ impl AccountService {
     /// # Errors
     ///
     /// [`ServiceError::RegistrationClosed`], [`ServiceError::InviteRequired`], [`ServiceError::InviteInvalid`],
-    /// [`ServiceError::Invalid`], [`ServiceError::Conflict`] for a taken name, [`ServiceError::Throttled`],
-    /// [`ServiceError::Unavailable`] or [`ServiceError::Internal`].
+    /// [`ServiceError::SignInRefused`] without [passwords](AccountSettings::password_sign_in), [`ServiceError::Invalid`],
+    /// [`ServiceError::Conflict`] for a taken name, [`ServiceError::Throttled`], [`ServiceError::Unavailable`] or [`ServiceError::Internal`].
     pub async fn register(
         &self,
         username: &str,
@@ -121,6 +124,7 @@ impl AccountService {
         before: Option<SessionDigest>,
     ) -> Result<NewSession, ServiceError> {
         let Inner { ports, settings } = &*self.inner;
+        self.check_password_sign_in()?;
         let invite = match settings.registration {
             Registration::Open => None,
             Registration::Closed => return Err(ServiceError::RegistrationClosed),
@@ -195,7 +199,8 @@ impl AccountService {
     /// # Errors
     ///
     /// [`ServiceError::Unauthenticated`], with the same response time whether the name or the password is wrong;
-    /// [`ServiceError::Disabled`], only with the right password; [`ServiceError::Throttled`], [`ServiceError::Unavailable`] or [`ServiceError::Internal`].
+    /// [`ServiceError::Disabled`], only with the right password; [`ServiceError::SignInRefused`] without
+    /// [passwords](AccountSettings::password_sign_in); [`ServiceError::Throttled`], [`ServiceError::Unavailable`] or [`ServiceError::Internal`].
     pub async fn login(
         &self,
         username: &str,
@@ -203,6 +208,7 @@ impl AccountService {
         from: LoginFrom<'_>,
     ) -> Result<NewSession, ServiceError> {
         let Inner { ports, settings } = &*self.inner;
+        self.check_password_sign_in()?;
         let wrong = ServiceError::Unauthenticated { message: "the username and the password do not match" };
         let names = Username::meant(username);
         // No account can match these. A password that is too long is rejected before it costs a hash.
@@ -449,8 +455,16 @@ impl AccountService {
         Ok(())
     }
 
+    /// Fails if users do not sign in with passwords.
+    fn check_password_sign_in(&self) -> Result<(), ServiceError> {
+        if self.inner.settings.password_sign_in {
+            return Ok(());
+        }
+        Err(ServiceError::SignInRefused { message: "sign-in with a password is turned off on this server" })
+    }
+
     /// Counts an attempt.
-    async fn count(&self, key: &str, settings: &ThrottleSettings) -> Result<(), ServiceError> {
+    pub(super) async fn count(&self, key: &str, settings: &ThrottleSettings) -> Result<(), ServiceError> {
         let Inner { ports, .. } = &*self.inner;
         match ports.attempts.attempt(key, settings, ports.clock.now()).await? {
             None => Ok(()),
@@ -476,7 +490,7 @@ impl AccountService {
         Ok(ports.accounts.forget_expired(now.saturating_sub(KEEP_EXPIRED)).await?)
     }
 
-    async fn open_session(
+    pub(super) async fn open_session(
         &self,
         account: &Account,
         before: Option<SessionDigest>,

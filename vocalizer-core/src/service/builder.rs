@@ -4,14 +4,15 @@ use std::sync::Arc;
 
 use super::accounts::AccountPorts;
 use super::defaults::{AcceptAll, NoArchives, NoAudit, NoRenderer};
+use super::provider::{Provider, ProviderSettings};
 use super::songs::SongPorts;
 use super::{AccountService, AccountSettings, LocalCoordination, SongService, SongSettings, Throttle};
 #[cfg(feature = "system-clock")]
 use crate::SystemClock;
 use crate::models::Models;
 use crate::ports::{
-    AccountRepository, Attempts, AudioProbe, AuditLog, BlobStore, Clock, Coordination, JobQueue, PasswordHasher,
-    Renderer, ResultReader, SongRepository, WebhookSender,
+    AccountRepository, Attempts, AudioProbe, AuditLog, BlobStore, Clock, Coordination, IdentityProvider, JobQueue,
+    PasswordHasher, Renderer, ResultReader, SongRepository, WebhookSender,
 };
 
 /// Builds a [`SongService`]; see [`SongService::builder`].
@@ -273,7 +274,7 @@ impl AccountService {
         clock: Arc<dyn Clock>,
     ) -> AccountServiceBuilder {
         let (attempts, audit) = (Arc::new(Throttle::default()), Arc::new(NoAudit));
-        let ports = AccountPorts { accounts, attempts, passwords, audit, clock };
+        let ports = AccountPorts { accounts, attempts, passwords, audit, provider: None, clock };
         AccountServiceBuilder { ports, settings: AccountSettings::default() }
     }
 }
@@ -288,6 +289,12 @@ impl AccountServiceBuilder {
     /// Records sign-ins, registrations, tokens and changed passwords here. Without it they are not recorded.
     pub fn with_audit(mut self, audit: Arc<dyn AuditLog>) -> Self {
         self.ports.audit = audit;
+        self
+    }
+
+    /// Lets users sign in with an identity provider.
+    pub fn with_identity_provider(mut self, provider: Arc<dyn IdentityProvider>, settings: ProviderSettings) -> Self {
+        self.ports.provider = Some(Provider { port: provider, settings });
         self
     }
 

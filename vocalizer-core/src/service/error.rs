@@ -86,6 +86,15 @@ pub enum ServiceError {
     /// The caller is no administrator, or uses an API token.
     #[error("only an administrator may do this, and not with an API token")]
     Forbidden,
+    /// This way to sign in is not open to the caller, or not to anyone on this server.
+    #[error("{message}")]
+    SignInRefused {
+        /// The reason and the remedy, as a sentence for users.
+        message: &'static str,
+    },
+    /// The identity provider is unavailable.
+    #[error("the sign-in provider is unavailable; try again later")]
+    ProviderUnavailable(#[source] BoxError),
     /// Too many attempts.
     #[error("too many attempts; try again in {} s", whole_seconds(*retry_after))]
     Throttled {

@@ -85,10 +85,15 @@ pub(crate) async fn revoke_token(app: &Arc<App>, request: Request) -> Answer {
 }
 
 fn session_response(session: NewSession, peer: Peer) -> Answer {
-    let mut response = whole(answer::success(&UserData { user: Some(session.user) }));
-    with_cookie(&mut response, cookie::set(&session.secret, session.lasts, peer.secure))?;
-    with_cookie(&mut response, cookie::set_device(&session.device, peer.secure))?;
+    let mut response = whole(answer::success(&UserData { user: Some(session.user.clone()) }));
+    with_session(&mut response, &session, peer)?;
     Ok(response)
+}
+
+/// Sets the cookies of a session.
+pub(super) fn with_session(response: &mut Response<Body>, session: &NewSession, peer: Peer) -> Result<(), Failure> {
+    with_cookie(response, cookie::set(&session.secret, session.lasts, peer.secure))?;
+    with_cookie(response, cookie::set_device(&session.device, peer.secure))
 }
 
 fn logged_out(peer: Peer) -> Answer {
@@ -97,7 +102,7 @@ fn logged_out(peer: Peer) -> Answer {
     Ok(response)
 }
 
-fn with_cookie(response: &mut Response<Body>, cookie: Option<http::HeaderValue>) -> Result<(), Failure> {
+pub(super) fn with_cookie(response: &mut Response<Body>, cookie: Option<http::HeaderValue>) -> Result<(), Failure> {
     let cookie = cookie.ok_or_else(|| Failure::internal("the cookie is not a valid header value"))?;
     response.headers_mut().append(header::SET_COOKIE, cookie);
     Ok(())

@@ -15,6 +15,7 @@ pub(crate) mod parts;
 pub(crate) mod results;
 pub(crate) mod resumable;
 pub(crate) mod shares;
+pub(crate) mod sign_in;
 pub(crate) mod songs;
 pub(crate) mod upload;
 pub(crate) mod webhooks;

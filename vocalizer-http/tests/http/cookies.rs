@@ -31,6 +31,9 @@ fn cookies_have_security_attributes() {
         "device=0a1b; Path=/; Max-Age=31536000; HttpOnly; SameSite=Lax"
     );
     assert_eq!(cookie::clear(false).unwrap(), "session=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax");
+    let sign_in = cookie::set_sign_in(&secret, Duration::from_secs(600), true).unwrap();
+    assert_eq!(sign_in, "__Host-sign_in=0a1b; Path=/; Max-Age=600; HttpOnly; SameSite=Lax; Secure");
+    assert_eq!(cookie::clear_sign_in(false).unwrap(), "sign_in=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax");
 }
 
 #[test]

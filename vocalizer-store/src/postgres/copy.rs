@@ -7,7 +7,7 @@ use vocalizer_core::ports::{Cursor, RepositoryError};
 use vocalizer_core::song::{SongHash, Status};
 use vocalizer_core::trace::TraceContext;
 
-use super::accounts::{insert_account, insert_invite, insert_session};
+use super::accounts::{insert_account, insert_identity, insert_invite, insert_session};
 use super::administration::insert_entry;
 use super::error::repository;
 use super::lines::set_priority;
@@ -54,7 +54,7 @@ pub enum CopyError {
     Target(#[source] RepositoryError),
 }
 
-/// Copies users, sessions, tokens, invites, priorities, songs, results, share links, markers, resumable uploads, webhooks, the audit log
+/// Copies users, linked identities, sessions, tokens, invites, priorities, songs, results, share links, markers, resumable uploads, webhooks, the audit log
 /// and the outboxes into an empty, migrated database, with their IDs and times, in one transaction. The file does not change. No
 /// server should use either of them meanwhile.
 ///
@@ -103,6 +103,12 @@ pub async fn copy_from_sqlite(from: &SqliteStore, to: &PostgresStore) -> Result<
                 query("UPDATE users SET disabled_at_us = $2, administrator_since_us = $3, quota = $4 WHERE id = $1");
             let statement = statement.bind(user.to_string()).bind(disabled_at_us).bind(administrator_since_us);
             row_count(statement.bind(quota).execute(&mut *step).await)?;
+        }
+    }
+    let mut place = Snapshot::START;
+    while let Some(page) = from.identities(&mut place).await.map_err(CopyError::Source)? {
+        for (user, identity) in &page {
+            row_count(insert_identity(*user, identity).execute(&mut *step).await)?;
         }
     }
     let mut place = Snapshot::START;

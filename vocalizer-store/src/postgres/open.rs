@@ -32,6 +32,7 @@ const MIGRATIONS: Migrations = Migrations {
         (12, "traces", include_str!("../../migrations/postgres/0012_traces.sql")),
         (13, "administrators", include_str!("../../migrations/postgres/0013_administrators.sql")),
         (14, "markers", include_str!("../../migrations/postgres/0014_markers.sql")),
+        (15, "identities", include_str!("../../migrations/postgres/0015_identities.sql")),
     ],
 };
 

@@ -2,9 +2,11 @@
 
 use sqlx::{Error, Row};
 use time::OffsetDateTime;
-use vocalizer_core::account::{Account, ApiToken, PasswordHash, Session, SessionDigest, ShareLink, TokenName};
 #[cfg(feature = "postgres")]
-use vocalizer_core::account::{Invite, UserId};
+use vocalizer_core::account::Invite;
+use vocalizer_core::account::{
+    Account, ApiToken, Identity, PasswordHash, Session, SessionDigest, ShareLink, TokenName, UserId,
+};
 use vocalizer_core::api::WebhookEvent;
 use vocalizer_core::api::id::UploadId;
 use vocalizer_core::models::ModelName;
@@ -222,6 +224,12 @@ pub(crate) fn account<R: Columns>(row: &R) -> Result<Account, BoxError> {
         password_hash: PasswordHash::new(row.text("password_hash")?.to_owned()),
         registered_at: moment(row.number("registered_at_us")?)?,
     })
+}
+
+/// A row of `user_id, issuer, subject`.
+pub(crate) fn identity<R: Columns>(row: &R) -> Result<(UserId, Identity), BoxError> {
+    let identity = Identity { issuer: row.text("issuer")?.to_owned(), subject: row.text("subject")?.to_owned() };
+    Ok((row.text("user_id")?.parse()?, identity))
 }
 
 /// A row of `digest, user_id, created_at_us, expires_at_us, token_id, token_name`.

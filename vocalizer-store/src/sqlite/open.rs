@@ -32,6 +32,7 @@ const MIGRATIONS: Migrations = Migrations {
         (11, "traces", include_str!("../../migrations/sqlite/0011_traces.sql")),
         (12, "administrators", include_str!("../../migrations/sqlite/0012_administrators.sql")),
         (13, "markers", include_str!("../../migrations/sqlite/0013_markers.sql")),
+        (14, "identities", include_str!("../../migrations/sqlite/0014_identities.sql")),
     ],
 };
 

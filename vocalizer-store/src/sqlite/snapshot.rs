@@ -2,7 +2,7 @@
 
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Sqlite, Transaction, query};
-use vocalizer_core::account::{Account, Invite, Session, ShareLink, UserId};
+use vocalizer_core::account::{Account, Identity, Invite, Session, ShareLink, UserId};
 use vocalizer_core::ports::{AuditEntry, BoxError, PartialUpload, Pending, RepositoryError};
 use vocalizer_core::song::{Marker, SongHash, SongId, StemsInfo};
 use vocalizer_core::webhook::{Delivery, Webhook};
@@ -37,6 +37,15 @@ impl Snapshot {
                            WHERE rowid > ? AND (disabled_at_us IS NOT NULL OR administrator_since_us IS NOT NULL \
                            OR quota IS NOT NULL) ORDER BY rowid LIMIT 1000";
         self.page(SQL, after, rows::marks).await
+    }
+
+    pub(crate) async fn identities(
+        &mut self,
+        after: &mut i64,
+    ) -> Result<Option<Vec<(UserId, Identity)>>, RepositoryError> {
+        const SQL: &str = "SELECT rowid AS place, user_id, issuer, subject FROM identities \
+                           WHERE rowid > ? ORDER BY rowid LIMIT 1000";
+        self.page(SQL, after, rows::identity).await
     }
 
     pub(crate) async fn audit(&mut self, after: &mut i64) -> Result<Option<Vec<AuditEntry>>, RepositoryError> {

@@ -4,7 +4,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{Connection as _, Row as _, query};
 use time::OffsetDateTime;
 use vocalizer_core::account::{
-    Account, PasswordHash, Session, SessionDigest, ShareId, ShareLink, TokenId, TokenName, UserId, Viewer,
+    Account, Identity, PasswordHash, Session, SessionDigest, ShareId, ShareLink, TokenId, TokenName, UserId, Viewer,
 };
 use vocalizer_core::api::id::UploadId;
 use vocalizer_core::api::{Provenance, ShareMix, WebhookEvent};
@@ -78,6 +78,8 @@ async fn copy_keeps_everything_except_leases() {
         session(&from, two, "unlimited", None, true).await,
         session(&from, two, "temporary", Some(Duration::from_secs(9)), true).await,
     ];
+    let identity = Identity { issuer: "https://id.example.org".to_owned(), subject: "„17“".to_owned() };
+    from.link_identity(two, &identity).await.unwrap();
     let songs = [
         admitted(&from, "¡Olé! „Lied“ 🎵 \u{1F468}\u{200D}\u{1F469} עברית", "waits", None, 5).await,
         admitted(&from, &"long ".repeat(2_000), "leased", Some(one), -3).await,
@@ -168,6 +170,7 @@ async fn copy_keeps_everything_except_leases() {
         let before = LONG_AGO - Duration::from_secs(1);
         assert_eq!(to.session(session.digest, before).await.unwrap(), Some(session));
     }
+    assert_eq!(to.find_by_identity(&identity).await.unwrap().map(|user| user.id), Some(two));
     assert_eq!(to.tokens(two).await.unwrap(), from.tokens(two).await.unwrap());
     for viewer in [Viewer::Anonymous, Viewer::User(one), Viewer::User(two)] {
         let mut there = from.list(&SongFilter::all_of(viewer)).await.unwrap();

@@ -32,6 +32,7 @@ async fn new_database_is_migrated_explicitly_or_on_open() {
         "0011 traces",
         "0012 administrators",
         "0013 markers",
+        "0014 identities",
     ];
     assert_eq!(pending, names);
     assert!(matches!(SongRepository::find(&store, SongId::random()).await, Err(RepositoryError::Unavailable(_))));

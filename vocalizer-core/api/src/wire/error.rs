@@ -98,6 +98,8 @@ pub enum ErrorCode {
     AccountDisabled,
     /// Only administrators may do this.
     Forbidden,
+    /// This way to sign in is not open to the caller, or not to anyone on this server.
+    SignInRefused,
     /// A dependency of the server is unavailable; retry later.
     Unavailable,
     /// The server is out of disk space.
@@ -136,6 +138,7 @@ impl ErrorCode {
             Self::InviteInvalid => "invite_invalid",
             Self::AccountDisabled => "account_disabled",
             Self::Forbidden => "forbidden",
+            Self::SignInRefused => "sign_in_refused",
             Self::Unavailable => "unavailable",
             Self::StorageFull => "storage_full",
             Self::Internal => "internal",

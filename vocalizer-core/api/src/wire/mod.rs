@@ -16,6 +16,7 @@ mod marker;
 mod models;
 mod peaks;
 mod share;
+mod sign_in;
 mod song;
 mod upload;
 mod webhook;
@@ -34,6 +35,7 @@ pub use marker::{MarkerData, MarkerView, MarkersData};
 pub use models::{ModelView, ModelsData};
 pub use peaks::{PeaksData, PeaksView};
 pub use share::{NewShareData, ShareMix, ShareView, SharedData, SharesData};
+pub use sign_in::{ConnectionData, ProviderAddressData, ProviderView, SignInData, SignInView};
 pub use song::{SongChange, SongData, SongStatus, SongView, SongsData};
 pub use upload::{UploadData, UploadView};
 pub use webhook::{

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use sqlx::query;
 use time::OffsetDateTime;
 use vocalizer_core::account::{
-    Account, ApiToken, Invite, PasswordHash, Session, SessionDigest, TokenId, UserId, Username,
+    Account, ApiToken, Identity, Invite, PasswordHash, Session, SessionDigest, TokenId, UserId, Username,
 };
 use vocalizer_core::ports::{AccountRepository, RepositoryError};
 
@@ -62,6 +62,48 @@ impl AccountRepository for Store {
     async fn find(&self, id: UserId) -> Result<Option<Account>, RepositoryError> {
         const SQL: &str = "SELECT id, username, password_hash, registered_at_us FROM users WHERE id = $1";
         self.account(|| query(SQL).bind(id.to_string())).await
+    }
+
+    async fn find_by_identity(&self, identity: &Identity) -> Result<Option<Account>, RepositoryError> {
+        const SQL: &str = "\
+            SELECT id, username, password_hash, registered_at_us FROM users \
+            WHERE id = (SELECT user_id FROM identities WHERE issuer = $1 AND subject = $2)";
+        self.account(|| query(SQL).bind(identity.issuer.clone()).bind(identity.subject.clone())).await
+    }
+
+    async fn insert_identified(&self, account: &Account, identity: &Identity) -> Result<(), RepositoryError> {
+        let reserved = self.reserved();
+        reserved
+            .attempt(|| async {
+                let mut step = reserved.begin().await?;
+                insert_account(account).execute(&mut *step).await.map_err(repository)?;
+                if insert_identity(account.id, identity).execute(&mut *step).await.map_err(repository)?.rows_affected()
+                    == 0
+                {
+                    return Err(RepositoryError::Conflict);
+                }
+                reserved.commit(step).await
+            })
+            .await
+    }
+
+    async fn link_identity(&self, user: UserId, identity: &Identity) -> Result<(), RepositoryError> {
+        match self.reserved().write(|| insert_identity(user, identity)).await? {
+            0 => Err(RepositoryError::Conflict),
+            _ => Ok(()),
+        }
+    }
+
+    async fn identities(&self, user: UserId) -> Result<Vec<Identity>, RepositoryError> {
+        const SQL: &str = "SELECT user_id, issuer, subject FROM identities WHERE user_id = $1 ORDER BY issuer, subject";
+        let reserved = self.reserved();
+        reserved
+            .attempt(|| async {
+                let rows = query(SQL).bind(user.to_string()).fetch_all(reserved.read()).await.map_err(repository)?;
+                let identities = read_all(&rows, rows::identity)?;
+                Ok(identities.into_iter().map(|(_, identity)| identity).collect())
+            })
+            .await
     }
 
     async fn is_disabled(&self, id: UserId) -> Result<bool, RepositoryError> {
@@ -196,6 +238,18 @@ pub(super) fn insert_account(account: &Account) -> Statement {
         .bind(account.username.key())
         .bind(account.password_hash.expose())
         .bind(micros(account.registered_at))
+}
+
+/// Returns the statement that links an identity to a user. It changes no row if the identity is linked to another one.
+pub(super) fn insert_identity(user: UserId, identity: &Identity) -> Statement {
+    query(
+        "INSERT INTO identities (issuer, subject, user_id) VALUES ($1, $2, $3) \
+         ON CONFLICT (issuer, subject) DO UPDATE SET user_id = excluded.user_id \
+         WHERE identities.user_id = excluded.user_id",
+    )
+    .bind(identity.issuer.clone())
+    .bind(identity.subject.clone())
+    .bind(user.to_string())
 }
 
 /// Returns the statement that inserts an invite.
