@@ -57,6 +57,7 @@ const SOURCES: &[PageFile] = files! {
     "app.js" "text/javascript; charset=utf-8";
     "account.js" "text/javascript; charset=utf-8";
     "admin.js" "text/javascript; charset=utf-8";
+    "analysis.js" "text/javascript; charset=utf-8";
     "api.js" "text/javascript; charset=utf-8";
     "analysis.js" "text/javascript; charset=utf-8";
     "click.js" "text/javascript; charset=utf-8";
