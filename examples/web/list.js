@@ -1,7 +1,8 @@
 // The list of songs.
 import { currentUser } from './account.js';
 import { ask } from './api.js';
-import { announce, explain, h, icon, setText, toast } from './dom.js';
+import { announce, confirmed, explain, h, icon, setText, toast } from './dom.js';
+import { limits } from './limits.js';
 import { pushAddress, replaceAddress } from './places.js';
 import { all, get, hasMore, isLoaded, more, putAndRefresh, remaining, songs, uploadTime } from './songs.js';
 import { compare, date, duration, percent, recall, remember, t } from './text.js';
@@ -43,15 +44,25 @@ export function state(song) {
 export const openness = (song) => h('span', { class: 'badge', 'data-open': String(!song.uploader_id) },
   icon(song.uploader_id ? 'lock' : 'open'), t(song.uploader_id ? 'badge-yours' : 'badge-open'));
 
-// Moves songs to the trash.
-export function remove(...list) {
+// Deletes songs: moves them to the trash, or asks first if the server has none. Returns whether they go.
+export async function remove(...list) {
   const n = list.length;
   const [{ title }] = list;
-  discard(list);
-  toast(n === 1 ? t('trashed', { title }) : t('trashed-many', { n }), { lasts: UNDO_MS, action: t('undo'), run: () => {
-    restore(list.map(({ id }) => id));
-    announce(n === 1 ? t('restored', { title }) : t('restored-many', { n }));
+  const isFinal = limits() && !limits().trash_days;
+  if (isFinal && !await confirmed(n === 1 ? t('delete-for-good', { title }) : t('delete-all-for-good', { n }), t('delete'))) return false;
+  const close = isFinal ? () => {} : toast(n === 1 ? t('trashed', { title }) : t('trashed-many', { n }), { lasts: UNDO_MS, action: t('undo'), run: async () => {
+    try {
+      await restore(list.map(({ id }) => id));
+      announce(n === 1 ? t('restored', { title }) : t('restored-many', { n }));
+    } catch (error) {
+      toast(explain(error), { bad: true });
+    }
   } });
+  discard(list).catch((error) => {
+    close();
+    toast(t('delete-failed', { why: explain(error) }), { bad: true });
+  });
+  return true;
 }
 
 export async function retry(song) {
@@ -85,9 +96,9 @@ function row(id, select) {
   const bar = h('progress', { max: 100, label: 'split-progress' });
   const when = h('time', { class: 'dim' });
   const retryButton = h('button', { class: 'small', onclick: () => retry(get(id)) }, icon('retry'), h('span', { t: 'try-again' }));
-  const deleteButton = h('button', { class: 'small plain', onclick: () => {
+  const deleteButton = h('button', { class: 'small plain', onclick: async () => {
     const other = element.nextElementSibling ?? element.previousElementSibling;
-    remove(get(id));
+    if (!await remove(get(id))) return;
     (other?.querySelector('a') ?? document.querySelector('#search')).focus();
   } }, icon('delete'));
   const why = h('p', { class: 'why', dir: 'auto' });
@@ -187,10 +198,11 @@ export function view() {
     show();
   } });
   const downloadChosen = h('button', { class: 'small', id: 'download-chosen', onclick: () => downloadAll(chosenSongs().filter(({ status }) => status === 'SPLIT')) }, icon('download'), h('span', { t: 'take-home' }));
-  const deleteChosen = h('button', { class: 'small danger', id: 'delete-chosen', onclick: () => {
+  const deleteChosen = h('button', { class: 'small danger', id: 'delete-chosen', onclick: async () => {
     const songs = chosenSongs();
+    if (!await remove(...songs)) return;
     chosen.clear();
-    remove(...songs);
+    show();
     choosing.focus();
   } }, icon('delete'), h('span', { t: 'delete' }));
   const choice = h('div', { class: 'chosen', role: 'group', label: 'select', hidden: true }, chosenCount, choosePage, downloadChosen, deleteChosen);

@@ -1,7 +1,7 @@
 // The songs visible to the user, kept up to date by server-sent events.
 import { ask, connection, connectionLost, untilReachable } from './api.js';
 import { connect } from './stream.js';
-import { isInTrash, restore, trash } from './trash.js';
+import { forget, isInTrash, loadTrash, refreshTrash, trash } from './trash.js';
 
 // Dispatches `change` on any change, `split` and `failed` with a song that has just reached that status, and `user` when the signed-in user
 // may have changed: the server closes the event stream when the session ends.
@@ -43,6 +43,7 @@ export function put(song) {
   const isSame = before?.status === song.status;
   const details = song.parts ? {} : { model, ...(isSame || song.status !== 'SPLIT') && { parts }, ...isSame && { lossless, provenance, waiting_for } };
   known.set(song.id, { uploaded_at, ...details, ...song });
+  forget(song.id);
   pace(song);
   if (before && ended && !isSame) {
     songs.dispatchEvent(new CustomEvent(song.status === 'SPLIT' ? 'split' : 'failed', { detail: song }));
@@ -64,11 +65,11 @@ export function refresh(id) {
 
 export function drop(id) {
   updatedDuringLoad.add(id);
-  if (isInTrash(id)) restore([id]);
   if (known.delete(id)) changed();
 }
 trash.addEventListener('change', changed);
 trash.addEventListener('deleted', (/** @type {CustomEvent} */ { detail }) => drop(detail));
+trash.addEventListener('restored', (/** @type {CustomEvent} */ { detail }) => putAndRefresh(detail));
 
 // Measures a song's progress rate since it was first seen.
 function pace(song) {
@@ -134,8 +135,15 @@ export function subscribe(now = user) {
 
 const stream = connect({
   // Reload the list to catch changes from before the stream opened.
-  open: () => reload().catch(() => {}),
-  event: (name, data) => (name === 'song' ? put(data) : drop(data.id)),
+  open: () => {
+    reload().catch(() => {});
+    loadTrash().catch(() => {});
+  },
+  event: (name, data) => {
+    if (name === 'song') return put(data);
+    drop(data.id);
+    refreshTrash();
+  },
   user: () => songs.dispatchEvent(new Event('user')),
   cut: async () => {
     // The end of a stream does not mean that the server is down; check /livez.

@@ -62,6 +62,7 @@ mod shares;
 mod songs;
 mod tls;
 mod traceparent;
+mod trash;
 mod upload;
 mod watch;
 pub mod webhooks;
@@ -90,8 +91,8 @@ pub use vocalizer_api::part::{Format, Part, Stem};
 pub use vocalizer_api::secret::Secret;
 pub use vocalizer_api::{
     ApiError, DeliveryStatus, DeliveryView, ErrorCode, LimitsView, ModelView, PeaksView, Provenance, QuotaView,
-    RegistrationView, ShareMix, ShareView, SharedData, SongStatus, SongView, TokenView, UploadView, UserView,
-    WebhookEvent, WebhookPayload, WebhookView,
+    RegistrationView, ShareMix, ShareView, SharedData, SongStatus, SongView, TokenView, TrashedSongView, UploadView,
+    UserView, WebhookEvent, WebhookPayload, WebhookView,
 };
 pub use watch::Change;
 

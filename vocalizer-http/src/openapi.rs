@@ -7,8 +7,8 @@ use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 use vocalizer_core::api::{
     ApiError, DeliveriesData, DeliveryData, JobData, LimitsData, ModelsData, NewShareData, NewTokenData,
-    NewWebhookData, PeaksData, SharedData, SharesData, SongData, SongView, SongsData, TokensData, UploadData, UserData,
-    WantedData, WebhookData, WebhookEvent, WebhookPayload, WebhooksData,
+    NewWebhookData, PeaksData, SharedData, SharesData, SongData, SongView, SongsData, TokensData, TrashData,
+    UploadData, UserData, WantedData, WebhookData, WebhookEvent, WebhookPayload, WebhooksData,
 };
 use vocalizer_core::part::Part;
 
@@ -84,6 +84,7 @@ fn schemas() -> Map<String, Value> {
     add::<SongView>(&mut generator);
     add::<SongData>(&mut generator);
     add::<SongsData>(&mut generator);
+    add::<TrashData>(&mut generator);
     add::<UploadData>(&mut generator);
     add::<UserData>(&mut generator);
     add::<TokensData>(&mut generator);

@@ -57,12 +57,14 @@ pub(crate) enum Command {
     List(List),
     /// Download the parts of a song
     Get(Get),
-    /// Delete songs
+    /// Delete songs; they go to the trash if the server has one
     Rm {
         /// The songs
         #[arg(required = true, value_name = "ID")]
         ids: Vec<SongId>,
     },
+    /// List deleted songs, restore them, or delete them for good
+    Trash(TrashArgs),
     /// Retry a failed song
     Retry {
         /// The song
@@ -242,6 +244,33 @@ pub(crate) enum ShareCommand {
         id: SongId,
         /// Link ID
         share: ShareId,
+    },
+}
+
+/// The options of `trash`.
+#[derive(Debug, Args)]
+pub(crate) struct TrashArgs {
+    /// The subcommand.
+    #[command(subcommand)]
+    pub(crate) command: TrashCommand,
+}
+
+/// The subcommands of `trash`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum TrashCommand {
+    /// List deleted songs, the last one first
+    List,
+    /// Restore deleted songs
+    Restore {
+        /// The songs
+        #[arg(required = true, value_name = "ID")]
+        ids: Vec<SongId>,
+    },
+    /// Delete songs in the trash for good
+    Delete {
+        /// The songs
+        #[arg(required = true, value_name = "ID")]
+        ids: Vec<SongId>,
     },
 }
 

@@ -170,7 +170,7 @@ fn line(song: &SongView) -> String {
 }
 
 /// Applies an action to each item and continues after failures. With a single item, returns its error.
-async fn each<T>(
+pub(super) async fn each<T>(
     all: &[T],
     name: impl Fn(&T) -> String,
     voice: Voice,

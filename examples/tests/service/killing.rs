@@ -17,8 +17,8 @@ use vocalizer_core::ports::{
     AudioError, Backend, BackendError, Blob, BlobError, BlobKey, BlobStore, BlobWriter, Cancelled, Charge, DeadLetter,
     Depth, DurableLeases, Expiry, GivenUp, Job, JobLine, JobQueue, JobState, Lease, LocalRead, MadeBlob, PartialUpload,
     Pending, Progress, QueueError, Removed, RepositoryError, ResultRepository, Separator, ShareRepository, SongCounts,
-    SongFilter, SongRepository, Space, StemSet, UploadBounds, UploadRepository, UploadTotals, Wanted,
-    WebhookRepository,
+    SongFilter, SongRepository, Space, StemSet, TrashFilter, TrashRepository, Trashed, TrashedSong, UploadBounds,
+    UploadRepository, UploadTotals, Wanted, WebhookRepository,
 };
 use vocalizer_core::quota::{Quota, Uploader};
 use vocalizer_core::song::{FailureReason, Song, SongHash, SongId, StatusKind, StemsInfo, Target, Title};
@@ -257,6 +257,28 @@ impl ShareRepository for Killing<Arc<dyn SongRepository>> {
     }
     async fn forget_expired_shares(&self, now: OffsetDateTime) -> Result<u64, RepositoryError> {
         self.inner.forget_expired_shares(now).await
+    }
+}
+
+#[async_trait]
+impl TrashRepository for Killing<Arc<dyn SongRepository>> {
+    async fn trash(&self, id: SongId, now: OffsetDateTime) -> Result<Option<Trashed>, RepositoryError> {
+        self.inner.trash(id, now).await
+    }
+    async fn restore(&self, id: SongId) -> Result<Option<TrashedSong>, RepositoryError> {
+        self.inner.restore(id).await
+    }
+    async fn find_trashed(&self, id: SongId) -> Result<Option<TrashedSong>, RepositoryError> {
+        self.inner.find_trashed(id).await
+    }
+    async fn list_trash(&self, filter: &TrashFilter) -> Result<Vec<TrashedSong>, RepositoryError> {
+        self.inner.list_trash(filter).await
+    }
+    async fn trashed_before(&self, before: OffsetDateTime, limit: u32) -> Result<Vec<SongId>, RepositoryError> {
+        self.inner.trashed_before(before, limit).await
+    }
+    async fn trash_over(&self, uploader: &Uploader, quota: &Quota) -> Result<Option<SongId>, RepositoryError> {
+        self.inner.trash_over(uploader, quota).await
     }
 }
 

@@ -55,6 +55,7 @@ mod slow;
 mod support;
 mod sweeping;
 mod transfers;
+mod trash;
 mod trusted_user;
 mod uploads;
 mod watching;

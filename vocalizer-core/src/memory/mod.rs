@@ -9,6 +9,7 @@ mod clock;
 mod idle_queue;
 mod passwords;
 mod songs;
+mod trash;
 mod uploads;
 mod webhook_state;
 mod webhooks;

@@ -25,6 +25,7 @@ mod results;
 mod shares;
 mod songs;
 mod stored_results;
+mod trash;
 mod uploads;
 mod webhooks;
 
@@ -49,6 +50,7 @@ pub use results::{Received, ResultError, ResultReader, ResultWriter, StemFile};
 pub use shares::ShareRepository;
 pub use songs::{Cancelled, Census, Charge, Cursor, Expiry, Pending, Removed, SongCounts, SongFilter, SongRepository};
 pub use stored_results::ResultRepository;
+pub use trash::{TrashFilter, TrashRepository, Trashed, TrashedSong};
 pub use uploads::{PartialUpload, UploadBounds, UploadRepository, UploadTotals};
 pub use vocalizer_api::Wanted;
 pub use vocalizer_api::id::{LeaseId, ParseLeaseIdError};

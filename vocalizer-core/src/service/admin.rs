@@ -8,6 +8,7 @@ use time::OffsetDateTime;
 
 use super::keys::keys_of;
 use super::storage::Storage;
+use super::trash::stored;
 use super::{AccountService, ServiceError, SongSettings};
 use crate::account::{UserId, Username};
 use crate::causes::chain;
@@ -219,14 +220,14 @@ impl AdminService {
         Ok(self.stores.administration.songs(search).await?)
     }
 
-    /// Deletes a song, and its files if no other song has its hash.
+    /// Deletes a song for good, also from the trash, and its files if no other song has its hash.
     ///
     /// # Errors
     ///
     /// [`ServiceError::NotFound`], and those of every method.
     pub async fn delete_song(&self, id: SongId) -> Result<Files, ServiceError> {
         let AdminStores { songs, coordination, administration, has_locks, .. } = &self.stores;
-        let song = songs.find(id).await?.ok_or(ServiceError::NO_SONG)?;
+        let song = stored(songs.as_ref(), id).await?.ok_or(ServiceError::NO_SONG)?;
         let hash = *song.hash();
         // Without the servers' locks, the lock of this process does no harm.
         let _lock = coordination.lock(&hash).await?;

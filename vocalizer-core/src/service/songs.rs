@@ -99,6 +99,13 @@ struct Inner {
     work: WorkCounter,
 }
 
+/// A disk with less free space than its reserve.
+struct FullDisk {
+    what: &'static str,
+    free_bytes: u64,
+    reserve_bytes: u64,
+}
+
 /// Which songs to list, and how many.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Listing {
@@ -230,17 +237,29 @@ impl SongService {
 
     /// Checks that so many bytes fit on the disk of the blobs without using the reserve.
     pub(super) async fn check_room_for(&self, size_bytes: u64) -> Result<(), ServiceError> {
+        let Some(full) = self.full_disk(size_bytes).await? else { return Ok(()) };
+        let FullDisk { what, free_bytes, reserve_bytes } = full;
+        tracing::warn!(what, free_bytes, reserve_bytes, size_bytes, "request rejected: low disk space");
+        Err(ServiceError::Full)
+    }
+
+    /// Returns whether a disk is known to have less free space than the reserve.
+    pub(super) async fn is_short_of_room(&self) -> bool {
+        matches!(self.full_disk(0).await, Ok(Some(_)))
+    }
+
+    /// Returns the disk on which so many bytes of a blob do not fit without using the reserve, if there is one.
+    async fn full_disk(&self, size_bytes: u64) -> Result<Option<FullDisk>, ServiceError> {
         let SongPorts { blobs, songs, .. } = self.ports();
         let disks = [("blobs", blobs.space().await?, size_bytes), ("database", songs.space().await?, 0)];
         for (what, space, size_bytes) in disks {
             let Some(Space { free_bytes, total_bytes }) = space else { continue };
             let reserve_bytes = self.settings().min_free_bytes.unwrap_or(MIN_FREE_BYTES.min(total_bytes / 20));
             if free_bytes < reserve_bytes.saturating_add(size_bytes) {
-                tracing::warn!(what, free_bytes, reserve_bytes, size_bytes, "request rejected: low disk space");
-                return Err(ServiceError::Full);
+                return Ok(Some(FullDisk { what, free_bytes, reserve_bytes }));
             }
         }
-        Ok(())
+        Ok(None)
     }
 
     /// Returns a page of the songs that the viewer may see, newest first.

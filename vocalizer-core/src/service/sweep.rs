@@ -38,6 +38,8 @@ pub struct Swept {
     pub leftovers: u64,
     /// Songs deleted at the end of their retention.
     pub expired: u64,
+    /// Songs removed from the trash.
+    pub trashed: u64,
     /// Resumable uploads that were not finished in time, and records of finished ones.
     pub uploads: u64,
 }

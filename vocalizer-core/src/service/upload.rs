@@ -313,6 +313,9 @@ impl SongUpload {
         let charge = Charge { uploader: self.uploader, quota: self.quota, weight, now };
         let mut song = Song::begin(self.chosen_id.unwrap_or_else(SongId::random), title, hash, self.viewer.user(), now);
         song.finish_upload().map_err(|error| ServiceError::Internal(error.into()))?;
+        if let Some(id) = self.chosen_id {
+            self.service.free_id(self.viewer, id).await?;
+        }
         let song = {
             let _lock = ports.coordination.lock(&hash).await?;
             let key = BlobKey::Source(hash);
@@ -322,8 +325,11 @@ impl SongUpload {
                 return self.service.view(song).await;
             }
             let is_own = |known: &&Song| known.uploader().is_some() && known.uploader() == song.uploader();
-            if let Some(own) = known.iter().find(is_own).filter(|_| self.refuses_duplicates) {
-                return Err(ServiceError::Duplicate { song: own.id() });
+            for own in known.iter().filter(is_own).filter(|_| self.refuses_duplicates) {
+                // A song in the trash is none.
+                if ports.songs.find(own.id()).await?.is_some() {
+                    return Err(ServiceError::Duplicate { song: own.id() });
+                }
             }
             let is_limited = charge.uploader.is_some() && !charge.quota.is_unlimited();
             let may_be_rejected = is_limited || self.chosen_id.is_some();
@@ -354,6 +360,7 @@ impl SongUpload {
         };
         let status = song.status().kind();
         tracing::info!(song = %song.id(), %hash, size_bytes = self.size_bytes, %status, "song uploaded");
+        self.service.shrink_trash(&charge).await;
         self.service.restart_waiting(&song).await?;
         self.service.relay_soon(&song.target().key).await;
         self.service.changes().announce(&song.target().key);

@@ -13,7 +13,8 @@ use vocalizer_core::dedupe::Advance;
 use vocalizer_core::memory::MemorySongs;
 use vocalizer_core::ports::{
     Cancelled, Charge, Expiry, JobLine, PartialUpload, Pending, Removed, RepositoryError, ResultRepository,
-    ShareRepository, SongCounts, SongFilter, SongRepository, UploadBounds, UploadRepository, UploadTotals,
+    ShareRepository, SongCounts, SongFilter, SongRepository, TrashFilter, TrashRepository, Trashed, TrashedSong,
+    UploadBounds, UploadRepository, UploadTotals,
 };
 use vocalizer_core::quota::{Quota, Uploader};
 use vocalizer_core::song::{Song, SongHash, SongId, StatusKind, StemsInfo, Target, Title};
@@ -255,6 +256,41 @@ impl ShareRepository for Database {
 
     async fn forget_expired_shares(&self, at: OffsetDateTime) -> DbResult<u64> {
         self.call(|| now(self.songs.forget_expired_shares(at))).await
+    }
+}
+
+#[async_trait]
+impl TrashRepository for Database {
+    async fn trash(&self, id: SongId, at: OffsetDateTime) -> DbResult<Option<Trashed>> {
+        let trashed = || {
+            let trashed = now(self.songs.trash(id, at));
+            if let Ok(Some(trashed)) = &trashed {
+                self.kernel.cover("trashed");
+                self.check(trashed.trashed.song.hash());
+            }
+            trashed
+        };
+        self.call(trashed).await
+    }
+
+    async fn restore(&self, id: SongId) -> DbResult<Option<TrashedSong>> {
+        self.call(|| now(self.songs.restore(id))).await
+    }
+
+    async fn find_trashed(&self, id: SongId) -> DbResult<Option<TrashedSong>> {
+        self.call(|| now(self.songs.find_trashed(id))).await
+    }
+
+    async fn list_trash(&self, filter: &TrashFilter) -> DbResult<Vec<TrashedSong>> {
+        self.call(|| now(self.songs.list_trash(filter))).await
+    }
+
+    async fn trashed_before(&self, before: OffsetDateTime, limit: u32) -> DbResult<Vec<SongId>> {
+        self.call(|| now(self.songs.trashed_before(before, limit))).await
+    }
+
+    async fn trash_over(&self, uploader: &Uploader, quota: &Quota) -> DbResult<Option<SongId>> {
+        self.call(|| now(self.songs.trash_over(uploader, quota))).await
     }
 }
 

@@ -12,6 +12,7 @@ pub(crate) mod results;
 pub(crate) mod resumable;
 pub(crate) mod shares;
 pub(crate) mod songs;
+pub(crate) mod trash;
 pub(crate) mod upload;
 pub(crate) mod webhooks;
 pub(crate) mod work;

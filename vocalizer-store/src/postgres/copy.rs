@@ -193,12 +193,12 @@ async fn check_empty(step: &mut PgConnection) -> Result<(), CopyError> {
 }
 
 async fn insert(step: &mut PgConnection, whole: &WholeSong) -> Result<u64, CopyError> {
-    let WholeSong { song, size_bytes, uploader_address, kept_since_us } = whole;
+    let WholeSong { song, size_bytes, uploader_address, kept_since_us, trashed_at_us, was_waiting } = whole;
     let statement = query(
         "INSERT INTO songs (id, title, hash, uploader, uploaded_at_us, status, failure, \
          size_bytes, uploader_address, kept_since_us, stems, provenance, model, result_key, wanted_stems, shown_key, \
-         shown_model, stem_names) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)",
+         shown_model, stem_names, trashed_at_us, was_waiting) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)",
     )
     .bind(song.id().to_string())
     .bind(song.title().as_str())
@@ -217,7 +217,9 @@ async fn insert(step: &mut PgConnection, whole: &WholeSong) -> Result<u64, CopyE
     .bind(rules::stems(song.target().stems.as_deref()))
     .bind(song.stems().key.map(|key| key.to_string()))
     .bind(song.stems().model.map(|model| model.to_string()))
-    .bind(rules::stems(song.stems().names.as_deref()));
+    .bind(rules::stems(song.stems().names.as_deref()))
+    .bind(trashed_at_us)
+    .bind(was_waiting);
     row_count(statement.execute(step).await)
 }
 

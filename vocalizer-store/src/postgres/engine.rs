@@ -40,8 +40,9 @@ pub(super) const EXPIRED: &str = concat!(
 /// Deletes usage that no limit needs any more.
 pub(super) const FORGET_USAGE: &str = "DELETE FROM uploaders WHERE greatest(uploads_until_us, audio_until_us) <= $1";
 
-/// Returns the songs with a hash and locks their rows, so that titles cannot change meanwhile.
-pub(super) const LOCK_SONGS: &str = concat!("SELECT ", song_columns!(), " FROM songs WHERE hash = $1 FOR UPDATE");
+/// Returns the songs with a hash that are not in the trash, and locks their rows, so that titles cannot change meanwhile.
+pub(super) const LOCK_SONGS: &str =
+    concat!("SELECT ", song_columns!(), " FROM songs WHERE hash = $1 AND trashed_at_us IS NULL FOR UPDATE");
 
 /// Returns the usage of an uploader. Locks its row, inserting it if it is missing, until the end of the transaction.
 pub(super) const LOCK_USAGE: &str = "\
@@ -80,13 +81,28 @@ pub(super) const RETENTION_TIME: &str = "\
     ON CONFLICT (one) DO UPDATE SET time_us = least(excluded.time_us, retention.time_us + $2) \
     RETURNING time_us AS newest";
 
-/// Counts the songs of a user.
-pub(super) const SONGS_OF_USER: &str =
-    "SELECT count(*) AS songs, coalesce(sum(size_bytes), 0)::bigint AS bytes FROM songs WHERE uploader = $1";
+/// Counts the songs of a user, and those in the trash if asked for.
+pub(super) const SONGS_OF_USER: &str = "SELECT count(*) AS songs, coalesce(sum(size_bytes), 0)::bigint AS bytes FROM songs \
+    WHERE uploader = $1 AND ($2 OR trashed_at_us IS NULL)";
 
-/// Counts the songs of an address.
-pub(super) const SONGS_OF_ADDRESS: &str =
-    "SELECT count(*) AS songs, coalesce(sum(size_bytes), 0)::bigint AS bytes FROM songs WHERE uploader_address = $1";
+/// Counts the songs of an address, and those in the trash if asked for.
+pub(super) const SONGS_OF_ADDRESS: &str = "SELECT count(*) AS songs, coalesce(sum(size_bytes), 0)::bigint AS bytes FROM songs \
+    WHERE uploader_address = $1 AND ($2 OR trashed_at_us IS NULL)";
+
+/// Lists songs in the trash. Each half uses its own range of the index.
+pub(super) const TRASH: &str = concat!(
+    "\
+    (SELECT ",
+    song_columns!(),
+    ", trashed_at_us, was_waiting FROM songs WHERE uploader IS NULL \
+    AND trashed_at_us <= $2 AND (trashed_at_us < $2 OR id > $3) ORDER BY trashed_at_us DESC, id LIMIT $4) \
+    UNION ALL \
+    (SELECT ",
+    song_columns!(),
+    ", trashed_at_us, was_waiting FROM songs WHERE uploader = $1 \
+    AND trashed_at_us <= $2 AND (trashed_at_us < $2 OR id > $3) ORDER BY trashed_at_us DESC, id LIMIT $4) \
+    ORDER BY trashed_at_us DESC, id LIMIT $4"
+);
 
 /// Lists songs. Each half uses its own index, and the results are merged without sorting. With a status other indexes
 /// apply.
@@ -96,13 +112,13 @@ pub(super) fn list(_has_status: bool) -> Statement {
         (SELECT ",
         song_columns!(),
         " FROM songs \
-        WHERE uploader IS NULL AND uploaded_at_us <= $2 AND (uploaded_at_us < $2 OR id > $3) \
+        WHERE uploader IS NULL AND trashed_at_us IS NULL AND uploaded_at_us <= $2 AND (uploaded_at_us < $2 OR id > $3) \
         AND ($4 IS NULL OR status = $4) ORDER BY uploaded_at_us DESC, id LIMIT $5) \
         UNION ALL \
         (SELECT ",
         song_columns!(),
         " FROM songs \
-        WHERE uploader = $1 AND uploaded_at_us <= $2 AND (uploaded_at_us < $2 OR id > $3) \
+        WHERE uploader = $1 AND trashed_at_us IS NULL AND uploaded_at_us <= $2 AND (uploaded_at_us < $2 OR id > $3) \
         AND ($4 IS NULL OR status = $4) ORDER BY uploaded_at_us DESC, id LIMIT $5) \
         ORDER BY uploaded_at_us DESC, id LIMIT $5"
     );

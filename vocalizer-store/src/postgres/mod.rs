@@ -53,6 +53,8 @@ mod shares;
 #[path = "../sql/engine/songs.rs"]
 mod songs;
 mod steps;
+#[path = "../sql/engine/trash.rs"]
+mod trash;
 #[path = "../sql/engine/uploads.rs"]
 mod uploads;
 #[path = "../sql/engine/webhooks.rs"]

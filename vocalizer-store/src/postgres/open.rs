@@ -30,6 +30,7 @@ const MIGRATIONS: Migrations = Migrations {
         (10, "administration", include_str!("../../migrations/postgres/0010_administration.sql")),
         (11, "priorities", include_str!("../../migrations/postgres/0011_priorities.sql")),
         (12, "traces", include_str!("../../migrations/postgres/0012_traces.sql")),
+        (15, "trash", include_str!("../../migrations/postgres/0015_trash.sql")),
     ],
 };
 

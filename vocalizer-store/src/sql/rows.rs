@@ -10,11 +10,12 @@ use vocalizer_core::api::id::UploadId;
 use vocalizer_core::models::ModelName;
 use vocalizer_core::part::{InvalidStem, Stem};
 use vocalizer_core::ports::{
-    AuditEntry, Backlog, BoxError, JobLine, PartialUpload, Pending, RepositoryError, SongRecord, UserRecord,
+    AuditEntry, Backlog, BoxError, Census, JobLine, PartialUpload, Pending, RepositoryError, SongRecord, TrashedSong,
+    UserRecord,
 };
 use vocalizer_core::quota::{QuotaChange, Usage};
 use vocalizer_core::secret::Secret;
-use vocalizer_core::song::{Song, SongHash, Status, StatusKind, StemsInfo, StoredSong, Target, Title};
+use vocalizer_core::song::{Song, SongHash, SongId, Status, StatusKind, StemsInfo, StoredSong, Target, Title};
 use vocalizer_core::webhook::{Delivery, Health, Webhook};
 
 /// Column types supported by every engine.
@@ -135,9 +136,11 @@ pub(crate) struct WholeSong {
     pub(crate) size_bytes: Option<i64>,
     pub(crate) uploader_address: Option<String>,
     pub(crate) kept_since_us: Option<i64>,
+    pub(crate) trashed_at_us: Option<i64>,
+    pub(crate) was_waiting: Option<i64>,
 }
 
-/// A row of a song with `size_bytes, uploader_address, kept_since_us`.
+/// A row of a song with `size_bytes, uploader_address, kept_since_us, trashed_at_us, was_waiting`.
 #[cfg(feature = "postgres")]
 pub(crate) fn whole_song<R: Columns>(row: &R) -> Result<WholeSong, BoxError> {
     Ok(WholeSong {
@@ -145,6 +148,8 @@ pub(crate) fn whole_song<R: Columns>(row: &R) -> Result<WholeSong, BoxError> {
         size_bytes: row.maybe_number("size_bytes")?,
         uploader_address: row.maybe_text("uploader_address")?.map(str::to_owned),
         kept_since_us: row.maybe_number("kept_since_us")?,
+        trashed_at_us: row.maybe_number("trashed_at_us")?,
+        was_waiting: row.maybe_number("was_waiting")?,
     })
 }
 
@@ -193,9 +198,35 @@ pub(crate) fn waiting<R: Columns>(row: &R) -> Result<(Option<ModelName>, u64), B
     Ok((model, u64::try_from(row.number("songs")?)?))
 }
 
-/// A row of `owners, shares`.
-pub(crate) fn owners_and_shares<R: Columns>(row: &R) -> Result<(u64, u64), BoxError> {
-    Ok((u64::try_from(row.number("owners")?)?, u64::try_from(row.number("shares")?)?))
+/// A row of `owners, shares, trashed`.
+pub(crate) fn census<R: Columns>(row: &R) -> Result<Census, BoxError> {
+    let number = |name| Ok::<_, BoxError>(u64::try_from(row.number(name)?)?);
+    let (waiting_owners, shares, trashed) = (number("owners")?, number("shares")?, number("trashed")?);
+    Ok(Census { waiting_owners, shares, trashed, ..Census::default() })
+}
+
+/// A row with `trashed_at_us`.
+pub(crate) fn is_trashed<R: Columns>(row: &R) -> Result<bool, BoxError> {
+    Ok(row.maybe_number("trashed_at_us")?.is_some())
+}
+
+/// A row with `trashed_at_us` of a song in the trash.
+pub(crate) fn trashed_at<R: Columns>(row: &R) -> Result<OffsetDateTime, BoxError> {
+    moment(row.number("trashed_at_us")?)
+}
+
+/// A row with `id` of a song.
+pub(crate) fn song_id<R: Columns>(row: &R) -> Result<SongId, BoxError> {
+    Ok(row.text("id")?.parse()?)
+}
+
+/// A row of a song with `trashed_at_us, was_waiting`.
+pub(crate) fn trashed_song<R: Columns>(row: &R) -> Result<TrashedSong, BoxError> {
+    Ok(TrashedSong {
+        song: song(row)?,
+        trashed_at: trashed_at(row)?,
+        was_waiting: row.maybe_number("was_waiting")? == Some(1),
+    })
 }
 
 /// A row of `newest`, a time.

@@ -25,6 +25,8 @@ mod snapshot;
 #[path = "../sql/engine/songs.rs"]
 mod songs;
 mod steps;
+#[path = "../sql/engine/trash.rs"]
+mod trash;
 #[path = "../sql/engine/uploads.rs"]
 mod uploads;
 #[path = "../sql/engine/webhooks.rs"]

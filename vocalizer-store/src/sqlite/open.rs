@@ -30,6 +30,7 @@ const MIGRATIONS: Migrations = Migrations {
         (9, "administration", include_str!("../../migrations/sqlite/0009_administration.sql")),
         (10, "priorities", include_str!("../../migrations/sqlite/0010_priorities.sql")),
         (11, "traces", include_str!("../../migrations/sqlite/0011_traces.sql")),
+        (14, "trash", include_str!("../../migrations/sqlite/0014_trash.sql")),
     ],
 };
 

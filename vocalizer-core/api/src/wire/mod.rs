@@ -15,6 +15,7 @@ mod models;
 mod peaks;
 mod share;
 mod song;
+mod trash;
 mod upload;
 mod webhook;
 mod work;
@@ -27,6 +28,7 @@ pub use models::{ModelView, ModelsData};
 pub use peaks::{PeaksData, PeaksView};
 pub use share::{NewShareData, ShareMix, ShareView, SharedData, SharesData};
 pub use song::{SongChange, SongData, SongStatus, SongView, SongsData};
+pub use trash::{TrashData, TrashedSongView};
 pub use upload::{UploadData, UploadView};
 pub use webhook::{
     DeliveriesData, DeliveryData, DeliveryStatus, DeliveryView, NewWebhookData, WebhookData, WebhookEvent,

@@ -177,7 +177,7 @@ impl SongRepository for Store {
     async fn rename(&self, id: SongId, title: &Title) -> Result<Option<Song>, RepositoryError> {
         const SQL: &str = concat!(
             "\
-            UPDATE songs SET title = $2 WHERE id = $1 \
+            UPDATE songs SET title = $2 WHERE id = $1 AND trashed_at_us IS NULL \
             RETURNING ",
             song_columns!()
         );
@@ -237,30 +237,30 @@ impl SongRepository for Store {
 
     async fn remove(&self, id: SongId) -> Result<Option<Removed>, RepositoryError> {
         self.attempt(|| async {
-            let Some(song) = SongRepository::find(self, id).await? else { return Ok(None) };
-            let mut step = self.begin_for(song.hash()).await?;
-            let deleted = query(concat!(
-                "DELETE FROM songs WHERE id = $1 \
-                 RETURNING ",
-                song_columns!()
-            ))
-            .bind(id.to_string())
-            .fetch_all(&mut *step)
-            .await
-            .map_err(repository)?;
+            // The hash of a song never changes.
+            let Some(hash) = self.hash_of(id).await? else { return Ok(None) };
+            let mut step = self.begin_for(&hash).await?;
+            let deleted =
+                query(concat!("DELETE FROM songs WHERE id = $1 RETURNING ", song_columns!(), ", trashed_at_us"))
+                    .bind(id.to_string())
+                    .fetch_all(&mut *step)
+                    .await
+                    .map_err(repository)?;
             let Some(row) = deleted.first() else { return Ok(None) };
             let others: i64 = query_scalar("SELECT count(*) FROM songs WHERE hash = $1")
-                .bind(song.hash().to_string())
+                .bind(hash.to_string())
                 .fetch_one(&mut *step)
                 .await
                 .map_err(repository)?;
             if others == 0 {
-                result_rows::remove(&mut step, song.hash()).await?;
+                result_rows::remove(&mut step, &hash).await?;
             }
             let song = read(row, rows::song)?;
             forget_entry(&mut step, &song.target().key).await?;
-            webhooks::add(&mut step, &song, WebhookEvent::Deleted).await?;
-            self.check_lock(&mut step, song.hash()).await?;
+            if !read(row, rows::is_trashed)? {
+                webhooks::add(&mut step, &song, WebhookEvent::Deleted).await?;
+            }
+            self.check_lock(&mut step, &hash).await?;
             self.commit(step).await?;
             Ok(Some(Removed { song, others_with_hash: others.unsigned_abs() }))
         })
@@ -316,7 +316,7 @@ impl SongRepository for Store {
 
     async fn count(&self) -> Result<SongCounts, RepositoryError> {
         self.attempt(|| async {
-            let rows = query("SELECT status, count(*) AS songs FROM songs GROUP BY status")
+            let rows = query("SELECT status, count(*) AS songs FROM songs WHERE trashed_at_us IS NULL GROUP BY status")
                 .fetch_all(self.read())
                 .await
                 .map_err(repository)?;
@@ -329,12 +329,13 @@ impl SongRepository for Store {
         const WAITING: &str = "SELECT model, count(*) AS songs FROM songs WHERE status = 'UPLOADED' GROUP BY model";
         const OTHERS: &str = "\
             SELECT (SELECT count(DISTINCT coalesce(uploader, '')) FROM songs WHERE status = 'UPLOADED') AS owners, \
-            (SELECT count(*) FROM shares) AS shares";
+            (SELECT count(*) FROM shares) AS shares, \
+            (SELECT count(*) FROM songs WHERE trashed_at_us IS NOT NULL) AS trashed";
         self.attempt(|| async {
             let waiting = query(WAITING).fetch_all(self.read()).await.map_err(repository)?;
             let others = query(OTHERS).fetch_one(self.read()).await.map_err(repository)?;
-            let (waiting_owners, shares) = read(&others, rows::owners_and_shares)?;
-            Ok(Census { waiting: read_all(&waiting, rows::waiting)?, waiting_owners, shares })
+            let waiting = read_all(&waiting, rows::waiting)?;
+            Ok(Census { waiting, ..read(&others, rows::census)? })
         })
         .await
     }
@@ -408,13 +409,13 @@ pub(super) async fn forget_entry(step: &mut Connection, key: &SongHash) -> Resul
 }
 
 /// Removes a hash from the outbox.
-async fn dequeue(step: &mut Connection, hash: &SongHash) -> Result<(), RepositoryError> {
+pub(super) async fn dequeue(step: &mut Connection, hash: &SongHash) -> Result<(), RepositoryError> {
     let deleted = query("DELETE FROM outbox WHERE hash = $1").bind(hash.to_string()).execute(step).await;
     deleted.map(|_| ()).map_err(repository)
 }
 
 async fn find(connection: &mut Connection, id: SongId) -> Result<Option<Song>, RepositoryError> {
-    let row = query(concat!("SELECT ", song_columns!(), " FROM songs WHERE id = $1"))
+    let row = query(concat!("SELECT ", song_columns!(), " FROM songs WHERE id = $1 AND trashed_at_us IS NULL"))
         .bind(id.to_string())
         .fetch_optional(connection)
         .await
