@@ -77,7 +77,7 @@ pub use error::{BoxError, Error};
 pub use file::{Archive, Gains, SongFile};
 pub use models::SplitWith;
 pub use operations::Readiness;
-pub use query::{SongQuery, SongsPage};
+pub use query::{SongQuery, SongsPage, SortBy};
 pub use reqwest;
 pub use save::{DownloadStems, DownloadTo};
 pub use service::HttpService;

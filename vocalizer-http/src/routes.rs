@@ -152,8 +152,9 @@ routes! {
         "Revokes an API token";
     ListSongs "list_songs" songs::list,
         GET "/songs/" Anyone Input::Nothing => Output::Data("SongsData"),
-        [STATUS, LIMIT, AFTER, DETAILS] [422]
-        "Lists the songs visible to the caller, newest first; at most 1000 per page, with a cursor for the next page";
+        [STATUS, LIMIT, AFTER, DETAILS, Q, SORT, WHOSE, TOTAL] [422]
+        "Lists the songs visible to the caller, newest first or in another order, also searched; at most 1000 per page, with a \
+        cursor for the next page";
     Upload "upload" upload::upload,
         POST "/songs/upload" Anyone Input::Upload => Output::Data("SongData"), [] [400, 408, 409, 413, 415, 422, 429, 507]
         "Uploads a song and queues it for splitting";

@@ -4,7 +4,9 @@ use std::convert::Infallible;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
-use vocalizer_client::{Format, Part, Secret, ShareId, SongId, SongStatus, Stem, TokenId, WebhookEvent, WebhookId};
+use vocalizer_client::{
+    Format, Part, Secret, ShareId, SongId, SongStatus, SortBy, Stem, TokenId, WebhookEvent, WebhookId,
+};
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -53,7 +55,7 @@ pub(crate) enum Command {
     },
     /// Upload songs
     Upload(Upload),
-    /// List songs, newest first
+    /// List songs, newest first, or search and sort them
     List(List),
     /// Download the parts of a song
     Get(Get),
@@ -162,9 +164,45 @@ pub(crate) struct List {
     /// List only songs with this status
     #[arg(long, value_enum, ignore_case = true)]
     pub(crate) status: Option<StatusArg>,
-    /// List all songs instead of the newest 50
+    /// List only songs whose title or artist contains these words, without case and accents
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) search: Option<String>,
+    /// Order of the list [default: the newest first]
+    #[arg(long, value_enum, ignore_case = true, value_name = "KEY")]
+    pub(crate) sort: Option<SortArg>,
+    /// Reverse the order
+    #[arg(long, requires = "sort")]
+    pub(crate) reverse: bool,
+    /// List all songs instead of the first 50
     #[arg(long)]
     pub(crate) all: bool,
+}
+
+/// What a list is sorted by.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum SortArg {
+    /// When songs were uploaded
+    Added,
+    /// Title
+    Title,
+    /// Artist, then title
+    Artist,
+    /// Length
+    Duration,
+    /// Songs being split, waiting, failed and split ones
+    Status,
+}
+
+impl From<SortArg> for SortBy {
+    fn from(sort: SortArg) -> Self {
+        match sort {
+            SortArg::Added => Self::Added,
+            SortArg::Title => Self::Title,
+            SortArg::Artist => Self::Artist,
+            SortArg::Duration => Self::Duration,
+            SortArg::Status => Self::Status,
+        }
+    }
 }
 
 /// The options of `get`.

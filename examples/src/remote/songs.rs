@@ -62,6 +62,12 @@ pub(super) async fn list(client: &Client, list: &List, voice: Voice) -> Result<(
     if let Some(status) = list.status {
         query = query.with_status(status.into());
     }
+    if let Some(search) = &list.search {
+        query = query.search(search);
+    }
+    if let Some(sort) = list.sort {
+        query = if list.reverse { query.sorted_descending(sort.into()) } else { query.sorted(sort.into()) };
+    }
     let mut next = Some(query);
     while let Some(query) = next {
         let page = client.songs_page(&query).await?;

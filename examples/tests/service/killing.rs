@@ -15,10 +15,10 @@ use vocalizer_core::models::{Capabilities, ModelName};
 use vocalizer_core::part::Stem;
 use vocalizer_core::ports::{
     AudioError, Backend, BackendError, Blob, BlobError, BlobKey, BlobStore, BlobWriter, Cancelled, Charge, DeadLetter,
-    Depth, DurableLeases, Expiry, GivenUp, Job, JobLine, JobQueue, JobState, Lease, LocalRead, MadeBlob, PartialUpload,
-    Pending, Progress, QueueError, Removed, RepositoryError, ResultRepository, Separator, ShareRepository, SongCounts,
-    SongFilter, SongRepository, Space, StemSet, TrashFilter, TrashRepository, Trashed, TrashedSong, UploadBounds,
-    UploadRepository, UploadTotals, Wanted, WebhookRepository,
+    Depth, DurableLeases, Expiry, GivenUp, Job, JobLine, JobQueue, JobState, Lease, LibraryQuery, LibraryRepository,
+    LocalRead, MadeBlob, PartialUpload, Pending, Place, Progress, QueueError, Removed, RepositoryError,
+    ResultRepository, Separator, ShareRepository, SongCounts, SongFilter, SongRepository, Space, StemSet, TrashFilter,
+    TrashRepository, Trashed, TrashedSong, UploadBounds, UploadRepository, UploadTotals, Wanted, WebhookRepository,
 };
 use vocalizer_core::quota::{Quota, Uploader};
 use vocalizer_core::song::{FailureReason, Song, SongHash, SongId, StatusKind, StemsInfo, Target, Title};
@@ -257,6 +257,19 @@ impl ShareRepository for Killing<Arc<dyn SongRepository>> {
     }
     async fn forget_expired_shares(&self, now: OffsetDateTime) -> Result<u64, RepositoryError> {
         self.inner.forget_expired_shares(now).await
+    }
+}
+
+#[async_trait]
+impl LibraryRepository for Killing<Arc<dyn SongRepository>> {
+    async fn list_sorted(&self, query: &LibraryQuery) -> Result<Vec<(Song, Place)>, RepositoryError> {
+        self.inner.list_sorted(query).await
+    }
+    async fn count_listed(&self, query: &LibraryQuery) -> Result<u64, RepositoryError> {
+        self.inner.count_listed(query).await
+    }
+    async fn add_sort_keys(&self, limit: u32) -> Result<u64, RepositoryError> {
+        self.inner.add_sort_keys(limit).await
     }
 }
 

@@ -27,6 +27,7 @@ mod full;
 mod guessing;
 mod heads;
 mod killing;
+mod library;
 mod limiting;
 mod lists;
 mod lossless;

@@ -65,6 +65,7 @@ macro_rules! queue_conformance {
 }
 
 /// Generates the tests for [`SongRepository`](vocalizer_core::ports::SongRepository),
+/// [`LibraryRepository`](vocalizer_core::ports::LibraryRepository),
 /// [`ShareRepository`](vocalizer_core::ports::ShareRepository), [`TrashRepository`](vocalizer_core::ports::TrashRepository) and
 /// [`UploadRepository`](vocalizer_core::ports::UploadRepository). Takes a test attribute and an expression that creates a new [`SongsPlace`](crate::songs::SongsPlace).
 #[macro_export]
@@ -140,6 +141,13 @@ macro_rules! songs_conformance {
             trash_is_listed_by_owner_latest_first
             trash_ages_by_the_retention_time
             trash_gives_way_to_the_quota
+            facts_of_a_song_are_stored_unchanged
+            songs_are_sorted_by_each_key
+            sorted_pages_are_contiguous
+            place_outlives_its_song
+            search_ignores_case_and_accents
+            renamed_song_is_found_by_its_new_title
+            sorted_list_filters_by_status
             stored_share_is_found_unchanged
             share_is_found_until_it_expires
             shares_are_listed_by_song_newest_first

@@ -7,6 +7,7 @@ mod audit;
 mod blobs;
 mod clock;
 mod idle_queue;
+mod library;
 mod passwords;
 mod songs;
 mod trash;

@@ -18,6 +18,7 @@ mod coordination;
 mod error;
 mod job;
 mod leases;
+mod library;
 mod passwords;
 mod peaks;
 mod queue;
@@ -43,6 +44,7 @@ pub use coordination::{Coordination, HashLocks, Held, ProgressReport, ProgressSt
 pub use error::{BlobError, BoxError, QueueError, RepositoryError};
 pub use job::{InvalidJobTrace, Job, JobLine, JobPayload, JobTrace};
 pub use leases::{DurableLeases, Failure, Lease, LeasedJob};
+pub use library::{LibraryQuery, LibraryRepository, Place, PlaceValue, SortKey, Whose};
 pub use passwords::{PasswordError, PasswordHasher};
 pub use peaks::Peaks;
 pub use queue::{DeadLetter, Depth, GivenUp, JobQueue, JobState, JobsAhead};

@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use time::OffsetDateTime;
 
 use super::{
-    JobLine, RepositoryError, ResultRepository, ShareRepository, Space, TrashRepository, UploadRepository,
-    WebhookRepository,
+    JobLine, LibraryRepository, RepositoryError, ResultRepository, ShareRepository, Space, TrashRepository,
+    UploadRepository, WebhookRepository,
 };
 use crate::account::{UserId, Viewer};
 use crate::dedupe::Advance;
@@ -187,7 +187,9 @@ pub type SongCounts = [u64; StatusKind::ALL.len()];
 /// # }
 /// ```
 #[async_trait]
-pub trait SongRepository: ShareRepository + ResultRepository + TrashRepository + UploadRepository {
+pub trait SongRepository:
+    LibraryRepository + ShareRepository + ResultRepository + TrashRepository + UploadRepository
+{
     /// Stores a new song whose bytes are durably stored, and plans its processing.
     ///
     /// In one step: [`settle`](crate::dedupe::settle) decides by the songs with the same hash and the results of its key,

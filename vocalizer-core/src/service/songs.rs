@@ -115,8 +115,8 @@ pub struct Listing {
     pub after: Option<Cursor>,
     /// The page size, at most [`MAX_PAGE`]. Default (`None`): [`MAX_PAGE`].
     pub limit: Option<u32>,
-    /// Whether to include fields that the original system does not have: [`SongView::uploaded_at`],
-    /// [`SongView::lossless`] and [`SongView::provenance`].
+    /// Whether to include fields that the original system does not have, such as [`SongView::uploaded_at`],
+    /// [`SongView::artist`] and [`SongView::provenance`].
     pub details: bool,
 }
 
@@ -305,11 +305,16 @@ impl SongService {
             songs.truncate(limit as usize);
             next = songs.last().map(Cursor::of);
         }
+        Ok(SongPage { songs: self.views(&songs, details).await?, next })
+    }
+
+    /// Returns the songs of a page as viewers see them.
+    pub(super) async fn views(&self, songs: &[Song], details: bool) -> Result<Vec<SongView>, ServiceError> {
         let waits = |song: &&Song| song.status().kind() == StatusKind::Uploaded;
         let waiting: Vec<_> = songs.iter().filter(waits).take(MOST_POSITIONS).map(|song| song.target().key).collect();
         let mut positions = self.positions(&waiting).await.into_iter();
         let mut views = Vec::with_capacity(songs.len());
-        for song in &songs {
+        for song in songs {
             let view = match waits(&song) {
                 true => {
                     let mut view = SongView::from(song);
@@ -320,7 +325,7 @@ impl SongService {
             };
             views.push(if details { with_details(view, song, Some(&self.model_of_song(song))) } else { view });
         }
-        Ok(SongPage { songs: views, next })
+        Ok(views)
     }
 
     /// Returns a song.

@@ -68,13 +68,15 @@ impl SongService {
         let deletions = ports.coordination.forget_old_deletions(ports.clock.now()).await.map_err(Into::into);
         let shares = self.sweep_shares().await;
         let webhooks = self.sweep_deliveries().await;
+        let sort_keys = self.sweep_sort_keys().await;
         if swept != Swept::default() {
             tracing::info!(?swept, "sweep finished");
         }
         let mut failed = None;
-        for error in [jobs, leftovers, uploads, erasures, orphans, expired, progress, deletions, shares, webhooks]
-            .into_iter()
-            .filter_map(Result::err)
+        for error in
+            [jobs, leftovers, uploads, erasures, orphans, expired, progress, deletions, shares, webhooks, sort_keys]
+                .into_iter()
+                .filter_map(Result::err)
         {
             if let Some(other) = failed.replace(error) {
                 tracing::warn!(error = chain(&other), "a part of the sweep failed");

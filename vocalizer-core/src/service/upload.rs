@@ -13,7 +13,7 @@ use crate::api::SongView;
 use crate::causes::chain;
 use crate::ports::{AudioFacts, BlobKey, BlobWriter, Charge, RepositoryError};
 use crate::quota::{Quota, Uploader, Weight};
-use crate::song::{Song, SongHash, SongHasher, SongId, StatusKind, Title};
+use crate::song::{Song, SongFacts, SongHash, SongHasher, SongId, StatusKind, Title};
 use crate::trace::{Kind, Traced};
 
 /// An upload in progress. It is hashed while being written, in constant memory. Dropping it leaves nothing behind.
@@ -311,6 +311,9 @@ impl SongUpload {
         let now = ports.clock.now();
         let weight = Weight { size_bytes: self.size_bytes, audio: audio(&facts, self.size_bytes) };
         let charge = Charge { uploader: self.uploader, quota: self.quota, weight, now };
+        let AudioFacts { duration_ms, artist, has_cover, .. } = facts;
+        let artist = artist.as_deref().and_then(SongFacts::artist);
+        let facts = SongFacts { artist, duration_ms, has_cover };
         let mut song = Song::begin(self.chosen_id.unwrap_or_else(SongId::random), title, hash, self.viewer.user(), now);
         song.finish_upload().map_err(|error| ServiceError::Internal(error.into()))?;
         if let Some(id) = self.chosen_id {
@@ -341,7 +344,7 @@ impl SongUpload {
             } else {
                 self.writer.commit(&key).await?;
             }
-            let song = song.with_target(self.service.target(&hash, &model, stems).await?);
+            let song = song.with_facts(facts).with_target(self.service.target(&hash, &model, stems).await?);
             let admitted = ports.songs.admit_within(&song, &charge).await;
             // A rejected song must not leave its bytes, or rejected uploads would fill the disk.
             if matches!(admitted, Err(RepositoryError::Exceeded(_) | RepositoryError::Conflict)) && is_new {

@@ -12,9 +12,9 @@ use vocalizer_core::api::id::UploadId;
 use vocalizer_core::dedupe::Advance;
 use vocalizer_core::memory::MemorySongs;
 use vocalizer_core::ports::{
-    Cancelled, Charge, Expiry, JobLine, PartialUpload, Pending, Removed, RepositoryError, ResultRepository,
-    ShareRepository, SongCounts, SongFilter, SongRepository, TrashFilter, TrashRepository, Trashed, TrashedSong,
-    UploadBounds, UploadRepository, UploadTotals,
+    Cancelled, Charge, Expiry, JobLine, LibraryQuery, LibraryRepository, PartialUpload, Pending, Place, Removed,
+    RepositoryError, ResultRepository, ShareRepository, SongCounts, SongFilter, SongRepository, TrashFilter,
+    TrashRepository, Trashed, TrashedSong, UploadBounds, UploadRepository, UploadTotals,
 };
 use vocalizer_core::quota::{Quota, Uploader};
 use vocalizer_core::song::{Song, SongHash, SongId, StatusKind, StemsInfo, Target, Title};
@@ -256,6 +256,22 @@ impl ShareRepository for Database {
 
     async fn forget_expired_shares(&self, at: OffsetDateTime) -> DbResult<u64> {
         self.call(|| now(self.songs.forget_expired_shares(at))).await
+    }
+}
+
+#[async_trait]
+impl LibraryRepository for Database {
+    async fn list_sorted(&self, query: &LibraryQuery) -> DbResult<Vec<(Song, Place)>> {
+        self.call(|| now(self.songs.list_sorted(query))).await
+    }
+
+    async fn count_listed(&self, query: &LibraryQuery) -> DbResult<u64> {
+        self.call(|| now(self.songs.count_listed(query))).await
+    }
+
+    async fn add_sort_keys(&self, limit: u32) -> DbResult<u64> {
+        // Not a call, so that the seeds of earlier runs stay what they were: no song is without keys.
+        now(self.songs.add_sort_keys(limit))
     }
 }
 

@@ -5,6 +5,7 @@ pub(crate) mod auth;
 mod download;
 pub(crate) mod events;
 pub(crate) mod jobs;
+mod library;
 pub(crate) mod list_events;
 pub(crate) mod operations;
 pub(crate) mod parts;

@@ -8,7 +8,7 @@ pub(super) use sqlx::postgres::PgConnection as Connection;
 use sqlx::query;
 use sqlx::query::Query;
 use time::OffsetDateTime;
-use vocalizer_core::ports::{Pending, RepositoryError, Space};
+use vocalizer_core::ports::{Pending, RepositoryError, SortKey, Space};
 
 pub(super) use super::error::repository;
 pub(super) use super::open::PostgresStore as Store;
@@ -125,6 +125,71 @@ pub(super) fn list(_has_status: bool) -> Statement {
     // Plan for the actual values: a generic plan would sort, because it does not know the small page size.
     query(SQL).persistent(false)
 }
+
+/// A sorted list of songs. Each half is a range of one index.
+macro_rules! sorted {
+    ($key:literal, $from:literal, $behind:literal, $order:literal, $id_behind:literal, $id_order:literal) => {
+        concat!(
+            "(SELECT ",
+            song_columns!(),
+            ", ",
+            $key,
+            " AS place FROM songs WHERE uploader IS NULL AND $2 AND trashed_at_us IS NULL AND ",
+            sorted!(filter $key, $from, $behind, $id_behind),
+            " ORDER BY place ",
+            $order,
+            ", id ",
+            $id_order,
+            " LIMIT $6) UNION ALL (SELECT ",
+            song_columns!(),
+            ", ",
+            $key,
+            " AS place FROM songs WHERE uploader = $1 AND trashed_at_us IS NULL AND ",
+            sorted!(filter $key, $from, $behind, $id_behind),
+            " ORDER BY place ",
+            $order,
+            ", id ",
+            $id_order,
+            " LIMIT $6) ORDER BY place ",
+            $order,
+            ", id ",
+            $id_order,
+            " LIMIT $6"
+        )
+    };
+    (filter $key:literal, $from:literal, $behind:literal, $id_behind:literal) => {
+        concat!(
+            $key, $from, "$3 AND (", $key, $behind, "$3 OR id", $id_behind, "$4) AND ($5 IS NULL OR status = $5) ",
+            "AND strpos(title_key, $7) > 0 AND strpos(title_key, $8) > 0 AND strpos(title_key, $9) > 0 AND strpos(title_key, $10) > 0 ",
+            "AND strpos(title_key, $11) > 0 AND strpos(title_key, $12) > 0"
+        )
+    };
+}
+
+/// Lists songs sorted by a key.
+pub(super) fn sorted(sort: SortKey, descending: bool) -> Statement {
+    // Plan for the actual values, as for the other lists.
+    let sql = match (sort, descending) {
+        (SortKey::Added, true) => sorted!("uploaded_at_us", " <= ", " < ", "DESC", " > ", "ASC"),
+        (SortKey::Added, false) => sorted!("uploaded_at_us", " >= ", " > ", "ASC", " < ", "DESC"),
+        (SortKey::Title, true) => sorted!("title_key", " <= ", " < ", "DESC", " < ", "DESC"),
+        (SortKey::Title, false) => sorted!("title_key", " >= ", " > ", "ASC", " > ", "ASC"),
+        (SortKey::Artist, true) => sorted!("artist_key", " <= ", " < ", "DESC", " < ", "DESC"),
+        (SortKey::Artist, false) => sorted!("artist_key", " >= ", " > ", "ASC", " > ", "ASC"),
+        (SortKey::Duration, true) => sorted!("coalesce(duration_ms, -1)", " <= ", " < ", "DESC", " < ", "DESC"),
+        (SortKey::Duration, false) => sorted!("coalesce(duration_ms, -1)", " >= ", " > ", "ASC", " > ", "ASC"),
+    };
+    query(sql).persistent(false)
+}
+
+/// Counts the songs of a sorted list.
+pub(super) const COUNT_LISTED: &str = "\
+    SELECT (SELECT count(*) FROM songs WHERE uploader IS NULL AND $2 AND trashed_at_us IS NULL \
+    AND ($3 IS NULL OR status = $3) AND strpos(title_key, $4) > 0 AND strpos(title_key, $5) > 0 AND strpos(title_key, $6) > 0 \
+    AND strpos(title_key, $7) > 0 AND strpos(title_key, $8) > 0 AND strpos(title_key, $9) > 0) \
+    + (SELECT count(*) FROM songs WHERE uploader = $1 AND trashed_at_us IS NULL \
+    AND ($3 IS NULL OR status = $3) AND strpos(title_key, $4) > 0 AND strpos(title_key, $5) > 0 AND strpos(title_key, $6) > 0 \
+    AND strpos(title_key, $7) > 0 AND strpos(title_key, $8) > 0 AND strpos(title_key, $9) > 0)";
 
 /// Claims outbox entries. Skips rows that other servers are claiming.
 pub(super) async fn claim(

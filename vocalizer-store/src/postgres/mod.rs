@@ -37,6 +37,8 @@ mod coordination;
 mod copy;
 mod engine;
 mod error;
+#[path = "../sql/engine/library.rs"]
+mod library;
 #[path = "../sql/engine/lines.rs"]
 mod lines;
 mod local_state;

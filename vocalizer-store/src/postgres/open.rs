@@ -31,6 +31,7 @@ const MIGRATIONS: Migrations = Migrations {
         (11, "priorities", include_str!("../../migrations/postgres/0011_priorities.sql")),
         (12, "traces", include_str!("../../migrations/postgres/0012_traces.sql")),
         (15, "trash", include_str!("../../migrations/postgres/0015_trash.sql")),
+        (16, "library", include_str!("../../migrations/postgres/0016_library.sql")),
     ],
 };
 

@@ -10,12 +10,14 @@ use vocalizer_core::api::id::UploadId;
 use vocalizer_core::models::ModelName;
 use vocalizer_core::part::{InvalidStem, Stem};
 use vocalizer_core::ports::{
-    AuditEntry, Backlog, BoxError, Census, JobLine, PartialUpload, Pending, RepositoryError, SongRecord, TrashedSong,
-    UserRecord,
+    AuditEntry, Backlog, BoxError, Census, JobLine, PartialUpload, Pending, Place, PlaceValue, RepositoryError,
+    SongRecord, TrashedSong, UserRecord,
 };
 use vocalizer_core::quota::{QuotaChange, Usage};
 use vocalizer_core::secret::Secret;
-use vocalizer_core::song::{Song, SongHash, SongId, Status, StatusKind, StemsInfo, StoredSong, Target, Title};
+use vocalizer_core::song::{
+    Song, SongFacts, SongHash, SongId, Status, StatusKind, StemsInfo, StoredSong, Target, Title,
+};
 use vocalizer_core::webhook::{Delivery, Health, Webhook};
 
 /// Column types supported by every engine.
@@ -82,7 +84,7 @@ pub(crate) fn read_all<R, T>(rows: &[R], parse: fn(&R) -> Result<T, BoxError>) -
 macro_rules! song_columns {
     () => {
         "id, title, hash, uploader, uploaded_at_us, status, failure, stems, provenance, model, result_key, wanted_stems, \
-         shown_key, shown_model, stem_names"
+         shown_key, shown_model, stem_names, artist, duration_ms, has_cover"
     };
 }
 pub(crate) use song_columns;
@@ -103,7 +105,32 @@ pub(crate) fn song<R: Columns>(row: &R) -> Result<Song, BoxError> {
             key: row.text("result_key")?.parse()?,
         },
         stems: stems(row)?,
+        facts: SongFacts {
+            artist: row.maybe_text("artist")?.map(str::to_owned),
+            duration_ms: row.maybe_number("duration_ms")?.map(u64::try_from).transpose()?,
+            has_cover: row.maybe_number("has_cover")?.map(|has| has != 0),
+        },
     }))
+}
+
+/// A row of a song with `place`, a number.
+pub(crate) fn song_at_number<R: Columns>(row: &R) -> Result<(Song, Place), BoxError> {
+    let song = song(row)?;
+    let place = Place { value: PlaceValue::Number(row.number("place")?), id: song.id() };
+    Ok((song, place))
+}
+
+/// A row of a song with `place`, a text.
+pub(crate) fn song_at_text<R: Columns>(row: &R) -> Result<(Song, Place), BoxError> {
+    let song = song(row)?;
+    let place = Place { value: PlaceValue::Text(row.text("place")?.to_owned()), id: song.id() };
+    Ok((song, place))
+}
+
+/// A row of `id, title, artist`.
+pub(crate) fn texts<R: Columns>(row: &R) -> Result<(String, String, Option<String>), BoxError> {
+    let artist = row.maybe_text("artist")?.map(str::to_owned);
+    Ok((row.text("id")?.to_owned(), row.text("title")?.to_owned(), artist))
 }
 
 /// A row of `stems, provenance, shown_key, shown_model, stem_names`.

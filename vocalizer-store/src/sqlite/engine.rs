@@ -7,7 +7,7 @@ use sqlx::query::Query;
 use sqlx::sqlite::SqliteArguments;
 pub(super) use sqlx::sqlite::SqliteConnection as Connection;
 use time::OffsetDateTime;
-use vocalizer_core::ports::{Pending, RepositoryError, SongRepository as _, Space};
+use vocalizer_core::ports::{Pending, RepositoryError, SongRepository as _, SortKey, Space};
 
 pub(super) use super::error::repository;
 pub(super) use super::open::SqliteStore as Store;
@@ -124,6 +124,61 @@ pub(super) fn list(has_status: bool) -> Statement {
     );
     sqlx::query(if has_status { IN_STATUS } else { ALL })
 }
+
+/// A sorted list of songs. Each half is a range of one index, and the results are merged without sorting.
+macro_rules! sorted {
+    ($key:literal, $from:literal, $behind:literal, $order:literal, $id_behind:literal, $id_order:literal) => {
+        concat!(
+            "SELECT ",
+            song_columns!(),
+            ", ",
+            $key,
+            " AS place FROM songs WHERE uploader IS NULL AND $2 AND trashed_at_us IS NULL AND ",
+            sorted!(filter $key, $from, $behind, $id_behind),
+            " UNION ALL SELECT ",
+            song_columns!(),
+            ", ",
+            $key,
+            " AS place FROM songs WHERE uploader = $1 AND trashed_at_us IS NULL AND ",
+            sorted!(filter $key, $from, $behind, $id_behind),
+            " ORDER BY place ",
+            $order,
+            ", id ",
+            $id_order,
+            " LIMIT $6"
+        )
+    };
+    (filter $key:literal, $from:literal, $behind:literal, $id_behind:literal) => {
+        concat!(
+            $key, $from, "$3 AND (", $key, $behind, "$3 OR id", $id_behind, "$4) AND ($5 IS NULL OR status = $5) ",
+            "AND instr(title_key, $7) AND instr(title_key, $8) AND instr(title_key, $9) AND instr(title_key, $10) ",
+            "AND instr(title_key, $11) AND instr(title_key, $12)"
+        )
+    };
+}
+
+/// Lists songs sorted by a key.
+pub(super) fn sorted(sort: SortKey, descending: bool) -> Statement {
+    sqlx::query(match (sort, descending) {
+        (SortKey::Added, true) => sorted!("uploaded_at_us", " <= ", " < ", "DESC", " > ", "ASC"),
+        (SortKey::Added, false) => sorted!("uploaded_at_us", " >= ", " > ", "ASC", " < ", "DESC"),
+        (SortKey::Title, true) => sorted!("title_key", " <= ", " < ", "DESC", " < ", "DESC"),
+        (SortKey::Title, false) => sorted!("title_key", " >= ", " > ", "ASC", " > ", "ASC"),
+        (SortKey::Artist, true) => sorted!("artist_key", " <= ", " < ", "DESC", " < ", "DESC"),
+        (SortKey::Artist, false) => sorted!("artist_key", " >= ", " > ", "ASC", " > ", "ASC"),
+        (SortKey::Duration, true) => sorted!("coalesce(duration_ms, -1)", " <= ", " < ", "DESC", " < ", "DESC"),
+        (SortKey::Duration, false) => sorted!("coalesce(duration_ms, -1)", " >= ", " > ", "ASC", " > ", "ASC"),
+    })
+}
+
+/// Counts the songs of a sorted list. The index of the order has all that is read.
+pub(super) const COUNT_LISTED: &str = "\
+    SELECT (SELECT count(*) FROM songs WHERE uploader IS NULL AND $2 AND trashed_at_us IS NULL \
+    AND ($3 IS NULL OR status = $3) AND instr(title_key, $4) AND instr(title_key, $5) AND instr(title_key, $6) \
+    AND instr(title_key, $7) AND instr(title_key, $8) AND instr(title_key, $9)) \
+    + (SELECT count(*) FROM songs WHERE uploader = $1 AND trashed_at_us IS NULL \
+    AND ($3 IS NULL OR status = $3) AND instr(title_key, $4) AND instr(title_key, $5) AND instr(title_key, $6) \
+    AND instr(title_key, $7) AND instr(title_key, $8) AND instr(title_key, $9))";
 
 /// Claims outbox entries in memory, because there is only one process.
 pub(super) async fn claim(

@@ -9,9 +9,13 @@ mod accounts;
 mod administration;
 mod engine;
 mod error;
+#[path = "../sql/engine/library.rs"]
+mod library;
 #[path = "../sql/engine/lines.rs"]
 mod lines;
 mod open;
+#[cfg(test)]
+mod plans;
 #[path = "../sql/engine/quotas.rs"]
 mod quotas;
 #[path = "../sql/engine/result_rows.rs"]

@@ -31,6 +31,7 @@ const MIGRATIONS: Migrations = Migrations {
         (10, "priorities", include_str!("../../migrations/sqlite/0010_priorities.sql")),
         (11, "traces", include_str!("../../migrations/sqlite/0011_traces.sql")),
         (14, "trash", include_str!("../../migrations/sqlite/0014_trash.sql")),
+        (15, "library", include_str!("../../migrations/sqlite/0015_library.sql")),
     ],
 };
 

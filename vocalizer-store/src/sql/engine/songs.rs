@@ -14,7 +14,9 @@ use vocalizer_core::ports::{
     SongCounts, SongFilter, SongRepository, Space, WebhookRepository,
 };
 use vocalizer_core::quota::{Quota, QuotaChange, Uploader};
-use vocalizer_core::song::{IllegalTransition, Song, SongHash, SongId, Status, StatusKind, StoredSong, Title};
+use vocalizer_core::song::{
+    IllegalTransition, Song, SongHash, SongId, Status, StatusKind, StoredSong, Title, sort_keys,
+};
 use vocalizer_core::trace::current;
 
 use super::engine::{self, Connection, Store, repository};
@@ -37,11 +39,13 @@ impl SongRepository for Store {
             let same_bytes = lock_songs(&mut step, song.hash()).await?;
             let stored = result_rows::stored(&mut step, &song.target().key).await?;
             let (song, plan) = rules::settle(song.clone(), &same_bytes, stored)?;
+            let (title_key, artist_key) = sort_keys(song.title().as_str(), song.facts().artist.as_deref());
             let inserted = query(concat!(
                 "INSERT INTO songs \
                  (id, title, hash, uploader, uploaded_at_us, status, size_bytes, uploader_address, stems, provenance, \
-                 model, result_key, wanted_stems, shown_key, shown_model, stem_names, kept_since_us) \
-                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, \
+                 model, result_key, wanted_stems, shown_key, shown_model, stem_names, artist, duration_ms, has_cover, \
+                 title_key, artist_key, kept_since_us) \
+                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, \
                  (SELECT time_us FROM retention WHERE time_us > $5)) \
                  RETURNING ",
                 song_columns!()
@@ -62,6 +66,11 @@ impl SongRepository for Store {
             .bind(song.stems().key.map(|key| key.to_string()))
             .bind(song.stems().model.map(|model| model.to_string()))
             .bind(rules::stems(song.stems().names.as_deref()))
+            .bind(song.facts().artist.clone())
+            .bind(rules::duration_ms(song.facts()))
+            .bind(song.facts().has_cover.map(i64::from))
+            .bind(title_key)
+            .bind(artist_key)
             // All rows, because SQLite reports a violated foreign key only after the last one.
             .fetch_all(&mut *step)
             .await
@@ -177,11 +186,18 @@ impl SongRepository for Store {
     async fn rename(&self, id: SongId, title: &Title) -> Result<Option<Song>, RepositoryError> {
         const SQL: &str = concat!(
             "\
-            UPDATE songs SET title = $2 WHERE id = $1 AND trashed_at_us IS NULL \
+            UPDATE songs SET title = $2, title_key = $3, artist_key = $4 WHERE id = $1 AND trashed_at_us IS NULL \
             RETURNING ",
             song_columns!()
         );
-        let row = self.write_row(|| query(SQL).bind(id.to_string()).bind(title.as_str())).await?;
+        // The artist never changes.
+        let Some(known) = SongRepository::find(self, id).await? else { return Ok(None) };
+        let (title_key, artist_key) = sort_keys(title.as_str(), known.facts().artist.as_deref());
+        let statement = || {
+            let statement = query(SQL).bind(id.to_string()).bind(title.as_str().to_owned());
+            statement.bind(title_key.clone()).bind(artist_key.clone())
+        };
+        let row = self.write_row(statement).await?;
         row.map(|row| read(&row, rows::song)).transpose()
     }
 
