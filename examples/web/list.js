@@ -4,8 +4,8 @@ import { ask } from './api.js';
 import { announce, confirmed, explain, h, icon, setText, toast } from './dom.js';
 import { limits } from './limits.js';
 import { pushAddress, replaceAddress } from './places.js';
-import { all, get, hasMore, isLoaded, more, putAndRefresh, remaining, songs, uploadTime } from './songs.js';
-import { compare, date, duration, percent, recall, remember, t } from './text.js';
+import { all, get, hasMore, isLoaded, keep, putAndRefresh, remaining, songs, uploadTime } from './songs.js';
+import { clock, compare, date, duration, percent, recall, remember, t } from './text.js';
 import { discard, restore, trashed } from './trash.js';
 
 const PAGE = 50;
@@ -13,13 +13,20 @@ const PAGE = 50;
 const UNDO_MS = 10_000;
 const ORDER = { SPLITTING: 0, UPLOADED: 1, UPLOADING: 1, FAILED: 2, SPLIT: 3 };
 
-// Search and page are in the address; filter and sort order are preferences.
-const filters = { text: '', whose: recall('whose') ?? 'all', sort: recall('sort') ?? 'newest', page: 0 };
+const SORTS = ['newest', 'oldest', 'title', 'artist', 'duration', 'status'];
+// Of long lists, pages are asked for when typing pauses, and again some time after a change.
+const TYPING_MS = 250;
+const REFRESH_MS = 3000;
+
+// Search, sort order and page are in the address; filter and sort order are preferences.
+const preferredSort = () => (SORTS.includes(recall('sort')) ? recall('sort') : 'newest');
+const filters = { text: '', whose: recall('whose') ?? 'all', sort: preferredSort(), page: 0 };
 
 // The address of the list as it is, or was when another view was opened.
 export function listAddress() {
   const query = new URLSearchParams();
   if (filters.text.trim()) query.set('q', filters.text.trim());
+  if (filters.sort !== 'newest') query.set('sort', filters.sort);
   if (filters.page) query.set('page', String(filters.page + 1));
   return query.size ? `#/?${query}` : '#/';
 }
@@ -27,6 +34,9 @@ export function listAddress() {
 function readAddress() {
   const query = new URLSearchParams(location.hash.split('?').slice(1).join('?'));
   filters.text = query.get('q') ?? '';
+  // An address without any of these is a first visit.
+  const sort = query.get('sort') ?? (query.size ? 'newest' : preferredSort());
+  filters.sort = SORTS.includes(sort) ? sort : 'newest';
   filters.page = Math.max(0, Math.floor(Number(query.get('page') ?? 1)) - 1) || 0;
 }
 
@@ -102,11 +112,17 @@ function row(id, select) {
     (other?.querySelector('a') ?? document.querySelector('#search')).focus();
   } }, icon('delete'));
   const why = h('p', { class: 'why', dir: 'auto' });
-  const element = h('li', { class: 'song', 'data-id': id }, h('div', { class: 'names' }, h('label', { class: 'choice' }, check), title, badge),
+  const by = h('span', { class: 'dim by', dir: 'auto' });
+  const length = h('span', { class: 'dim length' });
+  const element = h('li', { class: 'song', 'data-id': id }, h('div', { class: 'names' }, h('label', { class: 'choice' }, check), title, by, length, badge),
     h('div', { class: 'meta' }, h('div', { class: 'stand' }, status, bar), when),
     h('div', { class: 'actions' }, retryButton, deleteButton), why);
   const update = (song, isChosen) => {
     setText(title, song.title);
+    by.hidden = !song.artist;
+    setText(by, song.artist ?? '');
+    length.hidden = song.duration_ms === undefined;
+    setText(length, length.hidden ? '' : clock(song.duration_ms / 1000));
     check.checked = isChosen;
     check.setAttribute('aria-label', t('select-named', { title: song.title }));
     element.dataset.status = song.status;
@@ -135,17 +151,26 @@ function newest(one, other) {
   return Number(a < b) - Number(a > b);
 }
 
+// As the server does: without case and accents.
+const fold = (text) => text.normalize('NFKD').replace(/\p{M}/gu, '').toLocaleLowerCase().trim();
+
 function visibleSongs() {
-  const text = filters.text.trim().toLocaleLowerCase();
+  const words = fold(filters.text).split(/\s+/);
   const by = compare();
   // Sort newest first, so that the stable sorts below keep that order among equals.
   const whose = currentUser() ? filters.whose : 'all';
   const chosen = all().filter((song) => {
     const theirs = whose === 'all' || Boolean(song.uploader_id) === (whose === 'mine');
-    return theirs && (!text || song.title.toLocaleLowerCase().includes(text));
+    const text = fold(`${song.title}\n${song.artist ?? ''}`);
+    return theirs && words.every((word) => text.includes(word));
   }).sort(newest);
   if (filters.sort === 'oldest') return chosen.reverse();
-  const sorts = { title: (one, other) => by(one.title, other.title), status: (one, other) => ORDER[one.status] - ORDER[other.status] };
+  const sorts = {
+    title: (one, other) => by(one.title, other.title),
+    artist: (one, other) => by(one.artist ?? '', other.artist ?? '') || by(one.title, other.title),
+    duration: (one, other) => (one.duration_ms ?? -1) - (other.duration_ms ?? -1),
+    status: (one, other) => ORDER[one.status] - ORDER[other.status],
+  };
   return sorts[filters.sort] ? chosen.sort(sorts[filters.sort]) : chosen;
 }
 
@@ -183,11 +208,6 @@ export function view() {
   const back = h('button', { id: 'page-back', t: 'page-back', onclick: turn(-1) });
   const forth = h('button', { id: 'page-forth', t: 'page-forth', onclick: turn(1) });
   const pager = h('nav', { class: 'pager', label: 'pages' }, back, forth);
-  const older = h('button', { id: 'older', t: 'older', onclick: () => {
-    older.disabled = true;
-    more().catch((error) => toast(explain(error), { bad: true })).finally(() => { older.disabled = false; });
-  } });
-  const others = h('p', { class: 'dim', id: 'not-loaded' }, h('span'), ' ', older);
   // Several songs at once. The choice outlives searches and pages.
   const chosen = new Set();
   const chosenSongs = () => [...chosen].map(get).filter(Boolean);
@@ -215,26 +235,68 @@ export function view() {
   }
   const discarded = h('p', {}, h('a', { id: 'trash-link', class: 'back', href: '#/trash' }, icon('delete'), h('span')));
   const heading = h('h2', { t: 'songs', tabindex: -1 });
-  const tools = h('div', { class: 'tools' }, search, whose, pick('sort', 'sort', ['newest', 'oldest', 'title', 'status']));
+  const tools = h('div', { class: 'tools' }, search, whose, pick('sort', 'sort', SORTS));
+
+  // Of a list that is too long to load: the page that the server found last, and the one that it is asked for.
+  let answer = { key: '', ids: [], total: 0 };
+  let asked = '';
+  let waiting = null;
+  const key = () => JSON.stringify([filters.text.trim(), currentUser() ? filters.whose : 'all', filters.sort, filters.page]);
+
+  async function askForPage() {
+    const mine = asked = key();
+    try {
+      const { find } = await import('./library.js');
+      const whose = currentUser() ? filters.whose : 'all';
+      const { songs: found, total } = await find({ ...filters, whose }, filters.page * PAGE, PAGE);
+      if (mine !== key()) return;
+      keep(found);
+      answer = { key: mine, ids: found.map(({ id }) => id), total };
+      show();
+    } catch (error) {
+      if (!error.unreachable) toast(explain(error), { bad: true });
+    }
+  }
+
+  function refreshLater(pause) {
+    clearTimeout(waiting);
+    waiting = setTimeout(() => {
+      waiting = null;
+      if (hasMore()) askForPage();
+    }, pause);
+  }
+
+  // The songs of the page, and the number of all songs found.
+  function pageOfSongs() {
+    if (hasMore()) {
+      if (asked !== key()) {
+        // The first page is asked for at once.
+        if (asked) refreshLater(TYPING_MS);
+        else askForPage();
+        asked = key();
+      }
+      return { found: answer.ids.map(get).filter(Boolean), total: answer.total, isKnown: answer.key === key() };
+    }
+    const found = visibleSongs();
+    return { found, total: found.length, isKnown: isLoaded() };
+  }
 
   function show() {
-    const found = visibleSongs();
-    const pages = Math.max(1, Math.ceil(found.length / PAGE));
+    const { found, total, isKnown } = pageOfSongs();
+    const pages = Math.max(1, Math.ceil(total / PAGE));
     // Until the list is loaded, the page in the address may not be there yet.
-    if (isLoaded()) filters.page = Math.min(filters.page, pages - 1);
-    const page = found.slice(filters.page * PAGE, (filters.page + 1) * PAGE);
+    if (isKnown) filters.page = Math.min(filters.page, pages - 1);
+    const page = hasMore() ? found : found.slice(filters.page * PAGE, (filters.page + 1) * PAGE);
     whose.hidden = !currentUser();
     pager.hidden = pages === 1;
     back.disabled = filters.page === 0;
     forth.disabled = filters.page === pages - 1;
-    others.hidden = !hasMore();
-    setText(others.firstChild, t('not-loaded', { n: all().length }));
     const n = trashed().length;
     discarded.hidden = !n;
     setText(discarded.querySelector('span'), t('trash-of', { n }));
     const from = filters.page * PAGE + 1;
     const none = filters.text.trim() ? t('nothing-found') : t('no-songs');
-    setText(count, !isLoaded() && !page.length ? t('loading') : page.length ? t('songs-shown', { from, to: from + page.length - 1, n: found.length }) : none);
+    setText(count, !isKnown && !page.length ? t('loading') : page.length ? t('songs-shown', { from, to: from + page.length - 1, n: total }) : none);
     const picked = chosenSongs();
     choosing.hidden = !page.length;
     setText(chosenCount, t('selected', { n: picked.length }));
@@ -262,15 +324,20 @@ export function view() {
     }
   }
 
-  songs.addEventListener('change', show);
+  const changed = () => {
+    if (hasMore() && !waiting) refreshLater(REFRESH_MS);
+    show();
+  };
+  songs.addEventListener('change', changed);
   const ticking = setInterval(() => { for (const [id, { update }] of rows) if (get(id)?.status === 'SPLITTING') update(get(id), chosen.has(id)); }, 1000);
   show();
   return {
-    element: h('section', { class: 'list' }, h('div', { class: 'list-head' }, heading, choosing), tools, count, choice, list, pager, others, discarded),
+    element: h('section', { class: 'list' }, h('div', { class: 'list-head' }, heading, choosing), tools, count, choice, list, pager, discarded),
     show,
     end: () => {
-      songs.removeEventListener('change', show);
+      songs.removeEventListener('change', changed);
       clearInterval(ticking);
+      clearTimeout(waiting);
     },
   };
 }

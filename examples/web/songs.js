@@ -8,14 +8,13 @@ import { forget, isInTrash, loadTrash, refreshTrash, trash } from './trash.js';
 export const songs = new EventTarget();
 
 const PAGE = 200;
-// How many songs to load at first, and on each request for older ones.
-const STEP = 2000;
-let most = STEP;
+// How many songs to load. Of longer lists, the server searches and sorts the pages.
+const MOST = 2000;
 let rest = false;
 /**
  * @typedef {{ id: string, title: string, uploader_id: string | null, uploaded_at: string, status: string, progress?: number, hash: string,
  *   queue_position?: number, failure_reason?: string, lossless?: boolean, provenance?: Record<string, any>, model?: string, parts?: string[],
- *   waiting_for?: string, analysis?: Record<string, any> }} Song
+ *   waiting_for?: string, artist?: string, duration_ms?: number, has_cover?: boolean, analysis?: Record<string, any> }} Song
  */
 /** @type {Map<string, Song>} */
 const known = new Map();
@@ -39,10 +38,10 @@ export function put(song) {
   updatedDuringLoad.add(song.id);
   const ended = song.status === 'SPLIT' || song.status === 'FAILED';
   // Some responses omit details. Those of the stems, and why a song waits, are no longer true in another status.
-  const { uploaded_at = new Date().toISOString(), model, parts, lossless, provenance, waiting_for } = before ?? {};
+  const { uploaded_at = new Date().toISOString(), model, parts, lossless, provenance, waiting_for, artist, duration_ms, has_cover } = before ?? {};
   const isSame = before?.status === song.status;
   const details = song.parts ? {} : { model, ...(isSame || song.status !== 'SPLIT') && { parts }, ...isSame && { lossless, provenance, waiting_for } };
-  known.set(song.id, { uploaded_at, ...details, ...song });
+  known.set(song.id, { uploaded_at, artist, duration_ms, has_cover, ...details, ...song });
   forget(song.id);
   pace(song);
   if (before && ended && !isSame) {
@@ -109,7 +108,7 @@ async function reload() {
     }
     after = page.next ?? '';
     if (!loaded) changed();
-  } while (after && now.size < most);
+  } while (after && now.size < MOST);
   rest = Boolean(after);
   const isOlder = (song) => rest && uploadTime(song) < uploadTime({ uploaded_at: oldest });
   for (const [id, song] of known) if (!now.has(id) && !updatedDuringLoad.has(id) && !isOlder(song)) known.delete(id);
@@ -117,10 +116,13 @@ async function reload() {
   changed();
 }
 
-// Loads older songs.
-export function more() {
-  most += STEP;
-  return reload();
+// Stores songs of a page that the server has just returned.
+/** @param {Song[]} list */
+export function keep(list) {
+  for (const song of list) {
+    known.set(song.id, song);
+    pace(song);
+  }
 }
 
 // The upload time as a sortable string: the number of fraction digits varies.

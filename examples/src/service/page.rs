@@ -36,6 +36,7 @@ pub(super) const FILES: &[PageFile] = files! {
     "headroom.js" "text/javascript; charset=utf-8";
     "karaoke.js" "text/javascript; charset=utf-8";
     "keys.js" "text/javascript; charset=utf-8";
+    "library.js" "text/javascript; charset=utf-8";
     "limits.js" "text/javascript; charset=utf-8";
     "list.js" "text/javascript; charset=utf-8";
     "lyrics.js" "text/javascript; charset=utf-8";
