@@ -97,6 +97,10 @@ async function downloadAll(list) {
   }
 }
 
+// What the small player plays.
+let heard = { id: null, on: false };
+document.addEventListener('mini', (/** @type {CustomEvent} */ { detail }) => { heard = detail; });
+
 // A row and its update function, which changes it in place to keep the focus. `select` is called when its checkbox changes.
 function row(id, select) {
   const title = h('a', { class: 'song-title', href: `#/songs/${id}`, dir: 'auto' });
@@ -105,6 +109,8 @@ function row(id, select) {
   const status = h('span', { class: 'state' });
   const bar = h('progress', { max: 100, label: 'split-progress' });
   const when = h('time', { class: 'dim' });
+  const playIcon = h('span', {}, icon('play'));
+  const playButton = h('button', { class: 'small plain', onclick: async () => (await import('./mini.js')).toggle(get(id)) }, playIcon);
   const retryButton = h('button', { class: 'small', onclick: () => retry(get(id)) }, icon('retry'), h('span', { t: 'try-again' }));
   const deleteButton = h('button', { class: 'small plain', onclick: async () => {
     const other = element.nextElementSibling ?? element.previousElementSibling;
@@ -116,7 +122,7 @@ function row(id, select) {
   const length = h('span', { class: 'dim length' });
   const element = h('li', { class: 'song', 'data-id': id }, h('div', { class: 'names' }, h('label', { class: 'choice' }, check), title, by, length, badge),
     h('div', { class: 'meta' }, h('div', { class: 'stand' }, status, bar), when),
-    h('div', { class: 'actions' }, retryButton, deleteButton), why);
+    h('div', { class: 'actions' }, retryButton, playButton, deleteButton), why);
   const update = (song, isChosen) => {
     setText(title, song.title);
     by.hidden = !song.artist;
@@ -139,10 +145,18 @@ function row(id, select) {
     why.hidden = song.status !== 'FAILED';
     setText(why, song.failure_reason ? t('why-failed', { why: song.failure_reason }) : '');
     deleteButton.setAttribute('aria-label', t('delete-named', { title: song.title }));
+    showPlaying(song);
     deleteButton.title = t('delete');
     retryButton.setAttribute('aria-label', t('try-again-named', { title: song.title }));
   };
-  return { element, update };
+  // Whether the small player plays this song.
+  const showPlaying = (song = get(id)) => {
+    const on = heard.on && heard.id === id;
+    playIcon.replaceChildren(icon(on ? 'pause' : 'play'));
+    playButton.setAttribute('aria-label', t(on ? 'pause-named' : 'play-named', { title: song?.title ?? '' }));
+    playButton.title = t(on ? 'pause' : 'play');
+  };
+  return { element, update, showPlaying };
 }
 
 // Newest first.
@@ -328,6 +342,8 @@ export function view() {
     if (hasMore() && !waiting) refreshLater(REFRESH_MS);
     show();
   };
+  const playing = () => { for (const { showPlaying } of rows.values()) showPlaying(); };
+  document.addEventListener('mini', playing);
   songs.addEventListener('change', changed);
   const ticking = setInterval(() => { for (const [id, { update }] of rows) if (get(id)?.status === 'SPLITTING') update(get(id), chosen.has(id)); }, 1000);
   show();
@@ -336,6 +352,7 @@ export function view() {
     show,
     end: () => {
       songs.removeEventListener('change', changed);
+      document.removeEventListener('mini', playing);
       clearInterval(ticking);
       clearTimeout(waiting);
     },

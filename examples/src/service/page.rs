@@ -41,6 +41,7 @@ pub(super) const FILES: &[PageFile] = files! {
     "list.js" "text/javascript; charset=utf-8";
     "lyrics.js" "text/javascript; charset=utf-8";
     "meter.js" "text/javascript; charset=utf-8";
+    "mini.js" "text/javascript; charset=utf-8";
     "models.js" "text/javascript; charset=utf-8";
     "mpeg.js" "text/javascript; charset=utf-8";
     "outside.js" "text/javascript; charset=utf-8";

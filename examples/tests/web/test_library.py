@@ -109,3 +109,46 @@ def test_short_list_is_searched_without_accents_and_sorted_by_length(idle, visit
     expect(page.locator(".song-title").first).to_have_text("Ёлка")
     assert re.search(r"/#/\?sort=duration$", page.url)
     assert titles(page) == ["Ёлка", "Für Elise"]
+
+
+def test_song_plays_from_the_list_and_goes_on_in_other_views(idle, visit):
+    first = idle.upload("First", data=tone(300, seconds=30))
+    idle.upload("Second", data=tone(301, seconds=30))
+    page = visit(idle)
+    row(page, "First").get_by_role("button", name="Play First").click()
+    mini = page.get_by_role("region", name="Player")
+    expect(mini.get_by_role("link", name="First")).to_be_visible()
+    expect(row(page, "First").get_by_role("button", name="Pause First")).to_be_visible()
+    expect(mini.locator("#mini-time")).to_have_text(re.compile(r"^0:0[1-9] / 0:30$"))
+    page.locator("#account-link").click()
+    expect(page.locator("#login")).to_be_visible()
+    before = mini.locator("#mini-time").inner_text()
+    expect(mini.locator("#mini-time")).not_to_have_text(before)
+    expect(mini.get_by_role("button", name="Pause")).to_be_visible()
+    # Its title leads to the song.
+    mini.get_by_role("link", name="First").click()
+    expect(page.get_by_role("heading", name="First")).to_be_visible()
+    assert page.url.endswith(f"/#/songs/{first['id']}")
+    mini.get_by_role("button", name="Pause").click()
+    page.get_by_role("link", name="All songs").click()
+    expect(row(page, "First").get_by_role("button", name="Play First")).to_be_visible()
+    # Another song takes its place; a deleted one stops.
+    row(page, "Second").get_by_role("button", name="Play Second").click()
+    expect(mini.get_by_role("link", name="Second")).to_be_visible()
+    expect(row(page, "First").get_by_role("button", name="Play First")).to_be_visible()
+    row(page, "Second").get_by_role("button", name="Delete Second").click()
+    expect(mini).to_have_count(0)
+
+
+def test_small_player_is_closed_and_pauses_for_another_tab(idle, visit):
+    idle.upload("Song", data=tone(300, seconds=30))
+    page = visit(idle)
+    other = page.context.new_page()
+    other.goto(idle.address)
+    for each in [page, other]:
+        row(each, "Song").get_by_role("button", name="Play Song").click()
+        expect(each.locator("#mini-time")).to_have_text(re.compile(r"^0:0[1-9] "))
+    expect(page.locator("#mini").get_by_role("button", name="Play")).to_be_visible()
+    other.locator("#mini").get_by_role("button", name="Close").click()
+    expect(other.locator("#mini")).to_have_count(0)
+    expect(row(other, "Song").get_by_role("button", name="Play Song")).to_be_visible()
