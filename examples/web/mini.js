@@ -1,4 +1,4 @@
-// A small player below every view: it plays a song of the list while the user goes on.
+// A small player below every view: it plays a song of the list while the user opens other views.
 import { h, icon, setText, toast } from './dom.js';
 import { outside } from './outside.js';
 import { slider } from './slider.js';
@@ -15,7 +15,7 @@ const playIcon = h('span', {}, icon('play'));
 const play = h('button', { class: 'round', id: 'mini-play', label: 'play', onclick: () => toggle(song) }, playIcon);
 const title = h('a', { class: 'mini-title', dir: 'auto' });
 const time = h('span', { class: 'dim', id: 'mini-time' });
-const place = slider({ id: 'mini-place', min: 0, max: 1, step: 1, value: 0, label: 'position' }, (at) => { audio.currentTime = at; });
+const place = slider({ id: 'mini-place', min: 0, max: 1, step: 1, value: 0, label: 'place' }, (at) => { audio.currentTime = at; });
 const bar = h('section', { id: 'mini', label: 'mini-player' }, play, title, place, time, h('button', { class: 'plain', id: 'mini-close', label: 'close', onclick: close }, icon('close')));
 
 const isOn = () => !audio.paused && !audio.ended;

@@ -1,4 +1,4 @@
-//! The list of songs, searched, sorted and counted, and what it says of their files.
+//! The list of songs, searched, sorted and counted, and what it reports for their files.
 
 use serde_json::{Value, json};
 

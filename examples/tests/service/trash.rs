@@ -175,7 +175,7 @@ async fn sweep_empties_the_trash_in_time() {
 }
 
 #[tokio::test]
-async fn retention_goes_on_in_the_trash() {
+async fn retention_continues_in_the_trash() {
     let mut settings = settings(30);
     settings.policy.retention.all = Some(DAY * 2);
     let service = Service::with(settings).await;
@@ -187,7 +187,7 @@ async fn retention_goes_on_in_the_trash() {
     service.stored(0).await;
 }
 
-/// Deleting makes room in the quota at once, but nobody can store more than the quota by deleting.
+/// Deleting makes room in the quota at once, but no user can store more than the quota by deleting.
 #[tokio::test]
 async fn trash_yields_to_uploads_within_the_quota() {
     let mut settings = settings(30);

@@ -1,4 +1,4 @@
-"""Lists that are too long to load: the server searches and sorts them. And what rows say of a song's file."""
+"""Lists that are too long to load: the server searches and sorts them. And what rows show of a song's file."""
 
 import re
 import sqlite3

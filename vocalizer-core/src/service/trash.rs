@@ -18,7 +18,7 @@ use crate::wire::{rfc3339, with_details};
 /// Songs per query of the sweep.
 const BATCH: u32 = 100;
 
-/// Most songs that an upload removes from a full trash. A sweep or the next upload goes on.
+/// Most songs that an upload removes from a full trash. A sweep or the next upload continues.
 const MOST_SHRUNK: u32 = 100;
 
 /// Which page of the trash to return.

@@ -128,14 +128,14 @@ pub(super) fn list(_has_status: bool) -> Statement {
 
 /// A sorted list of songs. Each half is a range of one index.
 macro_rules! sorted {
-    ($key:literal, $from:literal, $behind:literal, $order:literal, $id_behind:literal, $id_order:literal) => {
+    ($key:literal, $words:literal, $from:literal, $behind:literal, $order:literal, $id_behind:literal, $id_order:literal) => {
         concat!(
             "(SELECT ",
             song_columns!(),
             ", ",
             $key,
             " AS place FROM songs WHERE uploader IS NULL AND $2 AND trashed_at_us IS NULL AND ",
-            sorted!(filter $key, $from, $behind, $id_behind),
+            sorted!(filter $key, $words, $from, $behind, $id_behind),
             " ORDER BY place ",
             $order,
             ", id ",
@@ -145,7 +145,7 @@ macro_rules! sorted {
             ", ",
             $key,
             " AS place FROM songs WHERE uploader = $1 AND trashed_at_us IS NULL AND ",
-            sorted!(filter $key, $from, $behind, $id_behind),
+            sorted!(filter $key, $words, $from, $behind, $id_behind),
             " ORDER BY place ",
             $order,
             ", id ",
@@ -157,11 +157,10 @@ macro_rules! sorted {
             " LIMIT $6"
         )
     };
-    (filter $key:literal, $from:literal, $behind:literal, $id_behind:literal) => {
+    (filter $key:literal, $words:literal, $from:literal, $behind:literal, $id_behind:literal) => {
         concat!(
-            $key, $from, "$3 AND (", $key, $behind, "$3 OR id", $id_behind, "$4) AND ($5 IS NULL OR status = $5) ",
-            "AND strpos(title_key, $7) > 0 AND strpos(title_key, $8) > 0 AND strpos(title_key, $9) > 0 AND strpos(title_key, $10) > 0 ",
-            "AND strpos(title_key, $11) > 0 AND strpos(title_key, $12) > 0"
+            $key, $from, "$3 AND (", $key, $behind, "$3 OR id", $id_behind, "$4) AND ($5 IS NULL OR status = $5)",
+            " AND strpos(", $words, ", $7) > 0", " AND strpos(", $words, ", $8) > 0", " AND strpos(", $words, ", $9) > 0", " AND strpos(", $words, ", $10) > 0", " AND strpos(", $words, ", $11) > 0", " AND strpos(", $words, ", $12) > 0"
         )
     };
 }
@@ -170,14 +169,18 @@ macro_rules! sorted {
 pub(super) fn sorted(sort: SortKey, descending: bool) -> Statement {
     // Plan for the actual values, as for the other lists.
     let sql = match (sort, descending) {
-        (SortKey::Added, true) => sorted!("uploaded_at_us", " <= ", " < ", "DESC", " > ", "ASC"),
-        (SortKey::Added, false) => sorted!("uploaded_at_us", " >= ", " > ", "ASC", " < ", "DESC"),
-        (SortKey::Title, true) => sorted!("title_key", " <= ", " < ", "DESC", " < ", "DESC"),
-        (SortKey::Title, false) => sorted!("title_key", " >= ", " > ", "ASC", " > ", "ASC"),
-        (SortKey::Artist, true) => sorted!("artist_key", " <= ", " < ", "DESC", " < ", "DESC"),
-        (SortKey::Artist, false) => sorted!("artist_key", " >= ", " > ", "ASC", " > ", "ASC"),
-        (SortKey::Duration, true) => sorted!("coalesce(duration_ms, -1)", " <= ", " < ", "DESC", " < ", "DESC"),
-        (SortKey::Duration, false) => sorted!("coalesce(duration_ms, -1)", " >= ", " > ", "ASC", " > ", "ASC"),
+        (SortKey::Added, true) => sorted!("uploaded_at_us", "title_key", " <= ", " < ", "DESC", " > ", "ASC"),
+        (SortKey::Added, false) => sorted!("uploaded_at_us", "title_key", " >= ", " > ", "ASC", " < ", "DESC"),
+        (SortKey::Title, true) => sorted!("title_key", "title_key", " <= ", " < ", "DESC", " < ", "DESC"),
+        (SortKey::Title, false) => sorted!("title_key", "title_key", " >= ", " > ", "ASC", " > ", "ASC"),
+        (SortKey::Artist, true) => sorted!("artist_key", "artist_key", " <= ", " < ", "DESC", " < ", "DESC"),
+        (SortKey::Artist, false) => sorted!("artist_key", "artist_key", " >= ", " > ", "ASC", " > ", "ASC"),
+        (SortKey::Duration, true) => {
+            sorted!("coalesce(duration_ms, -1)", "title_key", " <= ", " < ", "DESC", " < ", "DESC")
+        }
+        (SortKey::Duration, false) => {
+            sorted!("coalesce(duration_ms, -1)", "title_key", " >= ", " > ", "ASC", " > ", "ASC")
+        }
     };
     query(sql).persistent(false)
 }

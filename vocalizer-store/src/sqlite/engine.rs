@@ -127,20 +127,20 @@ pub(super) fn list(has_status: bool) -> Statement {
 
 /// A sorted list of songs. Each half is a range of one index, and the results are merged without sorting.
 macro_rules! sorted {
-    ($key:literal, $from:literal, $behind:literal, $order:literal, $id_behind:literal, $id_order:literal) => {
+    ($key:literal, $words:literal, $from:literal, $behind:literal, $order:literal, $id_behind:literal, $id_order:literal) => {
         concat!(
             "SELECT ",
             song_columns!(),
             ", ",
             $key,
             " AS place FROM songs WHERE uploader IS NULL AND $2 AND trashed_at_us IS NULL AND ",
-            sorted!(filter $key, $from, $behind, $id_behind),
+            sorted!(filter $key, $words, $from, $behind, $id_behind),
             " UNION ALL SELECT ",
             song_columns!(),
             ", ",
             $key,
             " AS place FROM songs WHERE uploader = $1 AND trashed_at_us IS NULL AND ",
-            sorted!(filter $key, $from, $behind, $id_behind),
+            sorted!(filter $key, $words, $from, $behind, $id_behind),
             " ORDER BY place ",
             $order,
             ", id ",
@@ -148,11 +148,10 @@ macro_rules! sorted {
             " LIMIT $6"
         )
     };
-    (filter $key:literal, $from:literal, $behind:literal, $id_behind:literal) => {
+    (filter $key:literal, $words:literal, $from:literal, $behind:literal, $id_behind:literal) => {
         concat!(
-            $key, $from, "$3 AND (", $key, $behind, "$3 OR id", $id_behind, "$4) AND ($5 IS NULL OR status = $5) ",
-            "AND instr(title_key, $7) AND instr(title_key, $8) AND instr(title_key, $9) AND instr(title_key, $10) ",
-            "AND instr(title_key, $11) AND instr(title_key, $12)"
+            $key, $from, "$3 AND (", $key, $behind, "$3 OR id", $id_behind, "$4) AND ($5 IS NULL OR status = $5)",
+            " AND instr(", $words, ", $7)", " AND instr(", $words, ", $8)", " AND instr(", $words, ", $9)", " AND instr(", $words, ", $10)", " AND instr(", $words, ", $11)", " AND instr(", $words, ", $12)"
         )
     };
 }
@@ -160,14 +159,18 @@ macro_rules! sorted {
 /// Lists songs sorted by a key.
 pub(super) fn sorted(sort: SortKey, descending: bool) -> Statement {
     sqlx::query(match (sort, descending) {
-        (SortKey::Added, true) => sorted!("uploaded_at_us", " <= ", " < ", "DESC", " > ", "ASC"),
-        (SortKey::Added, false) => sorted!("uploaded_at_us", " >= ", " > ", "ASC", " < ", "DESC"),
-        (SortKey::Title, true) => sorted!("title_key", " <= ", " < ", "DESC", " < ", "DESC"),
-        (SortKey::Title, false) => sorted!("title_key", " >= ", " > ", "ASC", " > ", "ASC"),
-        (SortKey::Artist, true) => sorted!("artist_key", " <= ", " < ", "DESC", " < ", "DESC"),
-        (SortKey::Artist, false) => sorted!("artist_key", " >= ", " > ", "ASC", " > ", "ASC"),
-        (SortKey::Duration, true) => sorted!("coalesce(duration_ms, -1)", " <= ", " < ", "DESC", " < ", "DESC"),
-        (SortKey::Duration, false) => sorted!("coalesce(duration_ms, -1)", " >= ", " > ", "ASC", " > ", "ASC"),
+        (SortKey::Added, true) => sorted!("uploaded_at_us", "title_key", " <= ", " < ", "DESC", " > ", "ASC"),
+        (SortKey::Added, false) => sorted!("uploaded_at_us", "title_key", " >= ", " > ", "ASC", " < ", "DESC"),
+        (SortKey::Title, true) => sorted!("title_key", "title_key", " <= ", " < ", "DESC", " < ", "DESC"),
+        (SortKey::Title, false) => sorted!("title_key", "title_key", " >= ", " > ", "ASC", " > ", "ASC"),
+        (SortKey::Artist, true) => sorted!("artist_key", "artist_key", " <= ", " < ", "DESC", " < ", "DESC"),
+        (SortKey::Artist, false) => sorted!("artist_key", "artist_key", " >= ", " > ", "ASC", " > ", "ASC"),
+        (SortKey::Duration, true) => {
+            sorted!("coalesce(duration_ms, -1)", "title_key", " <= ", " < ", "DESC", " < ", "DESC")
+        }
+        (SortKey::Duration, false) => {
+            sorted!("coalesce(duration_ms, -1)", "title_key", " >= ", " > ", "ASC", " > ", "ASC")
+        }
     })
 }
 
