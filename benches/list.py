@@ -63,22 +63,26 @@ class Server:
 
 SQLITE = """
 WITH RECURSIVE numbers (n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM numbers WHERE n + 1 < {songs})
-INSERT INTO songs (id, title, hash, result_key, shown_key, uploader, uploaded_at_us, status, failure, size_bytes)
+INSERT INTO songs (id, title, hash, result_key, shown_key, uploader, uploaded_at_us, status, failure, size_bytes, artist, duration_ms, title_key, artist_key)
 SELECT lower(printf('%08x-%04x-4%03x-8%03x-%012x', abs(random()) % 4294967296, abs(random()) % 65536, abs(random()) % 4096,
                     abs(random()) % 4096, abs(random()) % 281474976710656)),
        'Song number ' || n || ' of a rather long list', printf('%064x', n), printf('%064x', n), CASE n % 100 WHEN 50 THEN NULL ELSE printf('%064x', n) END,
        CASE n % 2 WHEN 1 THEN '{user}' END,
        1700000000000000 + n * 1000000, CASE n % 100 WHEN 50 THEN 'FAILED' ELSE 'SPLIT' END,
-       CASE n % 100 WHEN 50 THEN 'not an audio file' END, 5000000
+       CASE n % 100 WHEN 50 THEN 'not an audio file' END, 5000000, 'Artist ' || n % 997, n * 7919 % 600000,
+       'song number ' || n || ' of a rather long list' || char(10) || 'artist ' || n % 997,
+       'artist ' || n % 997 || char(10) || 'song number ' || n || ' of a rather long list'
 FROM numbers
 """
 
 POSTGRES = """
-INSERT INTO songs (id, title, hash, result_key, shown_key, uploader, uploaded_at_us, status, failure, size_bytes)
+INSERT INTO songs (id, title, hash, result_key, shown_key, uploader, uploaded_at_us, status, failure, size_bytes, artist, duration_ms, title_key, artist_key)
 SELECT gen_random_uuid()::text, 'Song number ' || n || ' of a rather long list', lpad(to_hex(n), 64, '0'), lpad(to_hex(n), 64, '0'),
        CASE n % 100 WHEN 50 THEN NULL ELSE lpad(to_hex(n), 64, '0') END,
        CASE n % 2 WHEN 1 THEN '{user}' END, 1700000000000000 + n::bigint * 1000000,
-       CASE n % 100 WHEN 50 THEN 'FAILED' ELSE 'SPLIT' END, CASE n % 100 WHEN 50 THEN 'not an audio file' END, 5000000
+       CASE n % 100 WHEN 50 THEN 'FAILED' ELSE 'SPLIT' END, CASE n % 100 WHEN 50 THEN 'not an audio file' END, 5000000, 'Artist ' || n % 997, n::bigint * 7919 % 600000,
+       'song number ' || n || ' of a rather long list' || chr(10) || 'artist ' || n % 997,
+       'artist ' || n % 997 || chr(10) || 'song number ' || n || ' of a rather long list'
 FROM generate_series(0, {songs} - 1) AS n
 """
 
@@ -106,6 +110,15 @@ def measure(args, server, name, path, cookie):
     median, high = took[len(took) // 2], took[int(len(took) * 0.99)]
     print(f"| {name} | {median:.1f} | {high:.1f} | {size:,} | {memory_mb(server.process.pid):.0f} |")
     return median
+
+
+def deep(args, server, sort, cookie):
+    """Returns a cursor behind three quarters of the list."""
+    after = ""
+    for _ in range(args.songs * 3 // 4 // 1000):
+        page = json.loads(server.ask("GET", f"/songs/?limit=1000&sort={sort}{after}", cookie=cookie)[0])["data"]
+        after = f"&after={page['next']}"
+    return after.partition("=")[2]
 
 
 def events(server, cookie):
@@ -165,6 +178,17 @@ def run(args, server, cookie):
         measure(args, server, "anonymous, 50 newest", "/songs/?limit=50", None),
         measure(args, server, "user, without parameters", "/songs/", cookie),
     ]
+    for sort in ["-added", "title", "-artist", "duration", "status"]:
+        medians.append(measure(args, server, f"user, 50 by `{sort}`", f"/songs/?limit=50&sort={sort}", cookie))
+        after = deep(args, server, sort, cookie)
+        medians.append(measure(args, server, f"user, 50 by `{sort}`, deep", f"/songs/?limit=50&sort={sort}&after={after}", cookie))
+    # These read the words of all songs. No bound: they grow with the list.
+    measure(args, server, "user, search, many found", "/songs/?limit=50&q=number", cookie)
+    measure(args, server, "user, search, many found, by title", "/songs/?limit=50&q=number&sort=title", cookie)
+    measure(args, server, "user, search, none found", "/songs/?limit=50&q=nothing+like+it", cookie)
+    measure(args, server, "user, search, none found, by artist", "/songs/?limit=50&q=nothing+like+it&sort=artist", cookie)
+    measure(args, server, "user, counted", "/songs/?limit=50&total", cookie)
+    measure(args, server, "user, search, counted", "/songs/?limit=50&q=number&total", cookie)
     measure(args, server, "`/metrics`, which counts songs", "/metrics", None)
     came = events(server, cookie)
     began, after, songs, pages = time.monotonic(), "", 0, 0

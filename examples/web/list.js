@@ -1,10 +1,11 @@
 // The list of songs.
 import { ask } from './api.js';
-import { announce, explain, h, icon, setText, toast } from './dom.js';
+import { announce, confirmed, explain, h, icon, setText, toast } from './dom.js';
+import { limits } from './limits.js';
 import { pushAddress, replaceAddress } from './places.js';
 import { currentUser } from './session.js';
-import { all, get, hasMore, isLoaded, more, putAndRefresh, remaining, songs, uploadTime } from './songs.js';
-import { compare, date, duration, percent, recall, remember, t } from './text.js';
+import { all, get, hasMore, isLoaded, keep, putAndRefresh, remaining, songs, uploadTime } from './songs.js';
+import { clock, compare, date, duration, percent, recall, remember, t } from './text.js';
 import { discard, restore, trashed } from './trash.js';
 
 const PAGE = 50;
@@ -12,13 +13,20 @@ const PAGE = 50;
 const UNDO_MS = 10_000;
 const ORDER = { SPLITTING: 0, UPLOADED: 1, UPLOADING: 1, FAILED: 2, SPLIT: 3 };
 
-// Search and page are in the address; filter and sort order are preferences.
-const filters = { text: '', whose: recall('whose') ?? 'all', sort: recall('sort') ?? 'newest', page: 0 };
+const SORTS = ['newest', 'oldest', 'title', 'artist', 'duration', 'status'];
+// Of long lists, pages are asked for when typing pauses, and again some time after a change.
+const TYPING_MS = 250;
+const REFRESH_MS = 3000;
+
+// Search, sort order and page are in the address; filter and sort order are preferences.
+const preferredSort = () => (SORTS.includes(recall('sort')) ? recall('sort') : 'newest');
+const filters = { text: '', whose: recall('whose') ?? 'all', sort: preferredSort(), page: 0 };
 
 // The address of the list as it is, or was when another view was opened.
 export function listAddress() {
   const query = new URLSearchParams();
   if (filters.text.trim()) query.set('q', filters.text.trim());
+  if (filters.sort !== 'newest') query.set('sort', filters.sort);
   if (filters.page) query.set('page', String(filters.page + 1));
   return query.size ? `#/?${query}` : '#/';
 }
@@ -26,6 +34,9 @@ export function listAddress() {
 function readAddress() {
   const query = new URLSearchParams(location.hash.split('?').slice(1).join('?'));
   filters.text = query.get('q') ?? '';
+  // An address without any of these is a first visit.
+  const sort = query.get('sort') ?? (query.size ? 'newest' : preferredSort());
+  filters.sort = SORTS.includes(sort) ? sort : 'newest';
   filters.page = Math.max(0, Math.floor(Number(query.get('page') ?? 1)) - 1) || 0;
 }
 
@@ -43,15 +54,25 @@ export function state(song) {
 export const openness = (song) => h('span', { class: 'badge', 'data-open': String(!song.uploader_id) },
   icon(song.uploader_id ? 'lock' : 'open'), t(song.uploader_id ? 'badge-yours' : 'badge-open'));
 
-// Moves songs to the trash.
-export function remove(...list) {
+// Deletes songs: moves them to the trash, or asks first if the server has none. Returns whether they go.
+export async function remove(...list) {
   const n = list.length;
   const [{ title }] = list;
-  discard(list);
-  toast(n === 1 ? t('trashed', { title }) : t('trashed-many', { n }), { lasts: UNDO_MS, action: t('undo'), run: () => {
-    restore(list.map(({ id }) => id));
-    announce(n === 1 ? t('restored', { title }) : t('restored-many', { n }));
+  const isFinal = limits() && !limits().trash_days;
+  if (isFinal && !await confirmed(n === 1 ? t('delete-for-good', { title }) : t('delete-all-for-good', { n }), t('delete'))) return false;
+  const close = isFinal ? () => {} : toast(n === 1 ? t('trashed', { title }) : t('trashed-many', { n }), { lasts: UNDO_MS, action: t('undo'), run: async () => {
+    try {
+      await restore(list.map(({ id }) => id));
+      announce(n === 1 ? t('restored', { title }) : t('restored-many', { n }));
+    } catch (error) {
+      toast(explain(error), { bad: true });
+    }
   } });
+  discard(list).catch((error) => {
+    close();
+    toast(t('delete-failed', { why: explain(error) }), { bad: true });
+  });
+  return true;
 }
 
 export async function retry(song) {
@@ -76,6 +97,10 @@ async function downloadAll(list) {
   }
 }
 
+// What the small player plays.
+let heard = { id: null, on: false };
+document.addEventListener('mini', (/** @type {CustomEvent} */ { detail }) => { heard = detail; });
+
 // A row and its update function, which changes it in place to keep the focus. `select` is called when its checkbox changes.
 function row(id, select) {
   const title = h('a', { class: 'song-title', href: `#/songs/${id}`, dir: 'auto' });
@@ -84,18 +109,26 @@ function row(id, select) {
   const status = h('span', { class: 'state' });
   const bar = h('progress', { max: 100, label: 'split-progress' });
   const when = h('time', { class: 'dim' });
+  const playIcon = h('span', {}, icon('play'));
+  const playButton = h('button', { class: 'small plain', onclick: async () => (await import('./mini.js')).toggle(get(id)) }, playIcon);
   const retryButton = h('button', { class: 'small', onclick: () => retry(get(id)) }, icon('retry'), h('span', { t: 'try-again' }));
-  const deleteButton = h('button', { class: 'small plain', onclick: () => {
+  const deleteButton = h('button', { class: 'small plain', onclick: async () => {
     const other = element.nextElementSibling ?? element.previousElementSibling;
-    remove(get(id));
+    if (!await remove(get(id))) return;
     (other?.querySelector('a') ?? document.querySelector('#search')).focus();
   } }, icon('delete'));
   const why = h('p', { class: 'why', dir: 'auto' });
-  const element = h('li', { class: 'song', 'data-id': id }, h('div', { class: 'names' }, h('label', { class: 'choice' }, check), title, badge),
+  const by = h('span', { class: 'dim by', dir: 'auto' });
+  const length = h('span', { class: 'dim length' });
+  const element = h('li', { class: 'song', 'data-id': id }, h('div', { class: 'names' }, h('label', { class: 'choice' }, check), title, by, length, badge),
     h('div', { class: 'meta' }, h('div', { class: 'stand' }, status, bar), when),
-    h('div', { class: 'actions' }, retryButton, deleteButton), why);
+    h('div', { class: 'actions' }, retryButton, playButton, deleteButton), why);
   const update = (song, isChosen) => {
     setText(title, song.title);
+    by.hidden = !song.artist;
+    setText(by, song.artist ?? '');
+    length.hidden = song.duration_ms === undefined;
+    setText(length, length.hidden ? '' : clock(song.duration_ms / 1000));
     check.checked = isChosen;
     check.setAttribute('aria-label', t('select-named', { title: song.title }));
     element.dataset.status = song.status;
@@ -112,10 +145,18 @@ function row(id, select) {
     why.hidden = song.status !== 'FAILED';
     setText(why, song.failure_reason ? t('why-failed', { why: song.failure_reason }) : '');
     deleteButton.setAttribute('aria-label', t('delete-named', { title: song.title }));
+    showPlaying(song);
     deleteButton.title = t('delete');
     retryButton.setAttribute('aria-label', t('try-again-named', { title: song.title }));
   };
-  return { element, update };
+  // Whether the small player plays this song.
+  const showPlaying = (song = get(id)) => {
+    const on = heard.on && heard.id === id;
+    playIcon.replaceChildren(icon(on ? 'pause' : 'play'));
+    playButton.setAttribute('aria-label', t(on ? 'pause-named' : 'play-named', { title: song?.title ?? '' }));
+    playButton.title = t(on ? 'pause' : 'play');
+  };
+  return { element, update, showPlaying };
 }
 
 // Newest first.
@@ -124,17 +165,26 @@ function newest(one, other) {
   return Number(a < b) - Number(a > b);
 }
 
+// As the server does: without case and accents.
+const fold = (text) => text.normalize('NFKD').replace(/\p{M}/gu, '').toLocaleLowerCase().trim();
+
 function visibleSongs() {
-  const text = filters.text.trim().toLocaleLowerCase();
+  const words = fold(filters.text).split(/\s+/);
   const by = compare();
   // Sort newest first, so that the stable sorts below keep that order among equals.
   const whose = currentUser() ? filters.whose : 'all';
   const chosen = all().filter((song) => {
     const theirs = whose === 'all' || Boolean(song.uploader_id) === (whose === 'mine');
-    return theirs && (!text || song.title.toLocaleLowerCase().includes(text));
+    const text = fold(`${song.title}\n${song.artist ?? ''}`);
+    return theirs && words.every((word) => text.includes(word));
   }).sort(newest);
   if (filters.sort === 'oldest') return chosen.reverse();
-  const sorts = { title: (one, other) => by(one.title, other.title), status: (one, other) => ORDER[one.status] - ORDER[other.status] };
+  const sorts = {
+    title: (one, other) => by(one.title, other.title),
+    artist: (one, other) => by(one.artist ?? '', other.artist ?? '') || by(one.title, other.title),
+    duration: (one, other) => (one.duration_ms ?? -1) - (other.duration_ms ?? -1),
+    status: (one, other) => ORDER[one.status] - ORDER[other.status],
+  };
   return sorts[filters.sort] ? chosen.sort(sorts[filters.sort]) : chosen;
 }
 
@@ -172,11 +222,6 @@ export function view() {
   const back = h('button', { id: 'page-back', t: 'page-back', onclick: turn(-1) });
   const forth = h('button', { id: 'page-forth', t: 'page-forth', onclick: turn(1) });
   const pager = h('nav', { class: 'pager', label: 'pages' }, back, forth);
-  const older = h('button', { id: 'older', t: 'older', onclick: () => {
-    older.disabled = true;
-    more().catch((error) => toast(explain(error), { bad: true })).finally(() => { older.disabled = false; });
-  } });
-  const others = h('p', { class: 'dim', id: 'not-loaded' }, h('span'), ' ', older);
   // Several songs at once. The choice outlives searches and pages.
   const chosen = new Set();
   const chosenSongs = () => [...chosen].map(get).filter(Boolean);
@@ -187,10 +232,11 @@ export function view() {
     show();
   } });
   const downloadChosen = h('button', { class: 'small', id: 'download-chosen', onclick: () => downloadAll(chosenSongs().filter(({ status }) => status === 'SPLIT')) }, icon('download'), h('span', { t: 'take-home' }));
-  const deleteChosen = h('button', { class: 'small danger', id: 'delete-chosen', onclick: () => {
+  const deleteChosen = h('button', { class: 'small danger', id: 'delete-chosen', onclick: async () => {
     const songs = chosenSongs();
+    if (!await remove(...songs)) return;
     chosen.clear();
-    remove(...songs);
+    show();
     choosing.focus();
   } }, icon('delete'), h('span', { t: 'delete' }));
   const choice = h('div', { class: 'chosen', role: 'group', label: 'select', hidden: true }, chosenCount, choosePage, downloadChosen, deleteChosen);
@@ -203,26 +249,68 @@ export function view() {
   }
   const discarded = h('p', {}, h('a', { id: 'trash-link', class: 'back', href: '#/trash' }, icon('delete'), h('span')));
   const heading = h('h2', { t: 'songs', tabindex: -1 });
-  const tools = h('div', { class: 'tools' }, search, whose, pick('sort', 'sort', ['newest', 'oldest', 'title', 'status']));
+  const tools = h('div', { class: 'tools' }, search, whose, pick('sort', 'sort', SORTS));
+
+  // Of a list that is too long to load: the page that the server found last, and the one that it is asked for.
+  let answer = { key: '', ids: [], total: 0 };
+  let asked = '';
+  let waiting = null;
+  const key = () => JSON.stringify([filters.text.trim(), currentUser() ? filters.whose : 'all', filters.sort, filters.page]);
+
+  async function askForPage() {
+    const mine = asked = key();
+    try {
+      const { find } = await import('./library.js');
+      const whose = currentUser() ? filters.whose : 'all';
+      const { songs: found, total } = await find({ ...filters, whose }, filters.page * PAGE, PAGE);
+      if (mine !== key()) return;
+      keep(found);
+      answer = { key: mine, ids: found.map(({ id }) => id), total };
+      show();
+    } catch (error) {
+      if (!error.unreachable) toast(explain(error), { bad: true });
+    }
+  }
+
+  function refreshLater(pause) {
+    clearTimeout(waiting);
+    waiting = setTimeout(() => {
+      waiting = null;
+      if (hasMore()) askForPage();
+    }, pause);
+  }
+
+  // The songs of the page, and the number of all songs found.
+  function pageOfSongs() {
+    if (hasMore()) {
+      if (asked !== key()) {
+        // The first page is asked for at once.
+        if (asked) refreshLater(TYPING_MS);
+        else askForPage();
+        asked = key();
+      }
+      return { found: answer.ids.map(get).filter(Boolean), total: answer.total, isKnown: answer.key === key() };
+    }
+    const found = visibleSongs();
+    return { found, total: found.length, isKnown: isLoaded() };
+  }
 
   function show() {
-    const found = visibleSongs();
-    const pages = Math.max(1, Math.ceil(found.length / PAGE));
+    const { found, total, isKnown } = pageOfSongs();
+    const pages = Math.max(1, Math.ceil(total / PAGE));
     // Until the list is loaded, the page in the address may not be there yet.
-    if (isLoaded()) filters.page = Math.min(filters.page, pages - 1);
-    const page = found.slice(filters.page * PAGE, (filters.page + 1) * PAGE);
+    if (isKnown) filters.page = Math.min(filters.page, pages - 1);
+    const page = hasMore() ? found : found.slice(filters.page * PAGE, (filters.page + 1) * PAGE);
     whose.hidden = !currentUser();
     pager.hidden = pages === 1;
     back.disabled = filters.page === 0;
     forth.disabled = filters.page === pages - 1;
-    others.hidden = !hasMore();
-    setText(others.firstChild, t('not-loaded', { n: all().length }));
     const n = trashed().length;
     discarded.hidden = !n;
     setText(discarded.querySelector('span'), t('trash-of', { n }));
     const from = filters.page * PAGE + 1;
     const none = filters.text.trim() ? t('nothing-found') : t('no-songs');
-    setText(count, !isLoaded() && !page.length ? t('loading') : page.length ? t('songs-shown', { from, to: from + page.length - 1, n: found.length }) : none);
+    setText(count, !isKnown && !page.length ? t('loading') : page.length ? t('songs-shown', { from, to: from + page.length - 1, n: total }) : none);
     const picked = chosenSongs();
     choosing.hidden = !page.length;
     setText(chosenCount, t('selected', { n: picked.length }));
@@ -250,15 +338,23 @@ export function view() {
     }
   }
 
-  songs.addEventListener('change', show);
+  const changed = () => {
+    if (hasMore() && !waiting) refreshLater(REFRESH_MS);
+    show();
+  };
+  const playing = () => { for (const { showPlaying } of rows.values()) showPlaying(); };
+  document.addEventListener('mini', playing);
+  songs.addEventListener('change', changed);
   const ticking = setInterval(() => { for (const [id, { update }] of rows) if (get(id)?.status === 'SPLITTING') update(get(id), chosen.has(id)); }, 1000);
   show();
   return {
-    element: h('section', { class: 'list' }, h('div', { class: 'list-head' }, heading, choosing), tools, count, choice, list, pager, others, discarded),
+    element: h('section', { class: 'list' }, h('div', { class: 'list-head' }, heading, choosing), tools, count, choice, list, pager, discarded),
     show,
     end: () => {
-      songs.removeEventListener('change', show);
+      songs.removeEventListener('change', changed);
+      document.removeEventListener('mini', playing);
       clearInterval(ticking);
+      clearTimeout(waiting);
     },
   };
 }

@@ -1,6 +1,6 @@
 // A song's page: status, player and downloads.
 import { ask } from './api.js';
-import { explain, h, icon, onDemand, setText } from './dom.js';
+import { explain, h, icon, onDemand, setText, toast } from './dom.js';
 import { downloads } from './downloads.js';
 import { limits } from './limits.js';
 import { listAddress, openness, remove, retry, state } from './list.js';
@@ -9,7 +9,7 @@ import { cancel, results } from './results.js';
 import { get, isLoaded, putAndRefresh, refresh, songs } from './songs.js';
 import { hasStems } from './stems.js';
 import { t, translate } from './text.js';
-import { isInTrash, restore } from './trash.js';
+import { isInTrash, restore, trash } from './trash.js';
 
 const ASK_MS = 15_000;
 const sharing = onDemand(() => import('./share.js'));
@@ -20,11 +20,10 @@ export function view(id) {
   const badge = h('span');
   const edit = h('button', { class: 'plain', label: 'rename', id: 'rename', onclick: () => rename() }, icon('edit'));
   const shareButton = h('button', { class: 'plain', label: 'share', id: 'share', onclick: () => share() }, icon('share'));
-  const deleteButton = h('button', { class: 'plain', label: 'delete', id: 'delete', onclick: () => {
-    remove(get(id));
-    location.hash = listAddress();
+  const deleteButton = h('button', { class: 'plain', label: 'delete', id: 'delete', onclick: async () => {
+    if (await remove(get(id))) location.hash = listAddress();
   } }, icon('delete'));
-  const restoreButton = h('button', { id: 'restore', t: 'restore', onclick: () => restore([id]) });
+  const restoreButton = h('button', { id: 'restore', t: 'restore', onclick: () => restore([id]).catch((error) => toast(explain(error), { bad: true })) });
   const status = h('p', { class: 'lead', id: 'song-state', role: 'status' });
   const bar = h('progress', { max: 100, label: 'split-progress' });
   const why = h('p', { class: 'why', dir: 'auto' });
@@ -173,6 +172,7 @@ export function view(id) {
   // Why a song waits may change.
   const asking = setInterval(() => { if (get(id)?.status === 'UPLOADED') refresh(id); }, ASK_MS);
   songs.addEventListener('change', update);
+  trash.addEventListener('change', update);
   const ticking = setInterval(() => { if (get(id)?.status === 'SPLITTING') setText(status, state(get(id))); }, 1000);
   update();
   return {
@@ -187,6 +187,7 @@ export function view(id) {
     },
     end: () => {
       songs.removeEventListener('change', update);
+      trash.removeEventListener('change', update);
       clearInterval(ticking);
       clearInterval(asking);
       endInside();

@@ -1,21 +1,20 @@
 // The songs visible to the user, kept up to date by server-sent events.
 import { ask, connection, connectionLost, untilReachable } from './api.js';
 import { connect } from './stream.js';
-import { isInTrash, restore, trash } from './trash.js';
+import { forget, isInTrash, loadTrash, refreshTrash, trash } from './trash.js';
 
 // Dispatches `change` on any change, `split` and `failed` with a song that has just reached that status, and `user` when the signed-in user
 // may have changed: the server closes the event stream when the session ends.
 export const songs = new EventTarget();
 
 const PAGE = 200;
-// How many songs to load at first, and on each request for older ones.
-const STEP = 2000;
-let most = STEP;
+// How many songs to load. Of longer lists, the server searches and sorts the pages.
+const MOST = 2000;
 let rest = false;
 /**
  * @typedef {{ id: string, title: string, uploader_id: string | null, uploaded_at: string, status: string, progress?: number, hash: string,
  *   queue_position?: number, failure_reason?: string, lossless?: boolean, provenance?: Record<string, any>, model?: string, parts?: string[],
- *   waiting_for?: string }} Song
+ *   waiting_for?: string, artist?: string, duration_ms?: number, has_cover?: boolean }} Song
  */
 /** @type {Map<string, Song>} */
 const known = new Map();
@@ -41,10 +40,11 @@ export function put(song) {
   updatedDuringLoad.add(song.id);
   const ended = song.status === 'SPLIT' || song.status === 'FAILED';
   // Some responses omit details. Those of the stems, and why a song waits, are no longer true in another status.
-  const { uploaded_at = new Date().toISOString(), model, parts, lossless, provenance, waiting_for } = before ?? {};
+  const { uploaded_at = new Date().toISOString(), model, parts, lossless, provenance, waiting_for, artist, duration_ms, has_cover } = before ?? {};
   const isSame = before?.status === song.status;
   const details = song.parts ? {} : { model, ...(isSame || song.status !== 'SPLIT') && { parts }, ...isSame && { lossless, provenance, waiting_for } };
-  known.set(song.id, { uploaded_at, ...details, ...song });
+  known.set(song.id, { uploaded_at, artist, duration_ms, has_cover, ...details, ...song });
+  forget(song.id);
   pace(song);
   if (before && ended && !isSame) {
     songs.dispatchEvent(new CustomEvent(song.status === 'SPLIT' ? 'split' : 'failed', { detail: song }));
@@ -76,11 +76,11 @@ export const refresh = (id) => read(id).catch((error) => { if (error.has?.('not_
 
 export function drop(id) {
   updatedDuringLoad.add(id);
-  if (isInTrash(id)) restore([id]);
   if (known.delete(id)) changed();
 }
 trash.addEventListener('change', changed);
 trash.addEventListener('deleted', (/** @type {CustomEvent} */ { detail }) => drop(detail));
+trash.addEventListener('restored', (/** @type {CustomEvent} */ { detail }) => putAndRefresh(detail));
 
 // Measures a song's progress rate since it was first seen.
 function pace(song) {
@@ -120,7 +120,7 @@ async function reload() {
     }
     after = page.next ?? '';
     if (!loaded) changed();
-  } while (after && now.size < most);
+  } while (after && now.size < MOST);
   rest = Boolean(after);
   const isOlder = (song) => rest && uploadTime(song) < uploadTime({ uploaded_at: oldest });
   for (const [id, song] of known) if (!now.has(id) && !updatedDuringLoad.has(id) && !isOlder(song)) known.delete(id);
@@ -128,10 +128,13 @@ async function reload() {
   changed();
 }
 
-// Loads older songs.
-export function more() {
-  most += STEP;
-  return reload();
+// Stores songs of a page that the server has just returned.
+/** @param {Song[]} list */
+export function keep(list) {
+  for (const song of list) {
+    known.set(song.id, song);
+    pace(song);
+  }
 }
 
 // The upload time as a sortable string: the number of fraction digits varies.
@@ -146,8 +149,15 @@ export function subscribe(now = user) {
 
 const stream = connect({
   // Reload the list to catch changes from before the stream opened.
-  open: () => reload().catch(() => {}),
-  event: (name, data) => (name === 'song' ? put(data) : drop(data.id)),
+  open: () => {
+    reload().catch(() => {});
+    loadTrash().catch(() => {});
+  },
+  event: (name, data) => {
+    if (name === 'song') return put(data);
+    drop(data.id);
+    refreshTrash();
+  },
   user: () => songs.dispatchEvent(new Event('user')),
   cut: async () => {
     // The end of a stream does not mean that the server is down; check /livez.

@@ -1,69 +1,104 @@
-// The trash: songs that this browser hides, and deletes on the server after some days. The server itself has no trash.
+// The trash of the server: deleted songs that can be restored for some days.
 import { ask } from './api.js';
 import { confirmed, explain, h, icon, setText, toast } from './dom.js';
-import { currentUser, isUserKnown } from './session.js';
-import { date, recall, remember, t } from './text.js';
+import { limits } from './limits.js';
+import { date, t } from './text.js';
 
-export const DAYS = 7;
-const LASTS_MS = DAYS * 24 * 3600 * 1000;
-const CHECK_MS = 60_000;
+// More than so many are not shown at once.
+const PAGE = 1000;
+// Several songs leave at once: ask for the list after the last one.
+const PAUSE_MS = 300;
 
-// Dispatches `change`, and `deleted` with the ID of a song that no longer exists.
+// Dispatches `change`, `deleted` with the ID of a song that was deleted here, and `restored` with a song.
 export const trash = new EventTarget();
 
-// Kept in the browser, so that all tabs have the same trash and a reload keeps it.
-/** @type {Map<string, { title: string, uploader: string | null, at: number }>} */
-let entries = stored();
+/** @typedef {{ id: string, title: string, end: string | null }} Trashed */
+/** @type {Map<string, Trashed>} */
+let entries = new Map();
+// Songs that are being deleted here, which the server still lists.
+/** @type {Map<string, Trashed>} */
+const leaving = new Map();
+let loading = null;
+let timer = null;
+// Changes made here, one after the other: Undo may come before the deletion is done.
+/** @type {Promise<void>} */
+let working = Promise.resolve();
 
-function stored() {
-  try { return new Map(JSON.parse(recall('trash') ?? '[]')); } catch { return new Map(); }
+const changed = () => trash.dispatchEvent(new Event('change'));
+const tell = (name, detail) => trash.dispatchEvent(new CustomEvent(name, { detail }));
+
+export const isInTrash = (id) => leaving.has(id) || entries.has(id);
+
+// The songs that the current user may restore, the last deleted first.
+export const trashed = () => [...leaving.values(), ...entries.values()];
+
+// Loads the list. A later call cancels earlier ones.
+export async function loadTrash() {
+  const mine = loading = {};
+  const { songs } = await ask('GET', `songs/trash?limit=${PAGE}`);
+  if (loading !== mine) return;
+  entries = new Map(songs.map(({ song: { id, title }, ends_at: end }) => [id, { id, title, end }]));
+  changed();
 }
 
-function change(edit) {
-  // Another tab may have changed it.
-  if (recall('trash')) entries = stored();
-  edit();
-  remember('trash', JSON.stringify([...entries]));
-  trash.dispatchEvent(new Event('change'));
+// Loads the list soon, because a song was deleted anywhere.
+export function refreshTrash() {
+  clearTimeout(timer);
+  timer = setTimeout(() => loadTrash().catch(() => {}), PAUSE_MS);
 }
 
-export const isInTrash = (id) => entries.has(id);
+// A song is back: it was restored anywhere.
+export function forget(id) {
+  if (entries.delete(id)) changed();
+}
 
-// The songs in the trash that the current user may delete, the newest first.
-export const trashed = () => [...entries].map(([id, entry]) => ({ id, ...entry })).filter(({ uploader }) => !uploader || uploader === currentUser()?.id).reverse();
+/** @param {() => Promise<void>} work */
+function afterwards(work) {
+  const done = working.then(work);
+  working = done.catch(() => {});
+  return done;
+}
 
-/** @param {import('./songs.js').Song[]} list */
-export const discard = (list) => change(() => {
-  for (const { id, title, uploader_id: uploader } of list) entries.set(id, { title, uploader, at: Date.now() });
-});
+// Deletes songs, which are hidden at once. After an error, that song and those after it are shown again.
+/** @param {{ id: string, title: string }[]} list */
+export function discard(list) {
+  for (const { id, title } of [...list].reverse()) leaving.set(id, { id, title, end: null });
+  changed();
+  return afterwards(async () => {
+    try {
+      for (const { id } of list) {
+        await ask('DELETE', `songs/${id}`).catch((error) => { if (!error.has('not_found')) throw error; });
+        tell('deleted', id);
+      }
+      await loadTrash();
+    } finally {
+      for (const { id } of list) leaving.delete(id);
+      changed();
+    }
+  });
+}
 
+// Restores songs. A song that is no longer in the trash is left out.
 /** @param {string[]} ids */
-export const restore = (ids) => change(() => {
-  for (const id of ids) entries.delete(id);
+export const restore = (ids) => afterwards(async () => {
+  for (const id of ids) {
+    const back = await ask('POST', `songs/${id}/restore`).catch((error) => { if (!error.has('not_found')) throw error; });
+    entries.delete(id);
+    if (back) tell('restored', back.song);
+    changed();
+  }
 });
 
-// Deletes songs on the server. Throws the first error; that song and those after it stay in the trash.
-export async function destroy(ids) {
+// Deletes songs in the trash for good.
+/** @param {string[]} ids */
+const destroy = (ids) => afterwards(async () => {
   for (const id of ids) {
-    await ask('DELETE', `songs/${id}`).catch((error) => { if (!error.has('not_found')) throw error; });
-    trash.dispatchEvent(new CustomEvent('deleted', { detail: id }));
-    restore([id]);
+    await ask('DELETE', `songs/trash/${id}`).catch((error) => { if (!error.has('not_found')) throw error; });
+    entries.delete(id);
+    changed();
   }
-}
-
-// Deletes what has been in the trash long enough. A failure is tried again at the next check.
-function check() {
-  const due = trashed().filter(({ at }) => Date.now() - at >= LASTS_MS).map(({ id }) => id);
-  if (due.length && isUserKnown()) destroy(due).catch(() => {});
-}
-setInterval(check, CHECK_MS);
-// A visit may be short.
-setTimeout(check, 3000);
-
-window.addEventListener('storage', ({ key }) => {
-  if (key !== 'vocalizer-trash') return;
-  entries = stored();
-  trash.dispatchEvent(new Event('change'));
+  // There may be more than fit on a page.
+  await loadTrash();
 });
 
 // `back` is the address of the list.
@@ -81,18 +116,20 @@ export function view(back) {
   }
 
   function row(song) {
-    const { id, title, at } = song;
+    const { id, title } = song;
     const undo = h('button', { class: 'small', 'aria-label': t('restore-named', { title }), onclick: () => {
-      restore([id]);
+      restore([id]).catch((error) => toast(explain(error), { bad: true }));
       heading.focus();
     } }, t('restore'));
     const now = h('button', { class: 'small danger', 'aria-label': t('delete-now-named', { title }), onclick: () => end([song]) }, t('delete-now'));
-    return h('li', {}, h('span', { dir: 'auto' }, title), h('span', { class: 'dim' }, t('trash-until', { end: date(at + LASTS_MS) })), undo, now);
+    return h('li', {}, h('span', { dir: 'auto' }, title), h('span', { class: 'dim' }, song.end ? t('trash-until', { end: date(song.end) }) : ''), undo, now);
   }
 
   function show() {
     const songs = trashed();
-    setText(lead, t('trash-lead', { n: DAYS }));
+    const days = limits()?.trash_days;
+    lead.hidden = !days;
+    setText(lead, days ? t('trash-lead', { n: days }) : '');
     list.hidden = empty.hidden = !songs.length;
     none.hidden = Boolean(songs.length);
     list.replaceChildren(...songs.map(row));

@@ -66,6 +66,7 @@ mod shares;
 mod songs;
 mod tls;
 mod traceparent;
+mod trash;
 mod upload;
 mod watch;
 pub mod webhooks;
@@ -81,7 +82,7 @@ pub use error::{BoxError, Error};
 pub use file::{Archive, Gains, SongFile};
 pub use models::SplitWith;
 pub use operations::Readiness;
-pub use query::{SongQuery, SongsPage};
+pub use query::{SongQuery, SongsPage, SortBy};
 pub use reqwest;
 pub use save::{DownloadStems, DownloadTo};
 pub use service::HttpService;
@@ -100,7 +101,8 @@ pub use vocalizer_api::{
 pub use vocalizer_api::{
     Analysis, ApiError, DeliveryStatus, DeliveryView, ErrorCode, Key, LimitsView, MarkerView, Mode, ModelView,
     PeaksView, Provenance, ProviderView, QuotaView, RegistrationView, ShareMix, ShareView, SharedData, SignInView,
-    SongStatus, SongView, Tempo, TokenView, Tonic, UploadView, UserView, WebhookEvent, WebhookPayload, WebhookView,
+    SongStatus, SongView, Tempo, TokenView, Tonic, TrashedSongView, UploadView, UserView, WebhookEvent, WebhookPayload,
+    WebhookView,
 };
 pub use watch::Change;
 

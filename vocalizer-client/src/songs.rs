@@ -449,7 +449,7 @@ impl Client {
         self.call::<SongData>(request).await.map(|data| data.song)
     }
 
-    /// Deletes a song and its stems.
+    /// Deletes a song and its stems. On servers with a trash it can be [restored](Self::restore) for some days.
     ///
     /// ```
     /// # use vocalizer_client::{Error, ErrorCode, Upload};

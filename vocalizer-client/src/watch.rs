@@ -421,7 +421,7 @@ impl WatchAll {
 
     async fn try_connect(&mut self) -> Result<(), Error> {
         let events = self.client.follow("songs/events", None).await;
-        let SongsPage { songs, next } = self.client.songs_page(&SongQuery::new().with_details()).await?;
+        let SongsPage { songs, next, .. } = self.client.songs_page(&SongQuery::new().with_details()).await?;
         let events = events.map_err(|why| match why {
             NotFollowed::Disconnected | NotFollowed::Busy => Error::TimedOut,
             NotFollowed::Unusable => Error::malformed(200, "the server has no events about songs"),

@@ -1,6 +1,6 @@
 //! Quotas per uploader: pure rules over the store's counters.
 //!
-//! Totals (songs, bytes) count the uploader's current songs; deleting a song frees quota. Rates (uploads per minute,
+//! Totals (songs, bytes) count the uploader's current songs; deleting a song frees quota, also if it goes to the trash. Rates (uploads per minute,
 //! audio per day) are leaky buckets: the whole allowance may be used at once and refills evenly over the minute or day.
 
 use std::fmt;
@@ -239,6 +239,12 @@ impl Quota {
     #[must_use]
     pub const fn has_totals(&self) -> bool {
         self.max_songs.is_some() || self.max_bytes.is_some()
+    }
+
+    /// Returns whether so many songs and bytes are within the totals.
+    #[must_use]
+    pub fn holds(&self, songs: u64, bytes: u64) -> bool {
+        self.max_songs.is_none_or(|max| songs <= max) && self.max_bytes.is_none_or(|max| bytes <= max)
     }
 
     /// Returns whether nothing is limited.

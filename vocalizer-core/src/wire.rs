@@ -15,7 +15,7 @@ use crate::account::{ApiToken, Registration, ShareLink};
 use crate::models::ModelName;
 use crate::ports::{LeasedJob, PeaksSection};
 use crate::quota::Quota;
-use crate::song::{Song, StatusKind, StemsInfo};
+use crate::song::{Song, SongFacts, StatusKind, StemsInfo};
 use crate::webhook::{Delivery, Webhook};
 
 /// Adds the fields that are only present if details are requested.
@@ -23,6 +23,8 @@ pub(crate) fn with_details(mut view: SongView, song: &Song, model: Option<&Model
     view.uploaded_at = Some(rfc3339(song.uploaded_at()));
     view.model = model.map(ToString::to_string);
     view.parts = Some(song.parts().iter().map(ToString::to_string).collect());
+    let SongFacts { artist, duration_ms, has_cover } = song.facts().clone();
+    (view.artist, view.duration_ms, view.has_cover) = (artist, duration_ms, has_cover);
     if song.status().kind() == StatusKind::Split {
         let StemsInfo { formats, provenance, .. } = song.stems().clone();
         (view.lossless, view.provenance) = (Some(formats.is_lossless()), provenance);

@@ -21,7 +21,7 @@ struct SlowProbe;
 impl AudioProbe for SlowProbe {
     async fn probe(&self, _: Box<dyn LocalRead>) -> Result<AudioFacts, AudioError> {
         tokio::task::yield_now().await;
-        Ok(AudioFacts { format: "mp3".to_owned(), rate_hz: 44_100, channels: 2, duration_ms: None })
+        Ok(AudioFacts { format: "mp3".to_owned(), rate_hz: 44_100, channels: 2, ..AudioFacts::default() })
     }
 }
 

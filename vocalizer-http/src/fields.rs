@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use vocalizer_core::api::{MAX_JOB_DELAY, MAX_JOB_WAIT};
 use vocalizer_core::part::Stem;
 use vocalizer_core::ports::Peaks;
-use vocalizer_core::service::{Levels, MAX_PAGE};
+use vocalizer_core::service::{Levels, MAX_PAGE, SortBy};
 use vocalizer_core::song::StatusKind;
 
 /// A form field or a query parameter.
@@ -141,7 +141,12 @@ fields! {
         .described("Only songs with this status");
     LIMIT = Field::whole("limit", 1, MAX_PAGE as u64, Some(MAX_PAGE as u64)).described("Maximum number of songs");
     AFTER = Field::text("after").described("Continue after this cursor: `next` of the previous page");
-    DETAILS = Field::text("details").described("Include `uploaded_at`, `model`, `parts`, `waiting_for` and, of a split song, `lossless` and `provenance`; any value");
+    Q = Field::text("q").described("Only songs whose title or artist contains each word, without case and accents; at most 200 characters, 6 words");
+    WHOSE = Field::one_of("whose", || json!(["all", "mine", "open"])).described("Whose songs: the caller's, those uploaded without a session, or both");
+    SORT = Field::one_of("sort", || json!(SortBy::ALL.iter().flat_map(|by| [by.name().to_owned(), format!("-{}", by.name())]).collect::<Vec<_>>()))
+        .described("The order; with `-` reversed. Without it: `-added`, the newest first");
+    TOTAL = Field::text("total").described("Count the songs on all pages; any value");
+    DETAILS = Field::text("details").described("Include `uploaded_at`, `artist`, `duration_ms`, `has_cover`, `model`, `parts`, `waiting_for` and, of a split song, `lossless` and `provenance`; any value");
     DOWNLOAD = Field::text("download").described("Send `Content-Disposition: attachment`; any value");
     FORMAT = Field::one_of("format", || json!(["mp3", "wav", "flac"]))
         .described("For stems.zip and stems.tar: audio format");

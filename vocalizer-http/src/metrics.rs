@@ -207,6 +207,7 @@ pub(crate) struct Metrics {
     waiting_owners: Gauge,
     models: Family<ModelLabel, Gauge>,
     shares: Gauge,
+    trashed: Gauge,
 }
 
 impl Metrics {
@@ -247,13 +248,14 @@ impl Metrics {
         let help = "Webhooks that were disabled after repeated failure";
         registry.register("webhooks_disabled", help, disabled_webhooks.clone());
         let (waiting_songs, models) = <(Family<ModelLabel, Gauge>, Family<ModelLabel, Gauge>)>::default();
-        let (waiting_owners, shares) = (Gauge::default(), Gauge::default());
+        let (waiting_owners, shares, trashed) = (Gauge::default(), Gauge::default(), Gauge::default());
         registry.register("waiting_songs", "Songs that wait for a worker, by model", waiting_songs.clone());
         let help = "Users with songs that wait for a worker; anonymous songs count as one user's";
         registry.register("waiting_owners", help, waiting_owners.clone());
         let help = "Whether a worker for the model was there within two minutes (0 or 1)";
         registry.register("model_has_worker", help, models.clone());
         registry.register("share_links", "Share links, including those that have just expired", shares.clone());
+        registry.register("songs_in_trash", "Deleted songs that can be restored", trashed.clone());
         Self {
             registry,
             requests,
@@ -276,6 +278,7 @@ impl Metrics {
             waiting_owners,
             models,
             shares,
+            trashed,
         }
     }
 
@@ -324,7 +327,7 @@ impl Metrics {
 
     /// Counts what waits, by the operator's models: songs for others, which fail soon, have no place here.
     async fn read_census(&self, songs: &SongService) -> Result<(), ServiceError> {
-        let Census { waiting, waiting_owners, shares } = songs.repository().census().await?;
+        let Census { waiting, waiting_owners, shares, trashed } = songs.repository().census().await?;
         let models = songs.models_with_workers().await;
         let default = models.first().map(|(name, _)| *name);
         for (name, has_worker) in models {
@@ -335,6 +338,7 @@ impl Metrics {
         }
         self.waiting_owners.set(gauge(waiting_owners));
         self.shares.set(gauge(shares));
+        self.trashed.set(gauge(trashed));
         Ok(())
     }
 

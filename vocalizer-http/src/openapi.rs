@@ -9,7 +9,7 @@ use vocalizer_core::api::{
     AdminJobsData, AdminSongsData, AdminUserData, AdminUsersData, AnalysisData, ApiError, AuditData, ConnectionData,
     DeliveriesData, DeliveryData, HoldData, JobData, LimitsData, MarkerData, MarkersData, ModelsData, NewPasswordData,
     NewShareData, NewTokenData, NewWebhookData, PeaksData, ProviderAddressData, SharedData, SharesData, SignInData,
-    SongData, SongView, SongsData, StorageData, TokensData, UploadData, UserData, WantedData, WebhookData,
+    SongData, SongView, SongsData, StorageData, TokensData, TrashData, UploadData, UserData, WantedData, WebhookData,
     WebhookEvent, WebhookPayload, WebhooksData,
 };
 use vocalizer_core::part::Part;
@@ -86,6 +86,7 @@ fn schemas() -> Map<String, Value> {
     add::<SongView>(&mut generator);
     add::<SongData>(&mut generator);
     add::<SongsData>(&mut generator);
+    add::<TrashData>(&mut generator);
     add::<UploadData>(&mut generator);
     add::<UserData>(&mut generator);
     add::<SignInData>(&mut generator);

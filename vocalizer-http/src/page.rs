@@ -16,7 +16,7 @@ use crate::failure::Failure;
 /// The content security policy: only scripts, styles, images, requests and the manifest of the page's own origin. No
 /// inline scripts or styles, and no scripts from strings (trusted types).
 const POLICY: HeaderValue = HeaderValue::from_static(
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; media-src 'self'; connect-src 'self'; \
      manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; \
      require-trusted-types-for 'script'; trusted-types 'none'",
 );

@@ -9,7 +9,7 @@ use crate::app::App;
 use crate::fields::{self, Field, Input};
 use crate::handlers::{
     Answer, admin, analyses, auth, events, jobs, list_events, markers, operations, parts, results, resumable, shares,
-    sign_in, songs, upload, webhooks, work,
+    sign_in, songs, trash, upload, webhooks, work,
 };
 use crate::request::Request;
 
@@ -177,8 +177,9 @@ routes! {
         "Revokes an API token";
     ListSongs "list_songs" songs::list,
         GET "/songs/" Anyone Input::Nothing => Output::Data("SongsData"),
-        [STATUS, LIMIT, AFTER, DETAILS] [422]
-        "Lists the songs visible to the caller, newest first; at most 1000 per page, with a cursor for the next page";
+        [STATUS, LIMIT, AFTER, DETAILS, Q, SORT, WHOSE, TOTAL] [422]
+        "Lists the songs visible to the caller, newest first or in another order, also searched; at most 1000 per page, with a \
+        cursor for the next page";
     Upload "upload" upload::upload,
         POST "/songs/upload" Anyone Input::Upload => Output::Data("SongData"), [] [400, 408, 409, 413, 415, 422, 429, 507]
         "Uploads a song and queues it for splitting";
@@ -199,6 +200,12 @@ routes! {
     TerminateUpload "terminate_upload" resumable::terminate,
         DELETE "/songs/uploads/{upload_id}" Anyone Input::Nothing => Output::Empty, [] [404, 412]
         "Deletes a resumable upload and its bytes; the song of a finished one stays";
+    ListTrash "list_trash" trash::list,
+        GET "/songs/trash" Anyone Input::Nothing => Output::Data("TrashData"), [LIMIT, AFTER] [422]
+        "Lists the caller's deleted songs that can be restored, the last one first";
+    DeleteForGood "delete_for_good" trash::delete,
+        DELETE "/songs/trash/{song_id}" Anyone Input::Nothing => Output::Nothing, [] [404]
+        "Deletes a song in the trash for good, and its files if no other song has the same hash";
     GetSong "get_song" songs::get,
         GET "/songs/{song_id}" Reader Input::Nothing => Output::Data("SongData"), [DETAILS] [404, 429]
         "Returns a song with its status and progress";
@@ -207,7 +214,11 @@ routes! {
         "Changes a song's title";
     DeleteSong "delete_song" songs::delete,
         DELETE "/songs/{song_id}" Anyone Input::Nothing => Output::Nothing, [] [404]
-        "Deletes a song, and its files if no other song has the same hash";
+        "Deletes a song: it goes to the trash if GET /limits has trash_days; otherwise its files are deleted too, if no other \
+        song has the same hash";
+    RestoreSong "restore_song" trash::restore,
+        POST "/songs/{song_id}/restore" Anyone Input::Nothing => Output::Data("SongData"), [] [404]
+        "Restores a song from the trash; if deleting it cancelled its splitting, it waits again";
     RetrySong "retry_song" songs::retry,
         POST "/songs/{song_id}/retry" Anyone Input::Nothing => Output::Data("SongData"), [] [404, 409]
         "Retries a failed song";

@@ -4,7 +4,9 @@ use std::convert::Infallible;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
-use vocalizer_client::{Format, Part, Secret, ShareId, SongId, SongStatus, Stem, TokenId, WebhookEvent, WebhookId};
+use vocalizer_client::{
+    Format, Part, Secret, ShareId, SongId, SongStatus, SortBy, Stem, TokenId, WebhookEvent, WebhookId,
+};
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -53,16 +55,18 @@ pub(crate) enum Command {
     },
     /// Upload songs
     Upload(Upload),
-    /// List songs, newest first
+    /// List songs, newest first, or search and sort them
     List(List),
     /// Download the parts of a song
     Get(Get),
-    /// Delete songs
+    /// Delete songs; they go to the trash if the server has one
     Rm {
         /// The songs
         #[arg(required = true, value_name = "ID")]
         ids: Vec<SongId>,
     },
+    /// List deleted songs, restore them, or delete them for good
+    Trash(TrashArgs),
     /// Retry a failed song
     Retry {
         /// The song
@@ -160,9 +164,45 @@ pub(crate) struct List {
     /// List only songs with this status
     #[arg(long, value_enum, ignore_case = true)]
     pub(crate) status: Option<StatusArg>,
-    /// List all songs instead of the newest 50
+    /// List only songs whose title or artist contains these words, without case and accents
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) search: Option<String>,
+    /// Order of the list [default: the newest first]
+    #[arg(long, value_enum, ignore_case = true, value_name = "KEY")]
+    pub(crate) sort: Option<SortArg>,
+    /// Reverse the order
+    #[arg(long, requires = "sort")]
+    pub(crate) reverse: bool,
+    /// List all songs instead of the first 50
     #[arg(long)]
     pub(crate) all: bool,
+}
+
+/// What a list is sorted by.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum SortArg {
+    /// When songs were uploaded
+    Added,
+    /// Title
+    Title,
+    /// Artist, then title
+    Artist,
+    /// Length
+    Duration,
+    /// Songs being split, waiting, failed and split ones
+    Status,
+}
+
+impl From<SortArg> for SortBy {
+    fn from(sort: SortArg) -> Self {
+        match sort {
+            SortArg::Added => Self::Added,
+            SortArg::Title => Self::Title,
+            SortArg::Artist => Self::Artist,
+            SortArg::Duration => Self::Duration,
+            SortArg::Status => Self::Status,
+        }
+    }
 }
 
 /// The options of `get`.
@@ -242,6 +282,33 @@ pub(crate) enum ShareCommand {
         id: SongId,
         /// Link ID
         share: ShareId,
+    },
+}
+
+/// The options of `trash`.
+#[derive(Debug, Args)]
+pub(crate) struct TrashArgs {
+    /// The subcommand.
+    #[command(subcommand)]
+    pub(crate) command: TrashCommand,
+}
+
+/// The subcommands of `trash`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum TrashCommand {
+    /// List deleted songs, the last one first
+    List,
+    /// Restore deleted songs
+    Restore {
+        /// The songs
+        #[arg(required = true, value_name = "ID")]
+        ids: Vec<SongId>,
+    },
+    /// Delete songs in the trash for good
+    Delete {
+        /// The songs
+        #[arg(required = true, value_name = "ID")]
+        ids: Vec<SongId>,
     },
 }
 

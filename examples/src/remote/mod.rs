@@ -12,6 +12,7 @@ mod report;
 mod run;
 mod shares;
 mod songs;
+mod trash;
 mod webhooks;
 
 pub(crate) use args::Remote;

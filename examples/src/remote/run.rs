@@ -8,7 +8,7 @@ use super::args::{Command, Logout, Remote, Token};
 use super::connection::Connection;
 use super::failure::{Exit, Failure};
 use super::report::chain;
-use super::{accounts, credentials, integration, models, shares, songs, webhooks};
+use super::{accounts, credentials, integration, models, shares, songs, trash, webhooks};
 use crate::voice::Voice;
 
 /// Runs the command.
@@ -66,6 +66,7 @@ async fn dispatch(
         Command::List(list) => songs::list(&connection.client()?, list, voice).await,
         Command::Get(get) => songs::get(&connection.client()?, get, voice).await,
         Command::Rm { ids } => songs::remove(&connection.client()?, ids, voice).await,
+        Command::Trash(trash) => trash::run(&connection.client()?, &trash.command, voice).await,
         Command::Retry { id } => songs::retry(&connection.client()?, *id, voice).await,
         Command::Models => models::list(&connection.client()?, voice).await,
         Command::Split(split) => models::split(&connection.client()?, split, voice).await,

@@ -62,6 +62,12 @@ pub(super) async fn list(client: &Client, list: &List, voice: Voice) -> Result<(
     if let Some(status) = list.status {
         query = query.with_status(status.into());
     }
+    if let Some(search) = &list.search {
+        query = query.search(search);
+    }
+    if let Some(sort) = list.sort {
+        query = if list.reverse { query.sorted_descending(sort.into()) } else { query.sorted(sort.into()) };
+    }
     let mut next = Some(query);
     while let Some(query) = next {
         let page = client.songs_page(&query).await?;
@@ -170,7 +176,7 @@ fn line(song: &SongView) -> String {
 }
 
 /// Applies an action to each item and continues after failures. With a single item, returns its error.
-async fn each<T>(
+pub(super) async fn each<T>(
     all: &[T],
     name: impl Fn(&T) -> String,
     voice: Voice,

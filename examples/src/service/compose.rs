@@ -97,6 +97,7 @@ pub async fn compose_with(config: &Config, data: &DataDir, tuning: Tuning) -> Re
                 address_key: data.address_key,
             },
             retention: config.policy.retention,
+            trash: config.policy.trash,
             ask_again_after: config.ask_again_after,
             model_timeout: config.model_timeout,
             traces: config.traces,

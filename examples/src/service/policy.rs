@@ -34,6 +34,8 @@ pub struct Policy {
     pub per_address: Quota,
     /// Retention of songs.
     pub retention: Retention,
+    /// How long deleted songs stay in the trash; `None` to delete them at once.
+    pub trash: Option<Duration>,
     /// The key for hashing addresses; `None` to generate it in the data folder.
     pub address_key: Option<Secret<String>>,
     /// A user that is registered at the start.
@@ -44,7 +46,7 @@ pub struct Policy {
     pub keep_audit: Duration,
 }
 
-/// A policy without limits.
+/// A policy without limits and without a trash.
 impl Default for Policy {
     fn default() -> Self {
         Self {
@@ -53,6 +55,7 @@ impl Default for Policy {
             per_user: Quota::default(),
             per_address: Quota::default(),
             retention: Retention::default(),
+            trash: None,
             address_key: None,
             first_user: None,
             user_header: None,
@@ -96,6 +99,7 @@ impl Policy {
                 all: args.retention_days.map(days),
                 anonymous: args.anonymous_retention_days.map(days),
             },
+            trash: (args.trash_days > 0).then(|| days(args.trash_days)),
             address_key: key.map(Secret::new),
             first_user: args.admin_user_file.as_deref().map(FirstUser::read).transpose()?,
             user_header: user_header(args, proxies)?,
@@ -134,6 +138,7 @@ impl fmt::Display for Policy {
         let days = |span: Option<Duration>| or_no_limit(span.map(|span| span.as_secs() / DAY.as_secs()));
         writeln!(f, "RETENTION_DAYS={}", days(self.retention.all))?;
         writeln!(f, "ANONYMOUS_RETENTION_DAYS={}", days(self.retention.anonymous))?;
+        writeln!(f, "TRASH_DAYS={}", self.trash.unwrap_or_default().as_secs() / DAY.as_secs())?;
         let key = if self.address_key.is_some() { "(hidden)" } else { "(generated at the first start)" };
         writeln!(f, "ADDRESS_KEY={key}")?;
         let user = self.first_user.as_ref().map_or("(none)", |user| &user.username);

@@ -15,10 +15,11 @@ use vocalizer_core::models::{Capabilities, ModelName};
 use vocalizer_core::part::Stem;
 use vocalizer_core::ports::{
     AudioError, Backend, BackendError, Blob, BlobError, BlobKey, BlobStore, BlobWriter, Cancelled, Charge, DeadLetter,
-    Depth, DurableLeases, Expiry, GivenUp, Job, JobLine, JobQueue, JobState, Lease, LocalRead, MadeBlob,
-    MarkerRepository, PartialUpload, Pending, Progress, QueueError, Removed, RepositoryError, ResultRepository,
-    Separator, ShareRepository, SongCounts, SongFilter, SongRepository, Space, StemSet, UploadBounds, UploadRepository,
-    UploadTotals, Wanted, WebhookRepository,
+    Depth, DurableLeases, Expiry, GivenUp, Job, JobLine, JobQueue, JobState, Lease, LibraryQuery, LibraryRepository,
+    LocalRead, MadeBlob, MarkerRepository, PartialUpload, Pending, Place, Progress, QueueError, Removed,
+    RepositoryError, ResultRepository, Separator, ShareRepository, SongCounts, SongFilter, SongRepository, Space,
+    StemSet, TrashFilter, TrashRepository, Trashed, TrashedSong, UploadBounds, UploadRepository, UploadTotals, Wanted,
+    WebhookRepository,
 };
 use vocalizer_core::quota::{Quota, Uploader};
 use vocalizer_core::song::{
@@ -285,6 +286,41 @@ impl MarkerRepository for Killing<Arc<dyn SongRepository>> {
     }
     async fn remove_marker(&self, song: SongId, id: MarkerId) -> Result<bool, RepositoryError> {
         self.inner.remove_marker(song, id).await
+    }
+}
+
+#[async_trait]
+impl LibraryRepository for Killing<Arc<dyn SongRepository>> {
+    async fn list_sorted(&self, query: &LibraryQuery) -> Result<Vec<(Song, Place)>, RepositoryError> {
+        self.inner.list_sorted(query).await
+    }
+    async fn count_listed(&self, query: &LibraryQuery) -> Result<u64, RepositoryError> {
+        self.inner.count_listed(query).await
+    }
+    async fn add_sort_keys(&self, limit: u32) -> Result<u64, RepositoryError> {
+        self.inner.add_sort_keys(limit).await
+    }
+}
+
+#[async_trait]
+impl TrashRepository for Killing<Arc<dyn SongRepository>> {
+    async fn trash(&self, id: SongId, now: OffsetDateTime) -> Result<Option<Trashed>, RepositoryError> {
+        self.inner.trash(id, now).await
+    }
+    async fn restore(&self, id: SongId) -> Result<Option<TrashedSong>, RepositoryError> {
+        self.inner.restore(id).await
+    }
+    async fn find_trashed(&self, id: SongId) -> Result<Option<TrashedSong>, RepositoryError> {
+        self.inner.find_trashed(id).await
+    }
+    async fn list_trash(&self, filter: &TrashFilter) -> Result<Vec<TrashedSong>, RepositoryError> {
+        self.inner.list_trash(filter).await
+    }
+    async fn trashed_before(&self, before: OffsetDateTime, limit: u32) -> Result<Vec<SongId>, RepositoryError> {
+        self.inner.trashed_before(before, limit).await
+    }
+    async fn trash_over(&self, uploader: &Uploader, quota: &Quota) -> Result<Option<SongId>, RepositoryError> {
+        self.inner.trash_over(uploader, quota).await
     }
 }
 

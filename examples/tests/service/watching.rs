@@ -12,13 +12,13 @@ use vocalizer_model::audio::{AudioLimits, AudioReader, Frame};
 use super::support::{Browser, Service, WORKER_TOKEN, archive, id, song, stems};
 
 /// The event stream of the song list: response, buffered text, start time.
-struct Watch(Response, String, Instant);
+pub(super) struct Watch(Response, String, Instant);
 
 /// Timeout for events, even on a busy machine.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
 impl Watch {
-    async fn open(browser: &Browser) -> Self {
+    pub(super) async fn open(browser: &Browser) -> Self {
         let response = browser.request(Method::GET, "/songs/events").send().await.unwrap();
         assert_eq!(response.status(), 200);
         assert_eq!(response.headers()["content-type"], "text/event-stream");
@@ -42,7 +42,7 @@ impl Watch {
     }
 
     /// The next event: name and data.
-    async fn next(&mut self) -> (String, Value) {
+    pub(super) async fn next(&mut self) -> (String, Value) {
         loop {
             let block = self.read_until("\n\n").await;
             let line = |name: &str| block.lines().find_map(|line| line.strip_prefix(name).map(str::to_owned));

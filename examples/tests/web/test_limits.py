@@ -61,5 +61,5 @@ def test_quotas_are_shown_and_reported_when_exceeded(limited, visit):
     page.set_input_files("#files", SONG)
     expect(row(page, "Song")).to_be_visible()
     page.set_input_files("#files", {**SONG, "name": "Other.wav", "buffer": tone(401)})
-    expect(page.locator(".upload .note")).to_have_text("You have reached your storage limit. Delete songs and empty the trash to upload more.")
+    expect(page.locator(".upload .note")).to_have_text("You have reached your storage limit. Delete songs to upload more.")
     expect(page.locator(".upload").get_by_role("button", name="Retry")).to_be_visible()

@@ -271,7 +271,7 @@ def test_search_matches_any_part_of_title_and_resets_paging(many, visit):
     search.fill("song 1")
     expect(page.locator("#count")).to_have_text("1–50 of 111 songs")
     search.fill("no such thing")
-    expect(page.locator("#count")).to_have_text("No titles match.")
+    expect(page.locator("#count")).to_have_text("No titles or artists match.")
     # The search survives a visit to a song's page.
     search.fill("zebra")
     row(page, "Zebra crossing").locator("a").click()

@@ -7,7 +7,7 @@ use serde_json::Value;
 use vocalizer_client::ErrorCode;
 
 /// The methods of `Client` for each operation of the OpenAPI document.
-const METHODS: [(&str, &[&str]); 68] = [
+const METHODS: [(&str, &[&str]); 71] = [
     ("register", &["register", "register_with_invite"]),
     ("login", &["login"]),
     ("logout", &["logout"]),
@@ -35,6 +35,9 @@ const METHODS: [(&str, &[&str]); 68] = [
     ("get_song", &["song", "song_in_detail"]),
     ("rename_song", &["rename"]),
     ("delete_song", &["delete"]),
+    ("restore_song", &["restore"]),
+    ("list_trash", &["trash_pages"]),
+    ("delete_for_good", &["delete_for_good"]),
     ("retry_song", &["retry"]),
     ("split_song", &["split_again"]),
     ("cancel_song", &["cancel"]),

@@ -65,7 +65,9 @@ macro_rules! queue_conformance {
 }
 
 /// Generates the tests for [`SongRepository`](vocalizer_core::ports::SongRepository),
-/// [`ShareRepository`](vocalizer_core::ports::ShareRepository), [`MarkerRepository`](vocalizer_core::ports::MarkerRepository) and
+/// [`LibraryRepository`](vocalizer_core::ports::LibraryRepository),
+/// [`ShareRepository`](vocalizer_core::ports::ShareRepository), [`MarkerRepository`](vocalizer_core::ports::MarkerRepository),
+/// [`TrashRepository`](vocalizer_core::ports::TrashRepository) and
 /// [`UploadRepository`](vocalizer_core::ports::UploadRepository). Takes a test attribute and an expression that creates a new [`SongsPlace`](crate::songs::SongsPlace).
 #[macro_export]
 macro_rules! songs_conformance {
@@ -132,6 +134,21 @@ macro_rules! songs_conformance {
             ended_songs_expire_oldest_first
             retention_time_limits_clock_jumps
             song_uploaded_with_slow_clock_is_not_old
+            song_in_the_trash_is_hidden_but_its_bytes_are_needed
+            restored_song_is_as_before
+            trashing_cancels_a_waiting_song
+            song_in_the_trash_takes_no_part_in_work
+            removed_song_leaves_the_trash
+            trash_is_listed_by_owner_latest_first
+            trash_ages_by_the_retention_time
+            trash_gives_way_to_the_quota
+            facts_of_a_song_are_stored_unchanged
+            songs_are_sorted_by_each_key
+            sorted_pages_are_contiguous
+            place_outlives_its_song
+            search_ignores_case_and_accents
+            renamed_song_is_found_by_its_new_title
+            sorted_list_filters_by_status
             stored_share_is_found_unchanged
             share_is_found_until_it_expires
             shares_are_listed_by_song_newest_first
@@ -180,6 +197,7 @@ macro_rules! webhooks_conformance {
             attempt_is_recorded_once
             disabled_webhook_gets_nothing_until_it_is_enabled
             deleted_webhook_has_no_deliveries
+            trashed_song_tells_webhooks_once
             old_deliveries_are_deleted
             backlog_is_what_is_left_to_deliver
         }

@@ -236,6 +236,20 @@ pub async fn disabled_webhook_gets_nothing_until_it_is_enabled(place: &impl Song
     assert_eq!(claimed.iter().map(|one| one.delivery.event).collect::<Vec<_>>(), [WebhookEvent::Deleted]);
 }
 
+pub async fn trashed_song_tells_webhooks_once(place: &impl SongsPlace) {
+    let (songs, user) = (place.songs().await, place.user().await);
+    let webhook = stored(&songs, webhook(user, 0)).await;
+    let song = admitted(&songs, Some(user), "a").await.id();
+    let deleted = (WebhookEvent::Deleted, Some(song));
+    songs.trash(song, at_us(0)).await.unwrap();
+    assert_eq!(events(&songs, webhook.id).await, [deleted]);
+    songs.restore(song).await.unwrap();
+    songs.trash(song, at_us(0)).await.unwrap();
+    assert_eq!(events(&songs, webhook.id).await, [deleted, deleted], "deleted again");
+    songs.remove(song).await.unwrap();
+    assert_eq!(events(&songs, webhook.id).await, [deleted, deleted]);
+}
+
 pub async fn deleted_webhook_has_no_deliveries(place: &impl SongsPlace) {
     let (songs, user) = (place.songs().await, place.user().await);
     let webhook = stored(&songs, webhook(user, 0)).await;

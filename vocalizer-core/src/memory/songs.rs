@@ -39,8 +39,10 @@ pub(super) struct State {
     pub(super) extras: HashMap<SongId, Extra>,
     /// When the rate limits of uploads and of audio have recovered.
     buckets: HashMap<Uploader, (i64, i64)>,
-    retention_time: Option<OffsetDateTime>,
+    pub(super) retention_time: Option<OffsetDateTime>,
     priorities: HashMap<UserId, i32>,
+    /// When the songs in the trash were deleted, and whether that cancelled them.
+    pub(super) trash: HashMap<SongId, (OffsetDateTime, bool)>,
     pub(super) webhooks: Webhooks,
     /// How the quotas of users differ from that of all.
     pub(super) quotas: HashMap<UserId, QuotaChange>,
@@ -51,7 +53,7 @@ pub(super) struct State {
 
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Extra {
-    uploader: Option<Uploader>,
+    pub(super) uploader: Option<Uploader>,
     pub(super) size_bytes: u64,
     kept_since: OffsetDateTime,
 }
@@ -59,7 +61,7 @@ pub(super) struct Extra {
 impl State {
     /// Plans the processing of a waiting song and adds its key to the outbox if needed.
     fn plan(&mut self, song: &mut Song) -> Result<(), RepositoryError> {
-        let others = self.songs.iter().filter(|other| other.hash() == song.hash() && other.id() != song.id());
+        let others = self.live().filter(|other| other.hash() == song.hash() && other.id() != song.id());
         let key = song.target().key;
         let results = self.results.iter().find(|(_, result)| result.key == Some(key)).map(|(_, result)| result.clone());
         let plan = dedupe::settle(song, &others.collect::<Vec<_>>(), results).map_err(corrupt)?;
@@ -79,7 +81,9 @@ impl State {
     }
 
     pub(super) fn usage(&self, uploader: &Uploader) -> Usage {
-        let counted = self.extras.values().filter(|extra| extra.uploader == Some(*uploader));
+        let is_live = |id: &SongId| !self.trash.contains_key(id);
+        let live = self.extras.iter().filter(|(id, _)| is_live(id)).map(|(_, extra)| extra);
+        let counted = live.filter(|extra| extra.uploader == Some(*uploader));
         let (songs, bytes) = counted.fold((0, 0), |(songs, bytes), extra| (songs + 1, bytes + extra.size_bytes));
         let (uploads_until_us, audio_until_us) = self.buckets.get(uploader).copied().unwrap_or_default();
         Usage { songs, bytes, uploads_until_us, audio_until_us }
@@ -89,12 +93,31 @@ impl State {
         self.buckets.insert(*uploader, (usage.uploads_until_us, usage.audio_until_us));
     }
 
-    fn index(&self, id: SongId) -> Option<usize> {
+    /// Returns the index of a song that is not in the trash.
+    pub(super) fn index(&self, id: SongId) -> Option<usize> {
+        self.stored_index(id).filter(|_| !self.trash.contains_key(&id))
+    }
+
+    pub(super) fn stored_index(&self, id: SongId) -> Option<usize> {
         self.songs.iter().position(|song| song.id() == id)
+    }
+
+    pub(super) fn live(&self) -> impl Iterator<Item = &Song> {
+        self.songs.iter().filter(|song| !self.trash.contains_key(&song.id()))
+    }
+
+    /// Returns whether another song waits for the same stems; if not, the outbox entry is removed.
+    pub(super) fn withdraw(&mut self, key: SongHash) -> bool {
+        let mut same_work = self.songs.iter().filter(|other| other.target().key == key);
+        let is_wanted_by_others = same_work.any(|other| other.status().is_waiting());
+        if !is_wanted_by_others {
+            self.outbox.retain(|entry| entry.hash != key);
+        }
+        is_wanted_by_others
     }
 }
 
-fn micros(time: OffsetDateTime) -> i64 {
+pub(super) fn micros(time: OffsetDateTime) -> i64 {
     i64::try_from(time.unix_timestamp_nanos() / 1000).unwrap_or(i64::MAX)
 }
 
@@ -113,9 +136,10 @@ impl SongRepository for MemorySongs {
     async fn admit_within(&self, song: &Song, charge: &Charge) -> Result<Song, RepositoryError> {
         let &Charge { uploader, quota, weight, now } = charge;
         let mut state = self.state();
-        if let Some(index) = state.index(song.id()) {
+        if let Some(index) = state.stored_index(song.id()) {
             let stored = state.songs[index].clone();
-            let is_same = (stored.hash(), stored.uploader()) == (song.hash(), song.uploader());
+            let is_same = !state.trash.contains_key(&song.id())
+                && (stored.hash(), stored.uploader()) == (song.hash(), song.uploader());
             return if is_same { Ok(stored) } else { Err(RepositoryError::Conflict) };
         }
         if let Some(uploader) = uploader.filter(|_| !quota.is_unlimited()) {
@@ -195,12 +219,7 @@ impl SongRepository for MemorySongs {
             song.cancel().map_err(|_| RepositoryError::Conflict)?;
             state.songs[index] = song.clone();
         }
-        let key = song.target().key;
-        let mut same_work = state.songs.iter().filter(|other| other.target().key == key);
-        let is_wanted_by_others = same_work.any(|other| other.status().is_waiting());
-        if !is_wanted_by_others {
-            state.outbox.retain(|entry| entry.hash != key);
-        }
+        let is_wanted_by_others = state.withdraw(song.target().key);
         Ok(Some(Cancelled { song, is_wanted_by_others }))
     }
 
@@ -229,7 +248,9 @@ impl SongRepository for MemorySongs {
     async fn advance(&self, hash: &SongHash, advance: &Advance) -> Result<Vec<Song>, RepositoryError> {
         let mut state = self.state();
         let mut changed: Vec<Song> = Vec::new();
-        for song in state.songs.iter_mut().filter(|song| song.target().key == *hash) {
+        let State { songs, trash, .. } = &mut *state;
+        let live = songs.iter_mut().filter(|song| !trash.contains_key(&song.id()));
+        for song in live.filter(|song| song.target().key == *hash) {
             if advance.apply(song).map_err(corrupt)? {
                 changed.push(song.clone());
             }
@@ -263,10 +284,9 @@ impl SongRepository for MemorySongs {
             let Cursor { uploaded_at_us, id } = Cursor::of(song);
             (std::cmp::Reverse(uploaded_at_us), id)
         };
-        let mut songs: Vec<_> = self
-            .state()
-            .songs
-            .iter()
+        let state = self.state();
+        let mut songs: Vec<_> = state
+            .live()
             .filter(|song| song.uploader().is_none_or(|owner| viewer.user() == Some(owner)))
             .filter(|song| status.is_none_or(|status| song.status().kind() == status))
             .filter(|song| {
@@ -294,10 +314,12 @@ impl SongRepository for MemorySongs {
 
     async fn remove(&self, id: SongId) -> Result<Option<Removed>, RepositoryError> {
         let mut state = self.state();
-        let Some(index) = state.index(id) else { return Ok(None) };
+        let Some(index) = state.stored_index(id) else { return Ok(None) };
         let song = state.songs.remove(index);
         state.extras.remove(&id);
-        state.webhooks.add(&song, WebhookEvent::Deleted);
+        if state.trash.remove(&id).is_none() {
+            state.webhooks.add(&song, WebhookEvent::Deleted);
+        }
         state.shares.retain(|link| link.song != id);
         state.markers.retain(|(song, _)| *song != id);
         let others = state.songs.iter().filter(|other| other.hash() == song.hash()).count();
@@ -364,7 +386,7 @@ impl SongRepository for MemorySongs {
 
     async fn count(&self) -> Result<SongCounts, RepositoryError> {
         let state = self.state();
-        Ok(StatusKind::ALL.map(|kind| state.songs.iter().filter(|song| song.status().kind() == kind).count() as u64))
+        Ok(StatusKind::ALL.map(|kind| state.live().filter(|song| song.status().kind() == kind).count() as u64))
     }
 
     async fn census(&self) -> Result<Census, RepositoryError> {
@@ -376,7 +398,8 @@ impl SongRepository for MemorySongs {
             owners.insert(song.uploader());
         }
         let (waiting_owners, shares) = (owners.len() as u64, state.shares.len() as u64);
-        Ok(Census { waiting: by_model.into_iter().collect(), waiting_owners, shares })
+        let trashed = state.trash.len() as u64;
+        Ok(Census { waiting: by_model.into_iter().collect(), waiting_owners, shares, trashed })
     }
 
     fn webhooks(&self) -> Option<&dyn WebhookRepository> {
@@ -450,7 +473,8 @@ impl ShareRepository for MemorySongs {
         now: OffsetDateTime,
     ) -> Result<Option<ShareLink>, RepositoryError> {
         let state = self.state();
-        Ok(state.shares.iter().find(|link| link.digest == digest && link.is_valid(now)).cloned())
+        let valid = state.shares.iter().find(|link| link.digest == digest && link.is_valid(now));
+        Ok(valid.filter(|link| state.index(link.song).is_some()).cloned())
     }
 
     async fn revoke_share(&self, song: SongId, id: ShareId) -> Result<bool, RepositoryError> {

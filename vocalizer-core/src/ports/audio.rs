@@ -230,7 +230,7 @@ pub trait Separator: Send + Sync {
 ///     async fn probe(&self, mut file: Box<dyn LocalRead>) -> Result<AudioFacts, AudioError> {
 ///         let mut start = [0; 4];
 ///         let is_wav = file.read_exact(&mut start).is_ok() && &start == b"RIFF";
-///         let facts = AudioFacts { format: "wav".to_owned(), rate_hz: 44_100, channels: 2, duration_ms: None };
+///         let facts = AudioFacts { format: "wav".to_owned(), rate_hz: 44_100, channels: 2, ..AudioFacts::default() };
 ///         is_wav.then_some(facts).ok_or_else(|| AudioError::Unsupported { what: "use a WAV file".to_owned() })
 ///     }
 /// }
@@ -260,7 +260,7 @@ pub trait AudioProbe: Send + Sync {
 }
 
 /// Metadata of an audio file.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AudioFacts {
     /// The container or codec in lower case: `mp3`, `flac`, `ogg vorbis`.
     pub format: String,
@@ -270,6 +270,10 @@ pub struct AudioFacts {
     pub channels: u16,
     /// The length in milliseconds, if the header states it.
     pub duration_ms: Option<u64>,
+    /// The artist in its tags; `None` also if they were not read.
+    pub artist: Option<String>,
+    /// Whether its tags have a cover; `None` if they were not read.
+    pub has_cover: Option<bool>,
 }
 
 /// One input of a mix and its linear gain; 1 leaves the samples unchanged.

@@ -54,7 +54,7 @@ pub trait ShareRepository: Send + Sync {
     async fn shares(&self, song: SongId) -> Result<Vec<ShareLink>, RepositoryError>;
 
     /// Returns the link with a digest; `None` if it is unknown, revoked, or expired at `now` (a link that expires at
-    /// `now` is expired).
+    /// `now` is expired), or if its song is in the [trash](super::TrashRepository).
     ///
     /// # Errors
     ///

@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use time::OffsetDateTime;
 
 use super::{
-    JobLine, MarkerRepository, RepositoryError, ResultRepository, ShareRepository, Space, UploadRepository,
-    WebhookRepository,
+    JobLine, LibraryRepository, MarkerRepository, RepositoryError, ResultRepository, ShareRepository, Space,
+    TrashRepository, UploadRepository, WebhookRepository,
 };
 use crate::account::{UserId, Viewer};
 use crate::dedupe::Advance;
@@ -149,6 +149,8 @@ pub struct Census {
     pub waiting_owners: u64,
     /// The number of share links.
     pub shares: u64,
+    /// The number of songs in the trash. [`SongRepository::count`] does not count them.
+    pub trashed: u64,
 }
 
 /// The number of songs in each status, in the order of [`StatusKind::ALL`].
@@ -185,7 +187,9 @@ pub type SongCounts = [u64; StatusKind::ALL.len()];
 /// # }
 /// ```
 #[async_trait]
-pub trait SongRepository: ShareRepository + MarkerRepository + ResultRepository + UploadRepository {
+pub trait SongRepository:
+    LibraryRepository + ShareRepository + MarkerRepository + ResultRepository + TrashRepository + UploadRepository
+{
     /// Stores a new song whose bytes are durably stored, and plans its processing.
     ///
     /// In one step: [`settle`](crate::dedupe::settle) decides by the songs with the same hash and the results of its key,
@@ -244,7 +248,8 @@ pub trait SongRepository: ShareRepository + MarkerRepository + ResultRepository 
     /// Those of every method.
     async fn retention_time(&self, now: OffsetDateTime, most: Duration) -> Result<OffsetDateTime, RepositoryError>;
 
-    /// Returns songs that are `SPLIT` or `FAILED` and kept since before a time, oldest first, at most `limit`.
+    /// Returns songs that are `SPLIT` or `FAILED` and kept since before a time, oldest first, at most `limit`. Those in the
+    /// [trash](TrashRepository) are included.
     ///
     /// # Errors
     ///
@@ -315,7 +320,8 @@ pub trait SongRepository: ShareRepository + MarkerRepository + ResultRepository 
     /// Those of every method.
     async fn list(&self, query: &SongFilter) -> Result<Vec<Song>, RepositoryError>;
 
-    /// Lists all songs with a hash, of all owners. For the rules in [`dedupe`](crate::dedupe), never for a response.
+    /// Lists all songs with a hash, of all owners, also those in the [trash](TrashRepository). For the rules in
+    /// [`dedupe`](crate::dedupe), never for a response.
     ///
     /// # Errors
     ///
@@ -329,7 +335,8 @@ pub trait SongRepository: ShareRepository + MarkerRepository + ResultRepository 
     /// Those of every method.
     async fn hashes_in(&self, status: StatusKind) -> Result<Vec<SongHash>, RepositoryError>;
 
-    /// Removes a song and returns how many others share its bytes.
+    /// Removes a song, also from the [trash](TrashRepository), and returns how many others share its bytes. Webhooks are
+    /// told unless it was in the trash: then they know.
     ///
     /// Its [share links](ShareRepository) and [markers](MarkerRepository) are removed with it. Removing the last song of a hash also removes its outbox
     /// entries and its [results](ResultRepository). On return the song is durably removed. A repeat

@@ -16,7 +16,7 @@ pub struct AcceptAll;
 #[async_trait]
 impl AudioProbe for AcceptAll {
     async fn probe(&self, _: Box<dyn LocalRead>) -> Result<AudioFacts, AudioError> {
-        Ok(AudioFacts { format: "mp3".to_owned(), rate_hz: 44_100, channels: 2, duration_ms: None })
+        Ok(AudioFacts { format: "mp3".to_owned(), rate_hz: 44_100, channels: 2, ..AudioFacts::default() })
     }
 
     async fn verify(&self, file: Box<dyn LocalRead>) -> Result<AudioFacts, AudioError> {

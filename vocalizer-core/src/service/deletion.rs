@@ -1,15 +1,20 @@
-//! Deleting a song, and with the last one of a hash all that is stored for it.
+//! Deleting a song: into the trash, or for good, and with the last one of a hash all that is stored for it.
 
 use super::ServiceError;
 use super::keys::keys_of;
 use super::songs::SongService;
+use super::trash::stored;
 use crate::account::Viewer;
 use crate::causes::chain;
 use crate::dedupe::{BlobFate, on_delete};
 use crate::song::{SongHash, SongId};
 
 impl SongService {
-    /// Deletes a song. Deleting the last song with a hash also deletes its file and stems and cancels its job.
+    /// Deletes a song. It goes to the [trash](Self::trash) if [`SongSettings::trash`] is set and the disk has room; for
+    /// everyone it is gone. Otherwise it is deleted for good. Deleting the last song with a hash for good also deletes its
+    /// file and stems. Its job is cancelled in either case.
+    ///
+    /// [`SongSettings::trash`]: super::SongSettings::trash
     ///
     /// ```
     /// # #[cfg(not(feature = "memory"))] fn main() {}
@@ -39,17 +44,19 @@ impl SongService {
         let song = self.changeable(viewer, id).await?;
         let hash = *song.hash();
         let _lock = self.ports().coordination.lock(&hash).await?;
-        if self.remove_locked(id).await? { Ok(()) } else { Err(ServiceError::NO_SONG) }
+        let keeps = self.settings().trash.is_some() && !self.is_short_of_room().await;
+        let existed = if keeps { self.trash_locked(id).await? } else { self.remove_locked(id).await? };
+        if existed { Ok(()) } else { Err(ServiceError::NO_SONG) }
     }
 
-    /// Removes a song whose hash is locked. Returns whether it existed.
+    /// Removes a song whose hash is locked, also from the trash. Returns whether it existed.
     pub(super) async fn remove_locked(&self, id: SongId) -> Result<bool, ServiceError> {
         let songs = &self.ports().songs;
-        let Some(song) = songs.find(id).await? else { return Ok(false) };
+        let Some(song) = stored(songs.as_ref(), id).await? else { return Ok(false) };
         let hash = *song.hash();
         let keys = keys_of(songs.as_ref(), &song).await?;
         let Some(removed) = songs.remove(id).await? else { return Ok(false) };
-        tracing::info!(song = %id, %hash, others = removed.others_with_hash, "song deleted");
+        tracing::info!(song = %id, %hash, others = removed.others_with_hash, "song deleted for good");
         match on_delete(removed.others_with_hash) {
             BlobFate::Keep => {
                 self.withdraw_unless_wanted(&removed.song.target().key).await?;

@@ -26,6 +26,7 @@ pub fn limits_view(songs: &SongSettings, accounts: &AccountSettings) -> LimitsVi
     view.retention_days = retention.all.map(days);
     // The limit for all songs also applies to anonymous ones.
     view.anonymous_retention_days = [retention.all, retention.anonymous].into_iter().flatten().min().map(days);
+    view.trash_days = songs.trash.map(days);
     view.upload_ids = true;
     view.max_shares = max_shares;
     view.resumable_uploads = songs.resumable.max_total > 0;

@@ -1,4 +1,4 @@
-//! Deletes songs at the end of their retention.
+//! Deletes songs at the end of their retention, and of their time in the trash.
 
 use std::time::Duration;
 
@@ -6,6 +6,7 @@ use time::OffsetDateTime;
 
 use super::song_settings::Retention;
 use super::songs::SongService;
+use super::trash::stored;
 use super::{ServiceError, Swept};
 use crate::causes::chain;
 use crate::ports::Expiry;
@@ -19,12 +20,14 @@ const MOST_AGEING: Duration = Duration::from_secs(60 * 60);
 const BATCH: u32 = 200;
 
 impl SongService {
-    /// Deletes songs older than their retention, with the same lock and rules as a deletion by the owner. Songs that
-    /// wait or are being split are left for a later sweep.
+    /// Deletes songs older than their retention for good, with the same lock and rules as a deletion by the owner, and those
+    /// that were in the trash long enough. Songs that wait or are being split are left for a later sweep.
     pub(super) async fn sweep_expired(&self, swept: &mut Swept) -> Result<(), ServiceError> {
         let Retention { all, anonymous } = self.settings().retention;
-        if all.is_none() && anonymous.is_none() {
-            return Ok(());
+        let trash = self.settings().trash;
+        if all.is_none() && anonymous.is_none() && trash.is_none() {
+            // What an earlier setting left.
+            return self.sweep_trash(None, swept).await;
         }
         let now = self.ports().clock.now();
         let time = self.ports().songs.retention_time(now, MOST_AGEING).await?;
@@ -49,13 +52,17 @@ impl SongService {
                 }
             }
         }
-        Ok(())
+        match trash.map(|kept_for| earlier(time, kept_for)) {
+            None => self.sweep_trash(None, swept).await,
+            Some(Some(before)) => self.sweep_trash(Some(before), swept).await,
+            Some(None) => Ok(()),
+        }
     }
 
     async fn expire(&self, song: &Song) -> Result<bool, ServiceError> {
         let _lock = self.ports().coordination.lock(song.hash()).await?;
         // It may have been deleted or retried since the query.
-        let now = self.ports().songs.find(song.id()).await?;
+        let now = stored(self.ports().songs.as_ref(), song.id()).await?;
         let ended = now.is_some_and(|song| matches!(song.status().kind(), StatusKind::Split | StatusKind::Failed));
         match ended {
             true => self.remove_locked(song.id()).await,

@@ -41,6 +41,8 @@ pub struct SongSettings {
     pub uploads: UploadPolicy,
     /// How long songs are kept.
     pub retention: Retention,
+    /// How long deleted songs stay in the trash. Default (`None`): they are deleted at once.
+    pub trash: Option<Duration>,
     /// The throttle of guesses at share links from one address.
     pub share_guesses: ThrottleSettings,
     /// The bounds of resumable uploads.
@@ -119,6 +121,7 @@ impl Default for SongSettings {
             renderings: RenderingSettings::default(),
             uploads: UploadPolicy::default(),
             retention: Retention::default(),
+            trash: None,
             share_guesses: ThrottleSettings::per_address(),
             resumable: ResumableSettings::default(),
             traces: Sampling::default(),

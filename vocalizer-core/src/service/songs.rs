@@ -99,6 +99,13 @@ struct Inner {
     work: WorkCounter,
 }
 
+/// A disk with less free space than its reserve.
+struct FullDisk {
+    what: &'static str,
+    free_bytes: u64,
+    reserve_bytes: u64,
+}
+
 /// Which songs to list, and how many.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Listing {
@@ -108,8 +115,8 @@ pub struct Listing {
     pub after: Option<Cursor>,
     /// The page size, at most [`MAX_PAGE`]. Default (`None`): [`MAX_PAGE`].
     pub limit: Option<u32>,
-    /// Whether to include fields that the original system does not have: [`SongView::uploaded_at`],
-    /// [`SongView::lossless`] and [`SongView::provenance`].
+    /// Whether to include fields that the original system does not have, such as [`SongView::uploaded_at`],
+    /// [`SongView::artist`] and [`SongView::provenance`].
     pub details: bool,
 }
 
@@ -230,17 +237,29 @@ impl SongService {
 
     /// Checks that so many bytes fit on the disk of the blobs without using the reserve.
     pub(super) async fn check_room_for(&self, size_bytes: u64) -> Result<(), ServiceError> {
+        let Some(full) = self.full_disk(size_bytes).await? else { return Ok(()) };
+        let FullDisk { what, free_bytes, reserve_bytes } = full;
+        tracing::warn!(what, free_bytes, reserve_bytes, size_bytes, "request rejected: low disk space");
+        Err(ServiceError::Full)
+    }
+
+    /// Returns whether a disk is known to have less free space than the reserve.
+    pub(super) async fn is_short_of_room(&self) -> bool {
+        matches!(self.full_disk(0).await, Ok(Some(_)))
+    }
+
+    /// Returns the disk on which so many bytes of a blob do not fit without using the reserve, if there is one.
+    async fn full_disk(&self, size_bytes: u64) -> Result<Option<FullDisk>, ServiceError> {
         let SongPorts { blobs, songs, .. } = self.ports();
         let disks = [("blobs", blobs.space().await?, size_bytes), ("database", songs.space().await?, 0)];
         for (what, space, size_bytes) in disks {
             let Some(Space { free_bytes, total_bytes }) = space else { continue };
             let reserve_bytes = self.settings().min_free_bytes.unwrap_or(MIN_FREE_BYTES.min(total_bytes / 20));
             if free_bytes < reserve_bytes.saturating_add(size_bytes) {
-                tracing::warn!(what, free_bytes, reserve_bytes, size_bytes, "request rejected: low disk space");
-                return Err(ServiceError::Full);
+                return Ok(Some(FullDisk { what, free_bytes, reserve_bytes }));
             }
         }
-        Ok(())
+        Ok(None)
     }
 
     /// Returns a page of the songs that the viewer may see, newest first.
@@ -286,11 +305,16 @@ impl SongService {
             songs.truncate(limit as usize);
             next = songs.last().map(Cursor::of);
         }
+        Ok(SongPage { songs: self.views(&songs, details).await?, next })
+    }
+
+    /// Returns the songs of a page as viewers see them.
+    pub(super) async fn views(&self, songs: &[Song], details: bool) -> Result<Vec<SongView>, ServiceError> {
         let waits = |song: &&Song| song.status().kind() == StatusKind::Uploaded;
         let waiting: Vec<_> = songs.iter().filter(waits).take(MOST_POSITIONS).map(|song| song.target().key).collect();
         let mut positions = self.positions(&waiting).await.into_iter();
         let mut views = Vec::with_capacity(songs.len());
-        for song in &songs {
+        for song in songs {
             let view = match waits(&song) {
                 true => {
                     let mut view = SongView::from(song);
@@ -301,7 +325,7 @@ impl SongService {
             };
             views.push(if details { with_details(view, song, Some(&self.model_of_song(song))) } else { view });
         }
-        Ok(SongPage { songs: views, next })
+        Ok(views)
     }
 
     /// Returns a song.

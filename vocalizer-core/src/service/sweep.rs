@@ -38,6 +38,8 @@ pub struct Swept {
     pub leftovers: u64,
     /// Songs deleted at the end of their retention.
     pub expired: u64,
+    /// Songs removed from the trash.
+    pub trashed: u64,
     /// Resumable uploads that were not finished in time, and records of finished ones.
     pub uploads: u64,
 }
@@ -66,13 +68,15 @@ impl SongService {
         let deletions = ports.coordination.forget_old_deletions(ports.clock.now()).await.map_err(Into::into);
         let shares = self.sweep_shares().await;
         let webhooks = self.sweep_deliveries().await;
+        let sort_keys = self.sweep_sort_keys().await;
         if swept != Swept::default() {
             tracing::info!(?swept, "sweep finished");
         }
         let mut failed = None;
-        for error in [jobs, leftovers, uploads, erasures, orphans, expired, progress, deletions, shares, webhooks]
-            .into_iter()
-            .filter_map(Result::err)
+        for error in
+            [jobs, leftovers, uploads, erasures, orphans, expired, progress, deletions, shares, webhooks, sort_keys]
+                .into_iter()
+                .filter_map(Result::err)
         {
             if let Some(other) = failed.replace(error) {
                 tracing::warn!(error = chain(&other), "a part of the sweep failed");

@@ -13,7 +13,7 @@ use crate::api::SongView;
 use crate::causes::chain;
 use crate::ports::{AudioFacts, BlobKey, BlobWriter, Charge, RepositoryError};
 use crate::quota::{Quota, Uploader, Weight};
-use crate::song::{Song, SongHash, SongHasher, SongId, StatusKind, Title};
+use crate::song::{Song, SongFacts, SongHash, SongHasher, SongId, StatusKind, Title};
 use crate::trace::{Kind, Traced};
 
 /// An upload in progress. It is hashed while being written, in constant memory. Dropping it leaves nothing behind.
@@ -311,8 +311,14 @@ impl SongUpload {
         let now = ports.clock.now();
         let weight = Weight { size_bytes: self.size_bytes, audio: audio(&facts, self.size_bytes) };
         let charge = Charge { uploader: self.uploader, quota: self.quota, weight, now };
+        let AudioFacts { duration_ms, artist, has_cover, .. } = facts;
+        let artist = artist.as_deref().and_then(SongFacts::artist);
+        let facts = SongFacts { artist, duration_ms, has_cover };
         let mut song = Song::begin(self.chosen_id.unwrap_or_else(SongId::random), title, hash, self.viewer.user(), now);
         song.finish_upload().map_err(|error| ServiceError::Internal(error.into()))?;
+        if let Some(id) = self.chosen_id {
+            self.service.free_id(self.viewer, id).await?;
+        }
         let song = {
             let _lock = ports.coordination.lock(&hash).await?;
             let key = BlobKey::Source(hash);
@@ -322,8 +328,11 @@ impl SongUpload {
                 return self.service.view(song).await;
             }
             let is_own = |known: &&Song| known.uploader().is_some() && known.uploader() == song.uploader();
-            if let Some(own) = known.iter().find(is_own).filter(|_| self.refuses_duplicates) {
-                return Err(ServiceError::Duplicate { song: own.id() });
+            for own in known.iter().filter(is_own).filter(|_| self.refuses_duplicates) {
+                // A song in the trash is none.
+                if ports.songs.find(own.id()).await?.is_some() {
+                    return Err(ServiceError::Duplicate { song: own.id() });
+                }
             }
             let is_limited = charge.uploader.is_some() && !charge.quota.is_unlimited();
             let may_be_rejected = is_limited || self.chosen_id.is_some();
@@ -335,7 +344,7 @@ impl SongUpload {
             } else {
                 self.writer.commit(&key).await?;
             }
-            let song = song.with_target(self.service.target(&hash, &model, stems).await?);
+            let song = song.with_facts(facts).with_target(self.service.target(&hash, &model, stems).await?);
             let admitted = ports.songs.admit_within(&song, &charge).await;
             // A rejected song must not leave its bytes, or rejected uploads would fill the disk.
             if matches!(admitted, Err(RepositoryError::Exceeded(_) | RepositoryError::Conflict)) && is_new {
@@ -354,6 +363,7 @@ impl SongUpload {
         };
         let status = song.status().kind();
         tracing::info!(song = %song.id(), %hash, size_bytes = self.size_bytes, %status, "song uploaded");
+        self.service.shrink_trash(&charge).await;
         self.service.restart_waiting(&song).await?;
         self.service.relay_soon(&song.target().key).await;
         self.service.changes().announce(&song.target().key);

@@ -6,7 +6,7 @@ use vocalizer_api::id::UserId;
 use vocalizer_api::model::ModelName;
 use vocalizer_api::part::{Part, Stem, StemFormats};
 
-use super::{FailureReason, IllegalTransition, SongHash, SongId, Status, Target, Title, Transition};
+use super::{FailureReason, IllegalTransition, SongFacts, SongHash, SongId, Status, Target, Title, Transition};
 
 /// What is known about the stems of a song. The default applies to results of original workers.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -65,6 +65,7 @@ pub struct Song {
     status: Status,
     target: Target,
     stems: StemsInfo,
+    facts: SongFacts,
 }
 
 /// The stored fields of a song, to restore a [`Song`] from a row.
@@ -86,6 +87,8 @@ pub struct StoredSong {
     pub target: Target,
     /// What is known of the stems that can be downloaded.
     pub stems: StemsInfo,
+    /// What its file says about it.
+    pub facts: SongFacts,
 }
 
 impl Song {
@@ -99,7 +102,8 @@ impl Song {
         uploaded_at: OffsetDateTime,
     ) -> Self {
         let target = Target::default_of(hash);
-        Self { id, title, hash, uploader, uploaded_at, status: Status::Uploading, target, stems: StemsInfo::MP3 }
+        let (stems, facts) = (StemsInfo::MP3, SongFacts::UNKNOWN);
+        Self { id, title, hash, uploader, uploaded_at, status: Status::Uploading, target, stems, facts }
     }
 
     /// Returns the song's ID.
@@ -148,6 +152,18 @@ impl Song {
     #[must_use]
     pub fn with_target(self, target: Target) -> Self {
         Self { target, ..self }
+    }
+
+    /// Returns what its file says about it.
+    #[must_use]
+    pub const fn facts(&self) -> &SongFacts {
+        &self.facts
+    }
+
+    /// Sets what the file of a new song says about it.
+    #[must_use]
+    pub fn with_facts(self, facts: SongFacts) -> Self {
+        Self { facts, ..self }
     }
 
     /// Splits the song again, with another target. Its stems remain until those of the target are stored.
@@ -275,14 +291,14 @@ impl Song {
 impl From<StoredSong> for Song {
     /// For stores only: other code creates songs with [`Song::begin`].
     fn from(stored: StoredSong) -> Self {
-        let StoredSong { id, title, hash, uploader, uploaded_at, status, target, stems } = stored;
-        Self { id, title, hash, uploader, uploaded_at, status, target, stems }
+        let StoredSong { id, title, hash, uploader, uploaded_at, status, target, stems, facts } = stored;
+        Self { id, title, hash, uploader, uploaded_at, status, target, stems, facts }
     }
 }
 
 impl From<Song> for StoredSong {
     fn from(song: Song) -> Self {
-        let Song { id, title, hash, uploader, uploaded_at, status, target, stems } = song;
-        Self { id, title, hash, uploader, uploaded_at, status, target, stems }
+        let Song { id, title, hash, uploader, uploaded_at, status, target, stems, facts } = song;
+        Self { id, title, hash, uploader, uploaded_at, status, target, stems, facts }
     }
 }

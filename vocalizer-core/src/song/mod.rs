@@ -1,13 +1,17 @@
 //! Songs: ID, title, hash of the bytes, and status.
 
 mod entity;
+mod facts;
 mod marker;
+mod search;
 mod status;
 mod target;
 mod title;
 
 pub use entity::{Song, StemsInfo, StoredSong};
+pub use facts::SongFacts;
 pub use marker::Marker;
+pub use search::{MAX_WORDS, fold, sort_keys, words};
 pub use status::{IllegalTransition, Status, StatusKind, Transition, UnknownStatus};
 pub use target::Target;
 pub use title::{Title, TitleError};

@@ -6,7 +6,7 @@ use vocalizer_core::account::UserId;
 use vocalizer_core::api::Provenance;
 use vocalizer_core::part::StemFormats;
 use vocalizer_core::song::{
-    FailureReason, Song, SongHash, SongId, Status, StemsInfo, StoredSong, Target, Title, Transition,
+    FailureReason, Song, SongFacts, SongHash, SongId, Status, StemsInfo, StoredSong, Target, Title, Transition,
 };
 
 /// Few different users, so that random ones are often equal.
@@ -61,6 +61,7 @@ pub(crate) fn song() -> impl Strategy<Value = Song> {
             uploaded_at,
             status,
             target: Target::default_of(hash),
+            facts: SongFacts::UNKNOWN,
             stems,
         }
         .into()

@@ -31,7 +31,7 @@ proptest! {
     #[test]
     fn responses_round_trip(songs in proptest::collection::vec(song(), 0..4)) {
         let views: Vec<_> = songs.iter().map(SongView::from).collect();
-        let response = Envelope::Success(SongsData { songs: views.clone(), next: None });
+        let response = Envelope::Success(SongsData { songs: views.clone(), next: None, total: None });
         prop_assert_eq!(serde_json::from_value::<Envelope<SongsData>>(value(&response)).expect("a response"), response);
         for song in views {
             let response = Envelope::Success(SongData { song });
@@ -75,7 +75,7 @@ fn responses_of_the_original_are_parsed() {
     type Response = Envelope<SongsData>;
     let none: Response =
         serde_json::from_str(r#"{"ok": true, "data": {"songs": []}}"#).expect("a response without the key errors");
-    assert_eq!(none, Envelope::Success(SongsData { songs: vec![], next: None }));
+    assert_eq!(none, Envelope::Success(SongsData { songs: vec![], next: None, total: None }));
     let failed: Response = serde_json::from_str(r#"{"ok": false}"#).expect("a failure without errors");
     assert_eq!(failed, Envelope::Failure(vec![]));
     let null = serde_json::from_str::<Response>(r#"{"ok": true, "errors": [], "data": null}"#);

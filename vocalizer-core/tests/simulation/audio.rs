@@ -112,7 +112,7 @@ impl AudioProbe for FakeAudio {
         if self.0.fault(self.0.plan.rates.refused) {
             return Err(AudioError::Failed(Box::new(CallError("probe unavailable"))));
         }
-        Ok(AudioFacts { format: "mp3".to_owned(), rate_hz: 44_100, channels: 2, duration_ms: None })
+        Ok(AudioFacts { format: "mp3".to_owned(), rate_hz: 44_100, channels: 2, ..AudioFacts::default() })
     }
 }
 

@@ -12,9 +12,9 @@ use vocalizer_core::api::id::UploadId;
 use vocalizer_core::dedupe::Advance;
 use vocalizer_core::memory::MemorySongs;
 use vocalizer_core::ports::{
-    Cancelled, Charge, Expiry, JobLine, MarkerRepository, PartialUpload, Pending, Removed, RepositoryError,
-    ResultRepository, ShareRepository, SongCounts, SongFilter, SongRepository, UploadBounds, UploadRepository,
-    UploadTotals,
+    Cancelled, Charge, Expiry, JobLine, LibraryQuery, LibraryRepository, MarkerRepository, PartialUpload, Pending,
+    Place, Removed, RepositoryError, ResultRepository, ShareRepository, SongCounts, SongFilter, SongRepository,
+    TrashFilter, TrashRepository, Trashed, TrashedSong, UploadBounds, UploadRepository, UploadTotals,
 };
 use vocalizer_core::quota::{Quota, Uploader};
 use vocalizer_core::song::{Marker, MarkerId, Song, SongHash, SongId, StatusKind, StemsInfo, Target, Title};
@@ -281,6 +281,57 @@ impl MarkerRepository for Database {
 
     async fn remove_marker(&self, song: SongId, id: MarkerId) -> DbResult<bool> {
         self.call(|| now(self.songs.remove_marker(song, id))).await
+    }
+}
+
+#[async_trait]
+impl LibraryRepository for Database {
+    async fn list_sorted(&self, query: &LibraryQuery) -> DbResult<Vec<(Song, Place)>> {
+        self.call(|| now(self.songs.list_sorted(query))).await
+    }
+
+    async fn count_listed(&self, query: &LibraryQuery) -> DbResult<u64> {
+        self.call(|| now(self.songs.count_listed(query))).await
+    }
+
+    async fn add_sort_keys(&self, limit: u32) -> DbResult<u64> {
+        // Not a call, so that the seeds of earlier runs stay what they were: no song is without keys.
+        now(self.songs.add_sort_keys(limit))
+    }
+}
+
+#[async_trait]
+impl TrashRepository for Database {
+    async fn trash(&self, id: SongId, at: OffsetDateTime) -> DbResult<Option<Trashed>> {
+        let trashed = || {
+            let trashed = now(self.songs.trash(id, at));
+            if let Ok(Some(trashed)) = &trashed {
+                self.kernel.cover("trashed");
+                self.check(trashed.trashed.song.hash());
+            }
+            trashed
+        };
+        self.call(trashed).await
+    }
+
+    async fn restore(&self, id: SongId) -> DbResult<Option<TrashedSong>> {
+        self.call(|| now(self.songs.restore(id))).await
+    }
+
+    async fn find_trashed(&self, id: SongId) -> DbResult<Option<TrashedSong>> {
+        self.call(|| now(self.songs.find_trashed(id))).await
+    }
+
+    async fn list_trash(&self, filter: &TrashFilter) -> DbResult<Vec<TrashedSong>> {
+        self.call(|| now(self.songs.list_trash(filter))).await
+    }
+
+    async fn trashed_before(&self, before: OffsetDateTime, limit: u32) -> DbResult<Vec<SongId>> {
+        self.call(|| now(self.songs.trashed_before(before, limit))).await
+    }
+
+    async fn trash_over(&self, uploader: &Uploader, quota: &Quota) -> DbResult<Option<SongId>> {
+        self.call(|| now(self.songs.trash_over(uploader, quota))).await
     }
 }
 

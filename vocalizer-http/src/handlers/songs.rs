@@ -6,13 +6,16 @@ use vocalizer_core::api::{SongData, SongsData};
 use vocalizer_core::ports::Cursor;
 use vocalizer_core::service::{Listing, ModelChoice};
 
-use super::{Answer, success, to_completion};
+use super::{Answer, library, success, to_completion};
 use crate::app::App;
 use crate::fields;
 use crate::request::Request;
 
 pub(crate) async fn list(app: &Arc<App>, request: Request) -> Answer {
     let query = request.query();
+    if [&fields::Q, &fields::SORT, &fields::WHOSE, &fields::TOTAL].iter().any(|field| query.has(field)) {
+        return library::list(app, request.viewer(), &query).await;
+    }
     let listing = Listing {
         status: query.get(&fields::STATUS, |text| text.parse().ok())?,
         after: query.get(&fields::AFTER, read_cursor)?,
@@ -21,7 +24,7 @@ pub(crate) async fn list(app: &Arc<App>, request: Request) -> Answer {
     };
     let page = app.songs.list(request.viewer(), listing).await?;
     let next = page.next.map(write_cursor);
-    success(&SongsData { songs: page.songs, next })
+    success(&SongsData { songs: page.songs, next, total: None })
 }
 
 pub(crate) async fn get(app: &Arc<App>, request: Request) -> Answer {

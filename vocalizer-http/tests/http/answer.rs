@@ -40,7 +40,7 @@ fn responses_are_json_with_nosniff() {
 
 #[test]
 fn success_is_envelope_with_data() {
-    let response = answer::success(&SongsData { songs: vec![], next: None });
+    let response = answer::success(&SongsData { songs: vec![], next: None, total: None });
     assert_eq!(response.status(), StatusCode::OK);
     assert_eq!(body(&response), json!({"ok": true, "errors": [], "data": {"songs": []}}));
 }

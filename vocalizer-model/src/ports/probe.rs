@@ -35,13 +35,13 @@ impl FileProbe {
 #[async_trait]
 impl AudioProbe for FileProbe {
     async fn probe(&self, file: Box<dyn LocalRead>) -> Result<AudioFacts, AudioError> {
-        self.look(file, ReadOptions::default(), BLOCKS).await
+        self.look(file, ReadOptions::default(), BLOCKS, true).await
     }
 
     async fn verify(&self, file: Box<dyn LocalRead>) -> Result<AudioFacts, AudioError> {
         let mut options = ReadOptions::default();
         options.strict = true;
-        self.look(file, options, usize::MAX).await
+        self.look(file, options, usize::MAX, false).await
     }
 }
 
@@ -51,15 +51,37 @@ impl FileProbe {
         file: Box<dyn LocalRead>,
         options: ReadOptions,
         blocks: usize,
+        has_tags: bool,
     ) -> Result<AudioFacts, AudioError> {
         let turn = self.turns.take().await?;
         let limits = self.limits;
         pool::run(move || {
             let _turn = turn;
-            look(file, &limits, &options, blocks).map_err(error::decode)
+            let (file, tags) = if has_tags { read_tags(file) } else { (file, None) };
+            let facts = look(file, &limits, &options, blocks).map_err(error::decode)?;
+            Ok(AudioFacts {
+                artist: tags.as_ref().and_then(|tags| tags.0.clone()),
+                has_cover: tags.map(|tags| tags.1),
+                ..facts
+            })
         })
         .await
     }
+}
+
+/// The artist, and whether there is a cover.
+type TagFacts = (Option<String>, bool);
+
+/// Reads the artist, and whether there is a cover. Returns the file too, which is read from the start later.
+#[cfg(feature = "tags")]
+fn read_tags(mut file: Box<dyn LocalRead>) -> (Box<dyn LocalRead>, Option<TagFacts>) {
+    let tags = crate::audio::SongTags::from_reader(&mut file);
+    (file, Some((tags.artist, tags.cover.is_some())))
+}
+
+#[cfg(not(feature = "tags"))]
+fn read_tags(file: Box<dyn LocalRead>) -> (Box<dyn LocalRead>, Option<TagFacts>) {
+    (file, None)
 }
 
 fn look(
@@ -82,5 +104,6 @@ fn look(
         rate_hz: info.rate_hz,
         channels: info.channels,
         duration_ms: info.frames.map(|frames| frames.saturating_mul(1_000) / u64::from(info.rate_hz.max(1))),
+        ..AudioFacts::default()
     })
 }

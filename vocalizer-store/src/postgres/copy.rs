@@ -4,7 +4,7 @@ use sqlx::postgres::PgConnection;
 use sqlx::{query, query_as};
 use thiserror::Error;
 use vocalizer_core::ports::{Cursor, RepositoryError};
-use vocalizer_core::song::{SongHash, Status};
+use vocalizer_core::song::{SongHash, Status, sort_keys};
 use vocalizer_core::trace::TraceContext;
 
 use super::accounts::{insert_account, insert_identity, insert_invite, insert_session};
@@ -209,12 +209,14 @@ async fn check_empty(step: &mut PgConnection) -> Result<(), CopyError> {
 }
 
 async fn insert(step: &mut PgConnection, whole: &WholeSong) -> Result<u64, CopyError> {
-    let WholeSong { song, size_bytes, uploader_address, kept_since_us } = whole;
+    let WholeSong { song, size_bytes, uploader_address, kept_since_us, trashed_at_us, was_waiting } = whole;
+    let (title_key, artist_key) = sort_keys(song.title().as_str(), song.facts().artist.as_deref());
     let statement = query(
         "INSERT INTO songs (id, title, hash, uploader, uploaded_at_us, status, failure, \
          size_bytes, uploader_address, kept_since_us, stems, provenance, model, result_key, wanted_stems, shown_key, \
-         shown_model, stem_names) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)",
+         shown_model, stem_names, trashed_at_us, was_waiting, artist, duration_ms, has_cover, title_key, artist_key) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, \
+         $23, $24, $25)",
     )
     .bind(song.id().to_string())
     .bind(song.title().as_str())
@@ -233,7 +235,14 @@ async fn insert(step: &mut PgConnection, whole: &WholeSong) -> Result<u64, CopyE
     .bind(rules::stems(song.target().stems.as_deref()))
     .bind(song.stems().key.map(|key| key.to_string()))
     .bind(song.stems().model.map(|model| model.to_string()))
-    .bind(rules::stems(song.stems().names.as_deref()));
+    .bind(rules::stems(song.stems().names.as_deref()))
+    .bind(trashed_at_us)
+    .bind(was_waiting)
+    .bind(song.facts().artist.clone())
+    .bind(rules::duration_ms(song.facts()))
+    .bind(song.facts().has_cover.map(i64::from))
+    .bind(title_key)
+    .bind(artist_key);
     row_count(statement.execute(step).await)
 }
 

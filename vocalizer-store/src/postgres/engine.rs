@@ -8,7 +8,7 @@ pub(super) use sqlx::postgres::PgConnection as Connection;
 use sqlx::query;
 use sqlx::query::Query;
 use time::OffsetDateTime;
-use vocalizer_core::ports::{Pending, RepositoryError, Space};
+use vocalizer_core::ports::{Pending, RepositoryError, SortKey, Space};
 
 pub(super) use super::error::repository;
 pub(super) use super::open::PostgresStore as Store;
@@ -40,8 +40,9 @@ pub(super) const EXPIRED: &str = concat!(
 /// Deletes usage that no limit needs any more.
 pub(super) const FORGET_USAGE: &str = "DELETE FROM uploaders WHERE greatest(uploads_until_us, audio_until_us) <= $1";
 
-/// Returns the songs with a hash and locks their rows, so that titles cannot change meanwhile.
-pub(super) const LOCK_SONGS: &str = concat!("SELECT ", song_columns!(), " FROM songs WHERE hash = $1 FOR UPDATE");
+/// Returns the songs with a hash that are not in the trash, and locks their rows, so that titles cannot change meanwhile.
+pub(super) const LOCK_SONGS: &str =
+    concat!("SELECT ", song_columns!(), " FROM songs WHERE hash = $1 AND trashed_at_us IS NULL FOR UPDATE");
 
 /// Returns the usage of an uploader. Locks its row, inserting it if it is missing, until the end of the transaction.
 pub(super) const LOCK_USAGE: &str = "\
@@ -80,13 +81,28 @@ pub(super) const RETENTION_TIME: &str = "\
     ON CONFLICT (one) DO UPDATE SET time_us = least(excluded.time_us, retention.time_us + $2) \
     RETURNING time_us AS newest";
 
-/// Counts the songs of a user.
-pub(super) const SONGS_OF_USER: &str =
-    "SELECT count(*) AS songs, coalesce(sum(size_bytes), 0)::bigint AS bytes FROM songs WHERE uploader = $1";
+/// Counts the songs of a user, and those in the trash if asked for.
+pub(super) const SONGS_OF_USER: &str = "SELECT count(*) AS songs, coalesce(sum(size_bytes), 0)::bigint AS bytes FROM songs \
+    WHERE uploader = $1 AND ($2 OR trashed_at_us IS NULL)";
 
-/// Counts the songs of an address.
-pub(super) const SONGS_OF_ADDRESS: &str =
-    "SELECT count(*) AS songs, coalesce(sum(size_bytes), 0)::bigint AS bytes FROM songs WHERE uploader_address = $1";
+/// Counts the songs of an address, and those in the trash if asked for.
+pub(super) const SONGS_OF_ADDRESS: &str = "SELECT count(*) AS songs, coalesce(sum(size_bytes), 0)::bigint AS bytes FROM songs \
+    WHERE uploader_address = $1 AND ($2 OR trashed_at_us IS NULL)";
+
+/// Lists songs in the trash. Each half uses its own range of the index.
+pub(super) const TRASH: &str = concat!(
+    "\
+    (SELECT ",
+    song_columns!(),
+    ", trashed_at_us, was_waiting FROM songs WHERE uploader IS NULL \
+    AND trashed_at_us <= $2 AND (trashed_at_us < $2 OR id > $3) ORDER BY trashed_at_us DESC, id LIMIT $4) \
+    UNION ALL \
+    (SELECT ",
+    song_columns!(),
+    ", trashed_at_us, was_waiting FROM songs WHERE uploader = $1 \
+    AND trashed_at_us <= $2 AND (trashed_at_us < $2 OR id > $3) ORDER BY trashed_at_us DESC, id LIMIT $4) \
+    ORDER BY trashed_at_us DESC, id LIMIT $4"
+);
 
 /// Lists songs. Each half uses its own index, and the results are merged without sorting. With a status other indexes
 /// apply.
@@ -96,19 +112,87 @@ pub(super) fn list(_has_status: bool) -> Statement {
         (SELECT ",
         song_columns!(),
         " FROM songs \
-        WHERE uploader IS NULL AND uploaded_at_us <= $2 AND (uploaded_at_us < $2 OR id > $3) \
+        WHERE uploader IS NULL AND trashed_at_us IS NULL AND uploaded_at_us <= $2 AND (uploaded_at_us < $2 OR id > $3) \
         AND ($4 IS NULL OR status = $4) ORDER BY uploaded_at_us DESC, id LIMIT $5) \
         UNION ALL \
         (SELECT ",
         song_columns!(),
         " FROM songs \
-        WHERE uploader = $1 AND uploaded_at_us <= $2 AND (uploaded_at_us < $2 OR id > $3) \
+        WHERE uploader = $1 AND trashed_at_us IS NULL AND uploaded_at_us <= $2 AND (uploaded_at_us < $2 OR id > $3) \
         AND ($4 IS NULL OR status = $4) ORDER BY uploaded_at_us DESC, id LIMIT $5) \
         ORDER BY uploaded_at_us DESC, id LIMIT $5"
     );
     // Plan for the actual values: a generic plan would sort, because it does not know the small page size.
     query(SQL).persistent(false)
 }
+
+/// A sorted list of songs. Each half is a range of one index.
+macro_rules! sorted {
+    ($key:literal, $words:literal, $from:literal, $behind:literal, $order:literal, $id_behind:literal, $id_order:literal) => {
+        concat!(
+            "(SELECT ",
+            song_columns!(),
+            ", ",
+            $key,
+            " AS place FROM songs WHERE uploader IS NULL AND $2 AND trashed_at_us IS NULL AND ",
+            sorted!(filter $key, $words, $from, $behind, $id_behind),
+            " ORDER BY place ",
+            $order,
+            ", id ",
+            $id_order,
+            " LIMIT $6) UNION ALL (SELECT ",
+            song_columns!(),
+            ", ",
+            $key,
+            " AS place FROM songs WHERE uploader = $1 AND trashed_at_us IS NULL AND ",
+            sorted!(filter $key, $words, $from, $behind, $id_behind),
+            " ORDER BY place ",
+            $order,
+            ", id ",
+            $id_order,
+            " LIMIT $6) ORDER BY place ",
+            $order,
+            ", id ",
+            $id_order,
+            " LIMIT $6"
+        )
+    };
+    (filter $key:literal, $words:literal, $from:literal, $behind:literal, $id_behind:literal) => {
+        concat!(
+            $key, $from, "$3 AND (", $key, $behind, "$3 OR id", $id_behind, "$4) AND ($5 IS NULL OR status = $5)",
+            " AND strpos(", $words, ", $7) > 0", " AND strpos(", $words, ", $8) > 0", " AND strpos(", $words, ", $9) > 0", " AND strpos(", $words, ", $10) > 0", " AND strpos(", $words, ", $11) > 0", " AND strpos(", $words, ", $12) > 0"
+        )
+    };
+}
+
+/// Lists songs sorted by a key.
+pub(super) fn sorted(sort: SortKey, descending: bool) -> Statement {
+    // Plan for the actual values, as for the other lists.
+    let sql = match (sort, descending) {
+        (SortKey::Added, true) => sorted!("uploaded_at_us", "title_key", " <= ", " < ", "DESC", " > ", "ASC"),
+        (SortKey::Added, false) => sorted!("uploaded_at_us", "title_key", " >= ", " > ", "ASC", " < ", "DESC"),
+        (SortKey::Title, true) => sorted!("title_key", "title_key", " <= ", " < ", "DESC", " < ", "DESC"),
+        (SortKey::Title, false) => sorted!("title_key", "title_key", " >= ", " > ", "ASC", " > ", "ASC"),
+        (SortKey::Artist, true) => sorted!("artist_key", "artist_key", " <= ", " < ", "DESC", " < ", "DESC"),
+        (SortKey::Artist, false) => sorted!("artist_key", "artist_key", " >= ", " > ", "ASC", " > ", "ASC"),
+        (SortKey::Duration, true) => {
+            sorted!("coalesce(duration_ms, -1)", "title_key", " <= ", " < ", "DESC", " < ", "DESC")
+        }
+        (SortKey::Duration, false) => {
+            sorted!("coalesce(duration_ms, -1)", "title_key", " >= ", " > ", "ASC", " > ", "ASC")
+        }
+    };
+    query(sql).persistent(false)
+}
+
+/// Counts the songs of a sorted list.
+pub(super) const COUNT_LISTED: &str = "\
+    SELECT (SELECT count(*) FROM songs WHERE uploader IS NULL AND $2 AND trashed_at_us IS NULL \
+    AND ($3 IS NULL OR status = $3) AND strpos(title_key, $4) > 0 AND strpos(title_key, $5) > 0 AND strpos(title_key, $6) > 0 \
+    AND strpos(title_key, $7) > 0 AND strpos(title_key, $8) > 0 AND strpos(title_key, $9) > 0) \
+    + (SELECT count(*) FROM songs WHERE uploader = $1 AND trashed_at_us IS NULL \
+    AND ($3 IS NULL OR status = $3) AND strpos(title_key, $4) > 0 AND strpos(title_key, $5) > 0 AND strpos(title_key, $6) > 0 \
+    AND strpos(title_key, $7) > 0 AND strpos(title_key, $8) > 0 AND strpos(title_key, $9) > 0)";
 
 /// Claims outbox entries. Skips rows that other servers are claiming.
 pub(super) async fn claim(

@@ -37,6 +37,8 @@ mod coordination;
 mod copy;
 mod engine;
 mod error;
+#[path = "../sql/engine/library.rs"]
+mod library;
 #[path = "../sql/engine/lines.rs"]
 mod lines;
 mod local_state;
@@ -55,6 +57,8 @@ mod shares;
 #[path = "../sql/engine/songs.rs"]
 mod songs;
 mod steps;
+#[path = "../sql/engine/trash.rs"]
+mod trash;
 #[path = "../sql/engine/uploads.rs"]
 mod uploads;
 #[path = "../sql/engine/webhooks.rs"]

@@ -33,6 +33,8 @@ const MIGRATIONS: Migrations = Migrations {
         (13, "administrators", include_str!("../../migrations/postgres/0013_administrators.sql")),
         (14, "markers", include_str!("../../migrations/postgres/0014_markers.sql")),
         (15, "identities", include_str!("../../migrations/postgres/0015_identities.sql")),
+        (16, "trash", include_str!("../../migrations/postgres/0016_trash.sql")),
+        (17, "library", include_str!("../../migrations/postgres/0017_library.sql")),
     ],
 };
 

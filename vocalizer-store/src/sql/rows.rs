@@ -12,11 +12,14 @@ use vocalizer_core::api::id::UploadId;
 use vocalizer_core::models::ModelName;
 use vocalizer_core::part::{InvalidStem, Stem};
 use vocalizer_core::ports::{
-    AuditEntry, Backlog, BoxError, JobLine, PartialUpload, Pending, RepositoryError, SongRecord, UserRecord,
+    AuditEntry, Backlog, BoxError, Census, JobLine, PartialUpload, Pending, Place, PlaceValue, RepositoryError,
+    SongRecord, TrashedSong, UserRecord,
 };
 use vocalizer_core::quota::{QuotaChange, Usage};
 use vocalizer_core::secret::Secret;
-use vocalizer_core::song::{Marker, Song, SongHash, SongId, Status, StatusKind, StemsInfo, StoredSong, Target, Title};
+use vocalizer_core::song::{
+    Marker, Song, SongFacts, SongHash, SongId, Status, StatusKind, StemsInfo, StoredSong, Target, Title,
+};
 use vocalizer_core::webhook::{Delivery, Health, Webhook};
 
 /// Column types supported by every engine.
@@ -83,7 +86,7 @@ pub(crate) fn read_all<R, T>(rows: &[R], parse: fn(&R) -> Result<T, BoxError>) -
 macro_rules! song_columns {
     () => {
         "id, title, hash, uploader, uploaded_at_us, status, failure, stems, provenance, model, result_key, wanted_stems, \
-         shown_key, shown_model, stem_names"
+         shown_key, shown_model, stem_names, artist, duration_ms, has_cover"
     };
 }
 pub(crate) use song_columns;
@@ -104,7 +107,32 @@ pub(crate) fn song<R: Columns>(row: &R) -> Result<Song, BoxError> {
             key: row.text("result_key")?.parse()?,
         },
         stems: stems(row)?,
+        facts: SongFacts {
+            artist: row.maybe_text("artist")?.map(str::to_owned),
+            duration_ms: row.maybe_number("duration_ms")?.map(u64::try_from).transpose()?,
+            has_cover: row.maybe_number("has_cover")?.map(|has| has != 0),
+        },
     }))
+}
+
+/// A row of a song with `place`, a number.
+pub(crate) fn song_at_number<R: Columns>(row: &R) -> Result<(Song, Place), BoxError> {
+    let song = song(row)?;
+    let place = Place { value: PlaceValue::Number(row.number("place")?), id: song.id() };
+    Ok((song, place))
+}
+
+/// A row of a song with `place`, a text.
+pub(crate) fn song_at_text<R: Columns>(row: &R) -> Result<(Song, Place), BoxError> {
+    let song = song(row)?;
+    let place = Place { value: PlaceValue::Text(row.text("place")?.to_owned()), id: song.id() };
+    Ok((song, place))
+}
+
+/// A row of `id, title, artist`.
+pub(crate) fn texts<R: Columns>(row: &R) -> Result<(String, String, Option<String>), BoxError> {
+    let artist = row.maybe_text("artist")?.map(str::to_owned);
+    Ok((row.text("id")?.to_owned(), row.text("title")?.to_owned(), artist))
 }
 
 /// A row of `stems, provenance, shown_key, shown_model, stem_names`.
@@ -137,9 +165,11 @@ pub(crate) struct WholeSong {
     pub(crate) size_bytes: Option<i64>,
     pub(crate) uploader_address: Option<String>,
     pub(crate) kept_since_us: Option<i64>,
+    pub(crate) trashed_at_us: Option<i64>,
+    pub(crate) was_waiting: Option<i64>,
 }
 
-/// A row of a song with `size_bytes, uploader_address, kept_since_us`.
+/// A row of a song with `size_bytes, uploader_address, kept_since_us, trashed_at_us, was_waiting`.
 #[cfg(feature = "postgres")]
 pub(crate) fn whole_song<R: Columns>(row: &R) -> Result<WholeSong, BoxError> {
     Ok(WholeSong {
@@ -147,6 +177,8 @@ pub(crate) fn whole_song<R: Columns>(row: &R) -> Result<WholeSong, BoxError> {
         size_bytes: row.maybe_number("size_bytes")?,
         uploader_address: row.maybe_text("uploader_address")?.map(str::to_owned),
         kept_since_us: row.maybe_number("kept_since_us")?,
+        trashed_at_us: row.maybe_number("trashed_at_us")?,
+        was_waiting: row.maybe_number("was_waiting")?,
     })
 }
 
@@ -195,9 +227,35 @@ pub(crate) fn waiting<R: Columns>(row: &R) -> Result<(Option<ModelName>, u64), B
     Ok((model, u64::try_from(row.number("songs")?)?))
 }
 
-/// A row of `owners, shares`.
-pub(crate) fn owners_and_shares<R: Columns>(row: &R) -> Result<(u64, u64), BoxError> {
-    Ok((u64::try_from(row.number("owners")?)?, u64::try_from(row.number("shares")?)?))
+/// A row of `owners, shares, trashed`.
+pub(crate) fn census<R: Columns>(row: &R) -> Result<Census, BoxError> {
+    let number = |name| Ok::<_, BoxError>(u64::try_from(row.number(name)?)?);
+    let (waiting_owners, shares, trashed) = (number("owners")?, number("shares")?, number("trashed")?);
+    Ok(Census { waiting_owners, shares, trashed, ..Census::default() })
+}
+
+/// A row with `trashed_at_us`.
+pub(crate) fn is_trashed<R: Columns>(row: &R) -> Result<bool, BoxError> {
+    Ok(row.maybe_number("trashed_at_us")?.is_some())
+}
+
+/// A row with `trashed_at_us` of a song in the trash.
+pub(crate) fn trashed_at<R: Columns>(row: &R) -> Result<OffsetDateTime, BoxError> {
+    moment(row.number("trashed_at_us")?)
+}
+
+/// A row with `id` of a song.
+pub(crate) fn song_id<R: Columns>(row: &R) -> Result<SongId, BoxError> {
+    Ok(row.text("id")?.parse()?)
+}
+
+/// A row of a song with `trashed_at_us, was_waiting`.
+pub(crate) fn trashed_song<R: Columns>(row: &R) -> Result<TrashedSong, BoxError> {
+    Ok(TrashedSong {
+        song: song(row)?,
+        trashed_at: trashed_at(row)?,
+        was_waiting: row.maybe_number("was_waiting")? == Some(1),
+    })
 }
 
 /// A row of `newest`, a time.

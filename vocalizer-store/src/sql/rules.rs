@@ -6,7 +6,7 @@ use vocalizer_core::dedupe::{self, UploadPlan};
 use vocalizer_core::part::Stem;
 use vocalizer_core::ports::{Charge, Cursor, RepositoryError, SongCounts};
 use vocalizer_core::quota::Uploader;
-use vocalizer_core::song::{IllegalTransition, Song, StatusKind, StemsInfo};
+use vocalizer_core::song::{IllegalTransition, Song, SongFacts, StatusKind, StemsInfo};
 
 /// Whether both are the same admitted song; its title and status may have changed since.
 pub(crate) fn is_same(known: &Song, song: &Song) -> bool {
@@ -48,6 +48,11 @@ pub(crate) fn kept_address(charge: &Charge) -> Option<String> {
         Some(Uploader::Address(digest)) if charge.quota.has_totals() => Some(digest.to_string()),
         _ => None,
     }
+}
+
+/// Converts the length of a song to its stored form.
+pub(crate) fn duration_ms(facts: &SongFacts) -> Option<i64> {
+    facts.duration_ms.map(|ms| i64::try_from(ms).unwrap_or(i64::MAX))
 }
 
 /// Converts a number of bytes to its stored form.

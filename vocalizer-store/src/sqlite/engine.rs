@@ -7,7 +7,7 @@ use sqlx::query::Query;
 use sqlx::sqlite::SqliteArguments;
 pub(super) use sqlx::sqlite::SqliteConnection as Connection;
 use time::OffsetDateTime;
-use vocalizer_core::ports::{Pending, RepositoryError, SongRepository as _, Space};
+use vocalizer_core::ports::{Pending, RepositoryError, SongRepository as _, SortKey, Space};
 
 pub(super) use super::error::repository;
 pub(super) use super::open::SqliteStore as Store;
@@ -36,8 +36,9 @@ pub(super) const EXPIRED: &str = concat!(
 /// Deletes usage that no limit needs any more. With several arguments, max returns the largest one.
 pub(super) const FORGET_USAGE: &str = "DELETE FROM uploaders WHERE max(uploads_until_us, audio_until_us) <= $1";
 
-/// Returns the songs with a hash. There is only one writer, so they need no lock.
-pub(super) const LOCK_SONGS: &str = concat!("SELECT ", song_columns!(), " FROM songs WHERE hash = $1");
+/// Returns the songs with a hash that are not in the trash. There is only one writer, so they need no lock.
+pub(super) const LOCK_SONGS: &str =
+    concat!("SELECT ", song_columns!(), " FROM songs WHERE hash = $1 AND trashed_at_us IS NULL");
 
 /// Returns the usage of an uploader, if any. There is only one writer, so it needs no lock.
 pub(super) const LOCK_USAGE: &str = "SELECT uploads_until_us, audio_until_us FROM uploaders WHERE uploader = $1";
@@ -69,13 +70,28 @@ pub(super) const RETENTION_TIME: &str = "\
     INSERT INTO retention (one, time_us) VALUES (1, $1) \
     ON CONFLICT (one) DO UPDATE SET time_us = min($1, time_us + $2) RETURNING time_us AS newest";
 
-/// Counts the songs of a user.
-pub(super) const SONGS_OF_USER: &str =
-    "SELECT count(*) AS songs, coalesce(sum(size_bytes), 0) AS bytes FROM songs WHERE uploader = $1";
+/// Counts the songs of a user, and those in the trash if asked for.
+pub(super) const SONGS_OF_USER: &str = "SELECT count(*) AS songs, coalesce(sum(size_bytes), 0) AS bytes FROM songs \
+    WHERE uploader = $1 AND ($2 OR trashed_at_us IS NULL)";
 
-/// Counts the songs of an address.
-pub(super) const SONGS_OF_ADDRESS: &str =
-    "SELECT count(*) AS songs, coalesce(sum(size_bytes), 0) AS bytes FROM songs WHERE uploader_address = $1";
+/// Counts the songs of an address, and those in the trash if asked for.
+pub(super) const SONGS_OF_ADDRESS: &str = "SELECT count(*) AS songs, coalesce(sum(size_bytes), 0) AS bytes FROM songs \
+    WHERE uploader_address = $1 AND ($2 OR trashed_at_us IS NULL)";
+
+/// Lists songs in the trash. Each half uses its own range of the index, and the results are merged without sorting.
+pub(super) const TRASH: &str = concat!(
+    "\
+    SELECT ",
+    song_columns!(),
+    ", trashed_at_us, was_waiting FROM songs WHERE uploader IS NULL \
+    AND trashed_at_us <= $2 AND (trashed_at_us < $2 OR id > $3) \
+    UNION ALL \
+    SELECT ",
+    song_columns!(),
+    ", trashed_at_us, was_waiting FROM songs WHERE uploader = $1 \
+    AND trashed_at_us <= $2 AND (trashed_at_us < $2 OR id > $3) \
+    ORDER BY trashed_at_us DESC, id LIMIT $4"
+);
 
 /// Lists songs. Each half uses its own range of the index, and the results are merged without sorting. With a status
 /// another index applies.
@@ -85,12 +101,12 @@ pub(super) fn list(has_status: bool) -> Statement {
         SELECT ",
         song_columns!(),
         " FROM songs \
-        WHERE uploader IS NULL AND uploaded_at_us <= $2 AND (uploaded_at_us < $2 OR id > $3) \
+        WHERE uploader IS NULL AND trashed_at_us IS NULL AND uploaded_at_us <= $2 AND (uploaded_at_us < $2 OR id > $3) \
         UNION ALL \
         SELECT ",
         song_columns!(),
         " FROM songs \
-        WHERE uploader = $1 AND uploaded_at_us <= $2 AND (uploaded_at_us < $2 OR id > $3) \
+        WHERE uploader = $1 AND trashed_at_us IS NULL AND uploaded_at_us <= $2 AND (uploaded_at_us < $2 OR id > $3) \
         ORDER BY uploaded_at_us DESC, id LIMIT $5"
     );
     const IN_STATUS: &str = concat!(
@@ -98,16 +114,74 @@ pub(super) fn list(has_status: bool) -> Statement {
         SELECT ",
         song_columns!(),
         " FROM songs \
-        WHERE uploader IS NULL AND status = $4 AND uploaded_at_us <= $2 AND (uploaded_at_us < $2 OR id > $3) \
+        WHERE uploader IS NULL AND trashed_at_us IS NULL AND status = $4 AND uploaded_at_us <= $2 AND (uploaded_at_us < $2 OR id > $3) \
         UNION ALL \
         SELECT ",
         song_columns!(),
         " FROM songs \
-        WHERE uploader = $1 AND status = $4 AND uploaded_at_us <= $2 AND (uploaded_at_us < $2 OR id > $3) \
+        WHERE uploader = $1 AND trashed_at_us IS NULL AND status = $4 AND uploaded_at_us <= $2 AND (uploaded_at_us < $2 OR id > $3) \
         ORDER BY uploaded_at_us DESC, id LIMIT $5"
     );
     sqlx::query(if has_status { IN_STATUS } else { ALL })
 }
+
+/// A sorted list of songs. Each half is a range of one index, and the results are merged without sorting.
+macro_rules! sorted {
+    ($key:literal, $words:literal, $from:literal, $behind:literal, $order:literal, $id_behind:literal, $id_order:literal) => {
+        concat!(
+            "SELECT ",
+            song_columns!(),
+            ", ",
+            $key,
+            " AS place FROM songs WHERE uploader IS NULL AND $2 AND trashed_at_us IS NULL AND ",
+            sorted!(filter $key, $words, $from, $behind, $id_behind),
+            " UNION ALL SELECT ",
+            song_columns!(),
+            ", ",
+            $key,
+            " AS place FROM songs WHERE uploader = $1 AND trashed_at_us IS NULL AND ",
+            sorted!(filter $key, $words, $from, $behind, $id_behind),
+            " ORDER BY place ",
+            $order,
+            ", id ",
+            $id_order,
+            " LIMIT $6"
+        )
+    };
+    (filter $key:literal, $words:literal, $from:literal, $behind:literal, $id_behind:literal) => {
+        concat!(
+            $key, $from, "$3 AND (", $key, $behind, "$3 OR id", $id_behind, "$4) AND ($5 IS NULL OR status = $5)",
+            " AND instr(", $words, ", $7)", " AND instr(", $words, ", $8)", " AND instr(", $words, ", $9)", " AND instr(", $words, ", $10)", " AND instr(", $words, ", $11)", " AND instr(", $words, ", $12)"
+        )
+    };
+}
+
+/// Lists songs sorted by a key.
+pub(super) fn sorted(sort: SortKey, descending: bool) -> Statement {
+    sqlx::query(match (sort, descending) {
+        (SortKey::Added, true) => sorted!("uploaded_at_us", "title_key", " <= ", " < ", "DESC", " > ", "ASC"),
+        (SortKey::Added, false) => sorted!("uploaded_at_us", "title_key", " >= ", " > ", "ASC", " < ", "DESC"),
+        (SortKey::Title, true) => sorted!("title_key", "title_key", " <= ", " < ", "DESC", " < ", "DESC"),
+        (SortKey::Title, false) => sorted!("title_key", "title_key", " >= ", " > ", "ASC", " > ", "ASC"),
+        (SortKey::Artist, true) => sorted!("artist_key", "artist_key", " <= ", " < ", "DESC", " < ", "DESC"),
+        (SortKey::Artist, false) => sorted!("artist_key", "artist_key", " >= ", " > ", "ASC", " > ", "ASC"),
+        (SortKey::Duration, true) => {
+            sorted!("coalesce(duration_ms, -1)", "title_key", " <= ", " < ", "DESC", " < ", "DESC")
+        }
+        (SortKey::Duration, false) => {
+            sorted!("coalesce(duration_ms, -1)", "title_key", " >= ", " > ", "ASC", " > ", "ASC")
+        }
+    })
+}
+
+/// Counts the songs of a sorted list. The index of the order has all that is read.
+pub(super) const COUNT_LISTED: &str = "\
+    SELECT (SELECT count(*) FROM songs WHERE uploader IS NULL AND $2 AND trashed_at_us IS NULL \
+    AND ($3 IS NULL OR status = $3) AND instr(title_key, $4) AND instr(title_key, $5) AND instr(title_key, $6) \
+    AND instr(title_key, $7) AND instr(title_key, $8) AND instr(title_key, $9)) \
+    + (SELECT count(*) FROM songs WHERE uploader = $1 AND trashed_at_us IS NULL \
+    AND ($3 IS NULL OR status = $3) AND instr(title_key, $4) AND instr(title_key, $5) AND instr(title_key, $6) \
+    AND instr(title_key, $7) AND instr(title_key, $8) AND instr(title_key, $9))";
 
 /// Claims outbox entries in memory, because there is only one process.
 pub(super) async fn claim(

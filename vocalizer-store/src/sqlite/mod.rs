@@ -9,11 +9,15 @@ mod accounts;
 mod administration;
 mod engine;
 mod error;
+#[path = "../sql/engine/library.rs"]
+mod library;
 #[path = "../sql/engine/lines.rs"]
 mod lines;
 #[path = "../sql/engine/markers.rs"]
 mod markers;
 mod open;
+#[cfg(test)]
+mod plans;
 #[path = "../sql/engine/quotas.rs"]
 mod quotas;
 #[path = "../sql/engine/result_rows.rs"]
@@ -27,6 +31,8 @@ mod snapshot;
 #[path = "../sql/engine/songs.rs"]
 mod songs;
 mod steps;
+#[path = "../sql/engine/trash.rs"]
+mod trash;
 #[path = "../sql/engine/uploads.rs"]
 mod uploads;
 #[path = "../sql/engine/webhooks.rs"]

@@ -33,6 +33,8 @@ const MIGRATIONS: Migrations = Migrations {
         (12, "administrators", include_str!("../../migrations/sqlite/0012_administrators.sql")),
         (13, "markers", include_str!("../../migrations/sqlite/0013_markers.sql")),
         (14, "identities", include_str!("../../migrations/sqlite/0014_identities.sql")),
+        (15, "trash", include_str!("../../migrations/sqlite/0015_trash.sql")),
+        (16, "library", include_str!("../../migrations/sqlite/0016_library.sql")),
     ],
 };
 

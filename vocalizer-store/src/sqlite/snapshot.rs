@@ -70,7 +70,7 @@ impl Snapshot {
         const SQL: &str = concat!(
             "SELECT rowid AS place, ",
             song_columns!(),
-            ", size_bytes, uploader_address, kept_since_us FROM songs WHERE rowid > ? ORDER BY rowid LIMIT 1000"
+            ", size_bytes, uploader_address, kept_since_us, trashed_at_us, was_waiting FROM songs WHERE rowid > ? ORDER BY rowid LIMIT 1000"
         );
         self.page(SQL, after, rows::whole_song).await
     }

@@ -42,6 +42,8 @@ async fn new_database_is_migrated_explicitly_or_on_open() {
         "0013 administrators",
         "0014 markers",
         "0015 identities",
+        "0016 trash",
+        "0017 library",
     ];
     assert_eq!(pending, names);
     assert!(matches!(SongRepository::find(&store, SongId::random()).await, Err(RepositoryError::Unavailable(_))));

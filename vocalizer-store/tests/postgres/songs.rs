@@ -1,6 +1,8 @@
 use time::OffsetDateTime;
 use vocalizer_core::account::{UserId, Viewer};
-use vocalizer_core::ports::{Cursor, RepositoryError, SongFilter, SongRepository};
+use vocalizer_core::ports::{
+    Cursor, LibraryQuery, LibraryRepository as _, RepositoryError, SongFilter, SongRepository, SortKey, Whose,
+};
 
 use super::server::Server;
 use super::support::{TestDatabase, execute};
@@ -66,5 +68,54 @@ async fn page_of_songs_uses_indexes_without_sorting() {
             assert!(plan.contains(part), "no {part} in {plan}");
         }
         assert!(!plan.contains("Sort  "), "{plan}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_order_is_read_from_an_index() {
+    let server = Server::start(&["shared_preload_libraries='auto_explain'", "auto_explain.log_min_duration=0"]);
+    let place = TestDatabase::on(server.url()).await;
+    let store = place.open().await;
+    let one = user(&store).await;
+    execute(
+        &mut place.connect().await,
+        &format!(
+            "INSERT INTO songs (id, title, hash, uploader, uploaded_at_us, status, result_key, title_key, artist_key, \
+                 duration_ms) \
+             SELECT gen_random_uuid()::text, 'title', repeat('ab', 32), (ARRAY[NULL, '{one}'])[1 + n % 2], n, 'SPLIT', \
+                 repeat('ab', 32), md5(n::text), md5(n::text), n \
+             FROM generate_series(1, 30000) n; \
+             ANALYZE songs"
+        ),
+    )
+    .await;
+    for (sort, index) in [
+        (SortKey::Added, "in_order"),
+        (SortKey::Title, "by_title"),
+        (SortKey::Artist, "by_artist"),
+        (SortKey::Duration, "by_duration"),
+    ] {
+        for descending in [false, true] {
+            let mut query = LibraryQuery {
+                viewer: Viewer::User(one),
+                whose: Whose::All,
+                status: None,
+                words: Vec::new(),
+                sort,
+                descending,
+                after: None,
+                limit: 20,
+            };
+            for _ in 0..5 {
+                query.after = store.list_sorted(&query).await.unwrap().pop().map(|(_, place)| place);
+            }
+            let log = server.log();
+            let plan = log.rsplit("Query Text: ").find(|plan| plan.contains(" AS place")).unwrap();
+            let plan = plan.split("duration:").next().unwrap();
+            for index in [format!("songs_{index}"), format!("songs_of_everybody_{index}")] {
+                assert!(plan.contains(&index), "no {index} in {plan}");
+            }
+            assert!(!plan.contains("Sort  "), "{plan}");
+        }
     }
 }

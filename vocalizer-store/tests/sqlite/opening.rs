@@ -33,6 +33,8 @@ async fn new_database_is_migrated_explicitly_or_on_open() {
         "0012 administrators",
         "0013 markers",
         "0014 identities",
+        "0015 trash",
+        "0016 library",
     ];
     assert_eq!(pending, names);
     assert!(matches!(SongRepository::find(&store, SongId::random()).await, Err(RepositoryError::Unavailable(_))));

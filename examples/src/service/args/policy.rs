@@ -59,6 +59,9 @@ pub struct PolicyArgs {
     /// Delete split and failed songs uploaded without a session after this many days
     #[arg(long, env = "ANONYMOUS_RETENTION_DAYS", help_heading = "Storage", value_name = "DAYS", value_parser = value_parser!(u64).range(1..=MAX))]
     pub anonymous_retention_days: Option<u64>,
+    /// Days that deleted songs stay in the trash, from where they can be restored; 0 deletes them at once
+    #[arg(long, env = "TRASH_DAYS", help_heading = "Storage", value_name = "DAYS", default_value_t = 30, value_parser = value_parser!(u64).range(0..=MAX))]
+    pub trash_days: u64,
     /// Secret key for hashing the addresses of uploads without a session; servers that share a database need the same key
     /// [default: generated at the first start]
     #[arg(long, env = "ADDRESS_KEY", value_name = "TEXT", hide_env_values = true, hide_short_help = true)]

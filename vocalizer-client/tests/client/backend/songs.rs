@@ -115,7 +115,7 @@ fn list<'a>(songs: impl Iterator<Item = &'a SongView>, call: &Call<'_>, most: us
     let limit = call.query.get("limit").map_or(most, |limit| limit.parse().unwrap()).min(most);
     let end = after.saturating_add(limit);
     let next = (end < songs.len()).then(|| format!("&={end}"));
-    success(SongsData { songs: songs.into_iter().skip(after).take(limit).collect(), next })
+    success(SongsData { songs: songs.into_iter().skip(after).take(limit).collect(), next, total: None })
 }
 
 fn read(backend: &mut Backend, index: usize) -> HttpResponse {

@@ -44,6 +44,8 @@ pub struct LimitsView {
     pub retention_days: Option<u64>,
     /// After how many days anonymous uploads are deleted; `null` for never.
     pub anonymous_retention_days: Option<u64>,
+    /// How many days deleted songs stay in the trash; `null` if they are deleted at once.
+    pub trash_days: Option<u64>,
     /// Whether an upload may choose the song's ID, which makes it repeatable.
     pub upload_ids: bool,
     /// Most share links of one song; 0 if the server has none.
@@ -55,7 +57,7 @@ pub struct LimitsView {
 }
 
 impl Default for LimitsView {
-    /// Returns no limits: everyone may register and upload, and songs are kept. Share links and webhooks are off.
+    /// Returns no limits: everyone may register and upload, and songs are kept. Share links, webhooks and the trash are off.
     fn default() -> Self {
         Self {
             max_upload_bytes: u64::MAX,
@@ -68,6 +70,7 @@ impl Default for LimitsView {
             anonymous_quota: QuotaView::default(),
             retention_days: None,
             anonymous_retention_days: None,
+            trash_days: None,
             upload_ids: false,
             max_shares: 0,
             max_webhooks: 0,

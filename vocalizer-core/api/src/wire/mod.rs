@@ -18,6 +18,7 @@ mod peaks;
 mod share;
 mod sign_in;
 mod song;
+mod trash;
 mod upload;
 mod webhook;
 mod work;
@@ -37,6 +38,7 @@ pub use peaks::{PeaksData, PeaksView};
 pub use share::{NewShareData, ShareMix, ShareView, SharedData, SharesData};
 pub use sign_in::{ConnectionData, ProviderAddressData, ProviderView, SignInData, SignInView};
 pub use song::{SongChange, SongData, SongStatus, SongView, SongsData};
+pub use trash::{TrashData, TrashedSongView};
 pub use upload::{UploadData, UploadView};
 pub use webhook::{
     DeliveriesData, DeliveryData, DeliveryStatus, DeliveryView, NewWebhookData, WebhookData, WebhookEvent,

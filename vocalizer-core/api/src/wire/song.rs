@@ -56,6 +56,15 @@ pub struct SongView {
     /// Present only if details are requested.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parts: Option<Vec<String>>,
+    /// The artist in the tags of the file. Present only if details are requested and it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub artist: Option<String>,
+    /// The length in milliseconds, if the header of the file states it. Present only if details are requested and it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub duration_ms: Option<u64>,
+    /// Whether the tags of the file have a cover. Present only if details are requested and it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub has_cover: Option<bool>,
     /// Why the song waits although it is next. Present only if details are requested, `status` is `UPLOADED` and no
     /// worker for the model was there within the last minutes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -85,6 +94,9 @@ impl SongView {
             provenance: None,
             model: None,
             parts: None,
+            artist: None,
+            duration_ms: None,
+            has_cover: None,
             waiting_for: None,
             seconds_left: None,
         }
@@ -155,11 +167,14 @@ pub struct SongData {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SongsData {
-    /// The songs that the caller may see, newest first.
+    /// The songs that the caller may see, newest first unless another order was asked for.
     pub songs: Vec<SongView>,
     /// The value of `after` for the next page. Present only if there are more songs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<String>,
+    /// The number of songs on all pages. Present only if it was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub total: Option<u64>,
 }
 
 /// A change of a song.

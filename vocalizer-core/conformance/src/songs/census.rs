@@ -26,5 +26,5 @@ pub async fn census_counts_what_waits_and_is_shared(place: &impl SongsPlace) {
     let mut census = songs.census().await.unwrap();
     census.waiting.sort_unstable();
     let waiting = vec![(None, 3), (Some(best), 2)];
-    assert_eq!(census, Census { waiting, waiting_owners: 3, shares: 1 });
+    assert_eq!(census, Census { waiting, waiting_owners: 3, shares: 1, trashed: 0 });
 }

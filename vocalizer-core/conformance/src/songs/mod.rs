@@ -14,6 +14,8 @@ mod results;
 mod retention;
 mod retrying;
 mod sharing;
+mod sorting;
+mod trash;
 mod uploading;
 
 pub use admitting::{
@@ -74,6 +76,16 @@ pub use sharing::{
     expired_shares_are_deleted, removed_song_has_no_shares, revoked_share_is_not_found,
     share_is_found_until_it_expires, share_needs_existing_song_and_unused_secret,
     shares_are_listed_by_song_newest_first, shares_of_a_song_are_limited, stored_share_is_found_unchanged,
+};
+pub use sorting::{
+    facts_of_a_song_are_stored_unchanged, place_outlives_its_song, renamed_song_is_found_by_its_new_title,
+    search_ignores_case_and_accents, songs_are_sorted_by_each_key, sorted_list_filters_by_status,
+    sorted_pages_are_contiguous,
+};
+pub use trash::{
+    removed_song_leaves_the_trash, restored_song_is_as_before, song_in_the_trash_is_hidden_but_its_bytes_are_needed,
+    song_in_the_trash_takes_no_part_in_work, trash_ages_by_the_retention_time, trash_gives_way_to_the_quota,
+    trash_is_listed_by_owner_latest_first, trashing_cancels_a_waiting_song,
 };
 pub use uploading::{
     concurrent_uploads_do_not_exceed_bounds, created_upload_is_found_unchanged,

@@ -7,6 +7,7 @@ use crate::dedupe::{BlobFate, on_delete};
 use crate::ports::{Action, SongRecord, SongSearch};
 use crate::service::ServiceError;
 use crate::service::keys::keys_of;
+use crate::service::trash::stored;
 use crate::song::{Song, SongId, StatusKind};
 
 /// What became of a deleted song's files.
@@ -30,14 +31,14 @@ impl AdminService {
         Ok(self.stores.administration.songs(search).await?)
     }
 
-    /// Deletes a song, and its files if no other song has its hash.
+    /// Deletes a song for good, also from the trash, and its files if no other song has its hash.
     ///
     /// # Errors
     ///
     /// [`ServiceError::NotFound`], and those of every method.
     pub async fn delete_song(&self, id: SongId) -> Result<Files, ServiceError> {
         let AdminStores { songs, coordination, administration, has_locks, .. } = &self.stores;
-        let song = songs.find(id).await?.ok_or(ServiceError::NO_SONG)?;
+        let song = stored(songs.as_ref(), id).await?.ok_or(ServiceError::NO_SONG)?;
         let hash = *song.hash();
         // Without the servers' locks, the lock of this process does no harm.
         let _lock = coordination.lock(&hash).await?;

@@ -32,6 +32,19 @@ impl SongTags {
     }
 }
 
+impl SongTags {
+    /// Reads the tags of a file that is open, and rewinds it, as far as that is possible. Those of FLAC in Ogg are not read.
+    pub fn from_reader(mut file: impl Read + Seek) -> Self {
+        let tags = guarded(|| with_lofty(&mut file)).or_else(|| {
+            file.rewind().ok()?;
+            guarded(|| matroska::read(&mut file))
+        });
+        // If this fails, so does the next read.
+        let _ = file.rewind();
+        tags.unwrap_or_default()
+    }
+}
+
 /// Turns a panic into an absence of tags: a bug in a parser must not end the process.
 fn guarded(read: impl FnOnce() -> Option<SongTags>) -> Option<SongTags> {
     catch_unwind(AssertUnwindSafe(read)).ok().flatten().filter(|tags| !tags.is_empty())

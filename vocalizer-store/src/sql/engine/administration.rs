@@ -120,7 +120,7 @@ impl Administration for Store {
     async fn songs(&self, search: &SongSearch) -> Result<Vec<SongRecord>, RepositoryError> {
         const SQL: &str = "\
             SELECT songs.id, title, hash, uploader, uploaded_at_us, status, failure, stems, provenance, model, result_key, \
-            wanted_stems, shown_key, shown_model, stem_names, size_bytes, username, \
+            wanted_stems, shown_key, shown_model, stem_names, artist, duration_ms, has_cover, size_bytes, username, \
             (SELECT count(*) FROM outbox WHERE outbox.hash = songs.result_key) AS pending \
             FROM songs LEFT JOIN users ON users.id = songs.uploader \
             WHERE ($1 IS NULL OR uploader = $1) AND ($2 IS NULL OR status = $2) \

@@ -60,12 +60,22 @@ pub(super) async fn usage(step: &mut Connection, uploader: &Uploader, quota: &Qu
     if !quota.has_totals() {
         return Ok(usage);
     }
+    let (songs, bytes) = totals(step, uploader, false).await?;
+    Ok(Usage { songs, bytes, ..usage })
+}
+
+/// Returns the number and the bytes of an uploader's songs, with or without those in the trash.
+pub(super) async fn totals(
+    connection: &mut Connection,
+    uploader: &Uploader,
+    with_trash: bool,
+) -> Result<(u64, u64), RepositoryError> {
     let totals = match uploader {
         Uploader::User(id) => query(engine::SONGS_OF_USER).bind(id.to_string()),
         Uploader::Address(digest) => query(engine::SONGS_OF_ADDRESS).bind(digest.to_string()),
     };
-    let (songs, bytes) = read(&totals.fetch_one(step).await.map_err(repository)?, rows::totals)?;
-    Ok(Usage { songs, bytes, ..usage })
+    let row = totals.bind(with_trash).fetch_one(connection).await.map_err(repository)?;
+    read(&row, rows::totals)
 }
 
 async fn store_usage(step: &mut Connection, uploader: &Uploader, usage: Usage) -> Result<(), RepositoryError> {

@@ -56,7 +56,8 @@ impl ShareRepository for Store {
     ) -> Result<Option<ShareLink>, RepositoryError> {
         const SQL: &str = "\
             SELECT id, digest, song_id, created_at_us, expires_at_us, mix FROM shares \
-            WHERE digest = $1 AND (expires_at_us IS NULL OR expires_at_us > $2)";
+            WHERE digest = $1 AND (expires_at_us IS NULL OR expires_at_us > $2) \
+            AND EXISTS (SELECT 1 FROM songs WHERE songs.id = song_id AND trashed_at_us IS NULL)";
         self.attempt(|| async {
             let statement = query(SQL).bind(&digest.as_bytes()[..]).bind(micros(now));
             let row = statement.fetch_optional(self.read()).await.map_err(repository)?;

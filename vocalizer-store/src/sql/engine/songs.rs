@@ -14,7 +14,9 @@ use vocalizer_core::ports::{
     SongCounts, SongFilter, SongRepository, Space, WebhookRepository,
 };
 use vocalizer_core::quota::{Quota, QuotaChange, Uploader};
-use vocalizer_core::song::{IllegalTransition, Song, SongHash, SongId, Status, StatusKind, StoredSong, Title};
+use vocalizer_core::song::{
+    IllegalTransition, Song, SongHash, SongId, Status, StatusKind, StoredSong, Title, sort_keys,
+};
 use vocalizer_core::trace::current;
 
 use super::engine::{self, Connection, Store, repository};
@@ -37,11 +39,13 @@ impl SongRepository for Store {
             let same_bytes = lock_songs(&mut step, song.hash()).await?;
             let stored = result_rows::stored(&mut step, &song.target().key).await?;
             let (song, plan) = rules::settle(song.clone(), &same_bytes, stored)?;
+            let (title_key, artist_key) = sort_keys(song.title().as_str(), song.facts().artist.as_deref());
             let inserted = query(concat!(
                 "INSERT INTO songs \
                  (id, title, hash, uploader, uploaded_at_us, status, size_bytes, uploader_address, stems, provenance, \
-                 model, result_key, wanted_stems, shown_key, shown_model, stem_names, kept_since_us) \
-                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, \
+                 model, result_key, wanted_stems, shown_key, shown_model, stem_names, artist, duration_ms, has_cover, \
+                 title_key, artist_key, kept_since_us) \
+                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, \
                  (SELECT time_us FROM retention WHERE time_us > $5)) \
                  RETURNING ",
                 song_columns!()
@@ -62,6 +66,11 @@ impl SongRepository for Store {
             .bind(song.stems().key.map(|key| key.to_string()))
             .bind(song.stems().model.map(|model| model.to_string()))
             .bind(rules::stems(song.stems().names.as_deref()))
+            .bind(song.facts().artist.clone())
+            .bind(rules::duration_ms(song.facts()))
+            .bind(song.facts().has_cover.map(i64::from))
+            .bind(title_key)
+            .bind(artist_key)
             // All rows, because SQLite reports a violated foreign key only after the last one.
             .fetch_all(&mut *step)
             .await
@@ -177,11 +186,18 @@ impl SongRepository for Store {
     async fn rename(&self, id: SongId, title: &Title) -> Result<Option<Song>, RepositoryError> {
         const SQL: &str = concat!(
             "\
-            UPDATE songs SET title = $2 WHERE id = $1 \
+            UPDATE songs SET title = $2, title_key = $3, artist_key = $4 WHERE id = $1 AND trashed_at_us IS NULL \
             RETURNING ",
             song_columns!()
         );
-        let row = self.write_row(|| query(SQL).bind(id.to_string()).bind(title.as_str())).await?;
+        // The artist never changes.
+        let Some(known) = SongRepository::find(self, id).await? else { return Ok(None) };
+        let (title_key, artist_key) = sort_keys(title.as_str(), known.facts().artist.as_deref());
+        let statement = || {
+            let statement = query(SQL).bind(id.to_string()).bind(title.as_str().to_owned());
+            statement.bind(title_key.clone()).bind(artist_key.clone())
+        };
+        let row = self.write_row(statement).await?;
         row.map(|row| read(&row, rows::song)).transpose()
     }
 
@@ -237,30 +253,30 @@ impl SongRepository for Store {
 
     async fn remove(&self, id: SongId) -> Result<Option<Removed>, RepositoryError> {
         self.attempt(|| async {
-            let Some(song) = SongRepository::find(self, id).await? else { return Ok(None) };
-            let mut step = self.begin_for(song.hash()).await?;
-            let deleted = query(concat!(
-                "DELETE FROM songs WHERE id = $1 \
-                 RETURNING ",
-                song_columns!()
-            ))
-            .bind(id.to_string())
-            .fetch_all(&mut *step)
-            .await
-            .map_err(repository)?;
+            // The hash of a song never changes.
+            let Some(hash) = self.hash_of(id).await? else { return Ok(None) };
+            let mut step = self.begin_for(&hash).await?;
+            let deleted =
+                query(concat!("DELETE FROM songs WHERE id = $1 RETURNING ", song_columns!(), ", trashed_at_us"))
+                    .bind(id.to_string())
+                    .fetch_all(&mut *step)
+                    .await
+                    .map_err(repository)?;
             let Some(row) = deleted.first() else { return Ok(None) };
             let others: i64 = query_scalar("SELECT count(*) FROM songs WHERE hash = $1")
-                .bind(song.hash().to_string())
+                .bind(hash.to_string())
                 .fetch_one(&mut *step)
                 .await
                 .map_err(repository)?;
             if others == 0 {
-                result_rows::remove(&mut step, song.hash()).await?;
+                result_rows::remove(&mut step, &hash).await?;
             }
             let song = read(row, rows::song)?;
             forget_entry(&mut step, &song.target().key).await?;
-            webhooks::add(&mut step, &song, WebhookEvent::Deleted).await?;
-            self.check_lock(&mut step, song.hash()).await?;
+            if !read(row, rows::is_trashed)? {
+                webhooks::add(&mut step, &song, WebhookEvent::Deleted).await?;
+            }
+            self.check_lock(&mut step, &hash).await?;
             self.commit(step).await?;
             Ok(Some(Removed { song, others_with_hash: others.unsigned_abs() }))
         })
@@ -316,7 +332,7 @@ impl SongRepository for Store {
 
     async fn count(&self) -> Result<SongCounts, RepositoryError> {
         self.attempt(|| async {
-            let rows = query("SELECT status, count(*) AS songs FROM songs GROUP BY status")
+            let rows = query("SELECT status, count(*) AS songs FROM songs WHERE trashed_at_us IS NULL GROUP BY status")
                 .fetch_all(self.read())
                 .await
                 .map_err(repository)?;
@@ -329,12 +345,13 @@ impl SongRepository for Store {
         const WAITING: &str = "SELECT model, count(*) AS songs FROM songs WHERE status = 'UPLOADED' GROUP BY model";
         const OTHERS: &str = "\
             SELECT (SELECT count(DISTINCT coalesce(uploader, '')) FROM songs WHERE status = 'UPLOADED') AS owners, \
-            (SELECT count(*) FROM shares) AS shares";
+            (SELECT count(*) FROM shares) AS shares, \
+            (SELECT count(*) FROM songs WHERE trashed_at_us IS NOT NULL) AS trashed";
         self.attempt(|| async {
             let waiting = query(WAITING).fetch_all(self.read()).await.map_err(repository)?;
             let others = query(OTHERS).fetch_one(self.read()).await.map_err(repository)?;
-            let (waiting_owners, shares) = read(&others, rows::owners_and_shares)?;
-            Ok(Census { waiting: read_all(&waiting, rows::waiting)?, waiting_owners, shares })
+            let waiting = read_all(&waiting, rows::waiting)?;
+            Ok(Census { waiting, ..read(&others, rows::census)? })
         })
         .await
     }
@@ -408,13 +425,13 @@ pub(super) async fn forget_entry(step: &mut Connection, key: &SongHash) -> Resul
 }
 
 /// Removes a hash from the outbox.
-async fn dequeue(step: &mut Connection, hash: &SongHash) -> Result<(), RepositoryError> {
+pub(super) async fn dequeue(step: &mut Connection, hash: &SongHash) -> Result<(), RepositoryError> {
     let deleted = query("DELETE FROM outbox WHERE hash = $1").bind(hash.to_string()).execute(step).await;
     deleted.map(|_| ()).map_err(repository)
 }
 
 async fn find(connection: &mut Connection, id: SongId) -> Result<Option<Song>, RepositoryError> {
-    let row = query(concat!("SELECT ", song_columns!(), " FROM songs WHERE id = $1"))
+    let row = query(concat!("SELECT ", song_columns!(), " FROM songs WHERE id = $1 AND trashed_at_us IS NULL"))
         .bind(id.to_string())
         .fetch_optional(connection)
         .await

@@ -1,0 +1,91 @@
+// A small player below every view: it plays a song of the list while the user opens other views.
+import { h, icon, setText, toast } from './dom.js';
+import { outside } from './outside.js';
+import { slider } from './slider.js';
+import { clock, t } from './text.js';
+import { trash } from './trash.js';
+
+const audio = new Audio();
+/** @type {{ id: string, title: string } | null} */
+let song = null;
+/** @type {ReturnType<typeof outside> | null} */
+let controls = null;
+
+const playIcon = h('span', {}, icon('play'));
+const play = h('button', { class: 'round', id: 'mini-play', label: 'play', onclick: () => toggle(song) }, playIcon);
+const title = h('a', { class: 'mini-title', dir: 'auto' });
+const time = h('span', { class: 'dim', id: 'mini-time' });
+const place = slider({ id: 'mini-place', min: 0, max: 1, step: 1, value: 0, label: 'place' }, (at) => { audio.currentTime = at; });
+const bar = h('section', { id: 'mini', label: 'mini-player' }, play, title, place, time, h('button', { class: 'plain', id: 'mini-close', label: 'close', onclick: close }, icon('close')));
+
+const isOn = () => !audio.paused && !audio.ended;
+const length = () => (Number.isFinite(audio.duration) ? audio.duration : 0);
+
+// Rows of the list show what plays.
+function tell() {
+  document.dispatchEvent(new CustomEvent('mini', { detail: { id: song?.id ?? null, on: isOn() } }));
+}
+
+function show() {
+  const on = isOn();
+  playIcon.replaceChildren(icon(on ? 'pause' : 'play'));
+  play.dataset.tLabel = on ? 'pause' : 'play';
+  play.setAttribute('aria-label', play.title = t(play.dataset.tLabel));
+  showTime();
+  tell();
+}
+
+function showTime() {
+  place.max = String(Math.ceil(length()));
+  place.value = String(Math.floor(audio.currentTime));
+  place.setAttribute('aria-valuetext', clock(audio.currentTime));
+  setText(time, length() ? `${clock(audio.currentTime)} / ${clock(length())}` : '');
+  if (song && length()) controls?.show(isOn() ? 'playing' : 'paused', audio.currentTime, length(), 1);
+}
+
+for (const name of ['play', 'pause', 'ended', 'loadedmetadata']) audio.addEventListener(name, show);
+audio.addEventListener('timeupdate', showTime);
+audio.addEventListener('play', () => controls?.started());
+audio.addEventListener('error', () => {
+  if (!song) return;
+  toast(t('mini-failed', { title: song.title }), { bad: true });
+  close();
+});
+trash.addEventListener('deleted', (/** @type {CustomEvent} */ { detail }) => { if (detail === song?.id) close(); });
+
+function close() {
+  const hadFocus = bar.contains(document.activeElement);
+  audio.pause();
+  song = null;
+  audio.removeAttribute('src');
+  controls?.close();
+  controls = null;
+  bar.remove();
+  tell();
+  if (hadFocus) document.querySelector('main')?.focus({ preventScroll: true });
+}
+
+function open(next) {
+  song = next;
+  audio.src = `songs/${song.id}/song.mp3`;
+  title.href = `#/songs/${song.id}`;
+  setText(title, song.title);
+  controls ??= outside({
+    title: () => song?.title ?? '',
+    play: () => audio.play(),
+    pause: () => audio.pause(),
+    isOn,
+    skip: (seconds) => { audio.currentTime += seconds; },
+    seek: (seconds) => { audio.currentTime = seconds; },
+  });
+  if (!bar.isConnected) document.querySelector('footer').before(bar);
+}
+
+/** Plays a song, or pauses it if it plays. */
+export async function toggle(next) {
+  if (next.id !== song?.id) open(next);
+  else if (isOn()) return audio.pause();
+  // It fails if another song is chosen meanwhile; a file that cannot be played is an `error` event.
+  await audio.play().catch(() => {});
+  return undefined;
+}
