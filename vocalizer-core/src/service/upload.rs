@@ -288,7 +288,8 @@ impl SongUpload {
     pub async fn finish(self, title: &str) -> Result<SongView, ServiceError> {
         let size_bytes = self.size_bytes;
         let storing = Traced::new(Kind::Internal, || tracing::info_span!("store", size_bytes));
-        storing.run(self.store(title)).await
+        // On the heap: it holds a song and its files several times over.
+        storing.run(Box::pin(self.store(title))).await
     }
 
     async fn store(mut self, title: &str) -> Result<SongView, ServiceError> {

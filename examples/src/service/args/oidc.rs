@@ -10,10 +10,10 @@ use super::policy::on_or_off;
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Accounts")]
 pub struct OidcArgs {
-    /// Address of the page as users see it, as in https://songs.example.org; required for sign-in by OpenID Connect
+    /// Address of the page as users see it, with its scheme; required for sign-in by OpenID Connect
     #[arg(long, env = "PUBLIC_URL", value_name = "URL", hide_short_help = true)]
     pub public_url: Option<String>,
-    /// Issuer of an OpenID Connect provider with which users may sign in, as in https://id.example.org/realms/songs; requires
+    /// Issuer of an OpenID Connect provider with which users may sign in; requires
     /// PUBLIC_URL, OIDC_CLIENT_ID and, at the provider, the redirect URI PUBLIC_URL/auth/oidc/callback
     #[arg(long, env = "OIDC_ISSUER", value_name = "URL")]
     pub oidc_issuer: Option<String>,
