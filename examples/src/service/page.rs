@@ -59,7 +59,6 @@ const SOURCES: &[PageFile] = files! {
     "admin.js" "text/javascript; charset=utf-8";
     "analysis.js" "text/javascript; charset=utf-8";
     "api.js" "text/javascript; charset=utf-8";
-    "analysis.js" "text/javascript; charset=utf-8";
     "click.js" "text/javascript; charset=utf-8";
     "callbacks.js" "text/javascript; charset=utf-8";
     "dom.js" "text/javascript; charset=utf-8";
