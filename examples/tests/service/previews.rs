@@ -36,8 +36,8 @@ async fn preview_has_a_fifth_of_the_bytes_and_the_same_length() {
         assert!(preview.bytes.len().abs_diff(expected) < 2_000, "{part}: {} bytes", preview.bytes.len());
 
         // Kept, with ranges and a tag.
-        let again = Browser::send(browser.request(Method::GET, &name).header(RANGE, "bytes=1000-1999")).await;
-        assert_eq!((again.status, &again.bytes[..]), (206, &preview.bytes[1000..2000]), "{part}");
+        let again = Browser::send(browser.request(Method::GET, &name).header(RANGE, "bytes=100-199")).await;
+        assert_eq!((again.status, &again.bytes[..]), (206, &preview.bytes[100..200]), "{part}");
         let tag = preview.header("etag");
         let known = Browser::send(browser.request(Method::GET, &name).header(IF_NONE_MATCH, tag)).await;
         assert_eq!(known.status, 304, "{part}");
