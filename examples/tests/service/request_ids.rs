@@ -31,7 +31,7 @@ async fn log_lines_of_a_request_carry_its_id() {
         ("song uploaded song=", "the-upload"),
         ("song failed hash=", "the-failure"),
         ("song split hash=", "the-result"),
-        ("song deleted song=", "the-deletion"),
+        ("song moved to the trash song=", "the-deletion"),
     ] {
         server.wait_for_log(&[what, &format!("id={name} ")]).await;
     }
