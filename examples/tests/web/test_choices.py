@@ -254,7 +254,7 @@ def test_response_older_than_an_event_is_not_shown(two, visit, stems):
         if "?details" in route.request.url and not late:
             late.append(route.fetch())
             two.ask("POST", f"/songs/{song}/cancel", {})
-            page.wait_for_function("document.querySelector('#song-state').textContent.startsWith('Failed')")
+            expect(page.locator("#song-state")).to_have_text("Failed")
             route.fulfill(response=late[0])
         else:
             route.continue_()

@@ -211,8 +211,8 @@ def test_every_control_is_reachable_by_keyboard(idle, visit, songs):
         reached.append(name)
     assert reached[:7] == ["skip", "brand", "language", "theme", "account-link", "choose", "choosing"]
     assert reached[7:9] == ["search", "sort"]
-    # Each song has a link and a delete button; the failed one also has a retry button.
-    assert reached.count("song-title") == 5 and reached.count("small plain") == 5 and reached.count("small") == 1
+    # Each song has a link, and buttons to play and to delete it; the failed one also has a retry button.
+    assert reached.count("song-title") == 5 and reached.count("small plain") == 10 and reached.count("small") == 1
     assert reached[-2:] == ["help", "API for programs"]
 
 

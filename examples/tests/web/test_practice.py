@@ -214,7 +214,8 @@ def test_click_counts_in_and_follows_the_speed(visit, idle, song):
     page.locator("#count-in").check()
     playing(page)
     clicks, begin = page.evaluate("[starts.clicks, starts.song[0]]")
-    assert [round(begin - each, 3) for each in clicks] == [1.5, 1.0, 0.5]
+    # The first beat that the server found may be some milliseconds after the beginning.
+    assert [round(begin - each, 1) for each in clicks] == [1.5, 1.0, 0.5]
     # The song does not move before its beginning.
     page.wait_for_function("(begin) => caught.contexts.at(-1).currentTime > begin + 0.5", arg=begin)
     page.locator("#play").click()

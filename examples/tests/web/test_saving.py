@@ -54,7 +54,7 @@ def test_previews_play_in_sync_and_quality_changes_while_playing(visit, idle, so
 
 
 def test_original_is_a_preview_too_and_busy_server_sends_full_quality(visit, idle, song):  # noqa: F811
-    page = visit(idle, init=SAVES)
+    page = visit(idle, init=SAVES, bypass_csp=True)
     refused = []
 
     def busy(route):
