@@ -45,7 +45,8 @@ def signing_in(provider):
         services.append(service)
         # The address is known only now.
         service.stop()
-        oidc = {"PUBLIC_URL": service.address, "OIDC_ISSUER": provider, "OIDC_CLIENT_ID": "vocalizer", "OIDC_NAME": "Example"}
+        oidc = {"PUBLIC_URL": service.address, "OIDC_ISSUER": provider, "OIDC_CLIENT_ID": "vocalizer", "OIDC_CLIENT_SECRET": "a secret",
+                "OIDC_NAME": "Example"}
         service.settings.update(oidc | settings)
         service.start()
         return service

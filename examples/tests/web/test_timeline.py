@@ -124,6 +124,8 @@ def test_view_follows_the_playhead_and_leaves_it_when_scrolled(zoomed):
     page.locator("#scroll").fill("0")
     page.wait_for_timeout(600)
     assert view(page)[0] == 0
+    # The scroll bar has the focus, and takes the arrow keys.
+    page.evaluate("document.activeElement.blur()")
     page.keyboard.press("ArrowRight")
     page.wait_for_function("Number(document.querySelector('#scroll').value) > 5")
 
