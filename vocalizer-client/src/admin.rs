@@ -184,7 +184,7 @@ impl Admin<'_> {
     }
 
     /// Makes a new password for a user and returns it, or sets the given one and returns `None`. This ends all sessions of the
-    /// user and revokes all API tokens.
+    /// user, revokes all API tokens and disconnects the account from identity providers.
     ///
     /// ```
     /// # use vocalizer_client::{AdminUserQuery, Error, Secret};

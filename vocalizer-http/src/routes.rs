@@ -309,8 +309,8 @@ routes! {
     AdminResetPassword "admin_reset_password" admin::reset_password,
         POST "/admin/users/{user_id}/password" Administrator NEW_PASSWORD => Output::Data("NewPasswordData"), []
         [400, 404, 408, 409, 413, 415, 422]
-        "Sets the password of a user who is no administrator, or makes one, which is only in this response; ends all sessions \
-        and revokes all API tokens";
+        "Sets the password of a user who is no administrator, or makes one, which is only in this response; ends all sessions, \
+        revokes all API tokens and disconnects identity providers";
     AdminSetQuota "admin_set_quota" admin::set_quota,
         PUT "/admin/users/{user_id}/quota" Administrator QUOTA => Output::Data("AdminUserData"), []
         [400, 404, 408, 413, 415, 422]

@@ -51,6 +51,12 @@ impl SignIn {
                 "required by the other settings for OpenID Connect; give the provider's issuer",
             ));
         }
+        if args.oidc_create && policy.user_header.is_some() {
+            return Err(invalid(
+                "--oidc-create (OIDC_CREATE)",
+                "off is required by TRUSTED_USER_HEADER: a user of the provider could take the name of another user first",
+            ));
+        }
         if !args.password_sign_in {
             const NAME: &str = "--password-sign-in (PASSWORD_SIGN_IN)";
             if oidc.is_none() && policy.user_header.is_none() {

@@ -158,7 +158,7 @@ impl OidcProvider {
         let OidcSettings { allowed_domains, claim_rule, .. } = &self.settings;
         let lacks = |name: &str| !claims.others.contains_key(name);
         let needed = lacks("preferred_username") && lacks("email")
-            || !allowed_domains.is_empty() && lacks("email")
+            || !allowed_domains.is_empty() && (lacks("email") || lacks("email_verified"))
             || claim_rule.as_ref().is_some_and(|rule| lacks(&rule.name));
         let (true, Some(address), Some(token)) = (needed, &metadata.userinfo_endpoint, access_token) else {
             return Ok(());
@@ -170,6 +170,11 @@ impl OidcProvider {
         };
         if found.get("sub").and_then(Value::as_str) != Some(claims.sub.as_str()) {
             return Err(IdentityError::Invalid("the user info is about another user".into()));
+        }
+        // Whether an address is verified is said of the one beside it.
+        if found.contains_key("email") {
+            claims.others.remove("email");
+            claims.others.remove("email_verified");
         }
         for (name, value) in found {
             claims.others.entry(name).or_insert(value);

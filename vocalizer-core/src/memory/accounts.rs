@@ -143,6 +143,13 @@ impl AccountRepository for MemoryAccounts {
         }
     }
 
+    async fn unlink_identities(&self, user: UserId) -> Result<u64, RepositoryError> {
+        let mut state = self.state();
+        let before = state.identities.len();
+        state.identities.retain(|(_, linked)| *linked != user);
+        Ok((before - state.identities.len()) as u64)
+    }
+
     async fn identities(&self, user: UserId) -> Result<Vec<Identity>, RepositoryError> {
         let state = self.state();
         let mut identities: Vec<_> = state

@@ -116,6 +116,13 @@ pub trait AccountRepository: Send + Sync {
     /// [`RepositoryError::Conflict`] if the identity is linked to another account, or the account does not exist.
     async fn link_identity(&self, user: UserId, identity: &Identity) -> Result<(), RepositoryError>;
 
+    /// Unlinks all identities from an account, durable on return. Returns how many there were.
+    ///
+    /// # Errors
+    ///
+    /// Those of every method.
+    async fn unlink_identities(&self, user: UserId) -> Result<u64, RepositoryError>;
+
     /// Returns the identities that are linked to an account, sorted by issuer and subject.
     ///
     /// # Errors

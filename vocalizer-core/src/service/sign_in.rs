@@ -194,6 +194,9 @@ impl AccountService {
         if answer.issuer.as_ref().is_some_and(|issuer| issuer != provider.port.issuer()) {
             return Err(NOT_VALID);
         }
+        if answer.code.expose().is_empty() {
+            return Err(NOT_VALID);
+        }
         let identified = provider.port.identify(&answer.code, &values, now).await;
         let user = match identified {
             Ok(user) => user,

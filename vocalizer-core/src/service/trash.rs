@@ -164,7 +164,10 @@ impl SongService {
         tracing::info!(song = %id, %hash, "song moved to the trash");
         if trashed.was_waiting && !is_wanted_by_others {
             self.withdraw(&key).await;
-            self.clear_progress(&key).await?;
+            // The song is in the trash anyway.
+            if let Err(error) = self.clear_progress(&key).await {
+                tracing::warn!(%key, error = chain(&error), "clearing the progress of a deleted song failed");
+            }
         }
         self.changes().announce(&key);
         Ok(true)
@@ -219,14 +222,16 @@ impl SongService {
         loop {
             let is_short = self.is_short_of_room().await;
             let before = before.filter(|_| !is_short).unwrap_or(ALL);
-            let old = self.ports().songs.trashed_before(before, BATCH).await?;
+            // One at a time, so that no more goes than the missing room needs.
+            let limit = if is_short { 1 } else { BATCH };
+            let old = self.ports().songs.trashed_before(before, limit).await?;
             let mut removed = 0;
             for &id in &old {
                 removed += u64::from(self.remove_trashed(id).await?);
             }
             swept.trashed += removed;
             // Songs that could not be removed would be listed again.
-            if old.len() < BATCH as usize || removed == 0 {
+            if old.len() < limit as usize || removed == 0 {
                 return Ok(());
             }
         }

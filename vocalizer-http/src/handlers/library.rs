@@ -77,7 +77,9 @@ fn read_cursor(sort: SortBy, text: &str) -> Option<LibraryCursor> {
     };
     let value = match sort {
         SortBy::Title | SortBy::Artist => {
-            PlaceValue::Text(String::from_utf8(URL_SAFE_NO_PAD.decode(value).ok()?).ok()?)
+            let text = String::from_utf8(URL_SAFE_NO_PAD.decode(value).ok()?).ok()?;
+            // PostgreSQL has no such character.
+            PlaceValue::Text(Some(text).filter(|text| !text.contains('\0'))?)
         }
         SortBy::Added | SortBy::Duration | SortBy::Status => PlaceValue::Number(value.parse().ok()?),
     };

@@ -92,7 +92,8 @@ impl AdminService {
         self.changed(&user, action, None).await
     }
 
-    /// Sets a user's password and, unless told to keep them, ends all sessions and revokes all tokens.
+    /// Sets a user's password and, unless told to keep them, ends all sessions, revokes all tokens and disconnects the
+    /// account from identity providers.
     ///
     /// # Errors
     ///
@@ -113,7 +114,11 @@ impl AdminService {
         let hash = ports.passwords.hash(password).await?;
         match keep_sessions {
             true => existed(self.stores.administration.set_password(id, &hash).await?)?,
-            false => ports.accounts.change_password(id, &hash, None).await?,
+            false => {
+                ports.accounts.change_password(id, &hash, None).await?;
+                // Whoever had the account may have connected their own.
+                ports.accounts.unlink_identities(id).await?;
+            }
         }
         let details = if keep_sessions { "sessions and tokens kept" } else { "sessions and tokens ended" };
         self.changed(&user, Action::PasswordReset, Some(details)).await

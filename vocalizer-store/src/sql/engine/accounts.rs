@@ -106,6 +106,11 @@ impl AccountRepository for Store {
             .await
     }
 
+    async fn unlink_identities(&self, user: UserId) -> Result<u64, RepositoryError> {
+        const SQL: &str = "DELETE FROM identities WHERE user_id = $1";
+        self.reserved().write(|| query(SQL).bind(user.to_string())).await
+    }
+
     async fn is_disabled(&self, id: UserId) -> Result<bool, RepositoryError> {
         const SQL: &str = "SELECT 1 FROM users WHERE id = $1 AND disabled_at_us IS NOT NULL";
         self.is_user(SQL, id).await
