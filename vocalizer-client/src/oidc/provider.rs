@@ -171,7 +171,7 @@ impl OidcProvider {
         if found.get("sub").and_then(Value::as_str) != Some(claims.sub.as_str()) {
             return Err(IdentityError::Invalid("the user info is about another user".into()));
         }
-        // Whether an address is verified is said of the one beside it.
+        // `email_verified` is about the address in the same document.
         if found.contains_key("email") {
             claims.others.remove("email");
             claims.others.remove("email_verified");

@@ -320,13 +320,13 @@ pub async fn identity_leads_to_its_account(place: &impl AccountsPlace) {
         assert!(accounts.find_by_identity(&identity(unknown)).await.unwrap().is_none(), "{unknown:?}");
     }
     assert_eq!(accounts.identities(ada.id).await.unwrap(), [identity("17")]);
+    assert_eq!(accounts.identities(grace).await.unwrap(), [identity("Ada"), elsewhere.clone()]);
+    assert_eq!(accounts.identities(UserId::random()).await.unwrap(), []);
 
     assert_eq!(accounts.unlink_identities(grace).await.unwrap(), 2);
     assert_eq!(accounts.unlink_identities(grace).await.unwrap(), 0);
     assert!(accounts.find_by_identity(&elsewhere).await.unwrap().is_none());
     assert_eq!(accounts.find_by_identity(&identity("17")).await.unwrap().unwrap().id, ada.id);
-    assert_eq!(accounts.identities(grace).await.unwrap(), [identity("Ada"), elsewhere]);
-    assert_eq!(accounts.identities(UserId::random()).await.unwrap(), []);
 }
 
 pub async fn identity_belongs_to_one_account(place: &impl AccountsPlace) {

@@ -116,7 +116,7 @@ impl AdminService {
             true => existed(self.stores.administration.set_password(id, &hash).await?)?,
             false => {
                 ports.accounts.change_password(id, &hash, None).await?;
-                // Whoever had the account may have connected their own.
+                // Someone else with a session may have connected their own identity.
                 ports.accounts.unlink_identities(id).await?;
             }
         }
