@@ -126,7 +126,7 @@ impl SongFile {
     /// # let id = client.upload(Upload::from_bytes("Clair de lune", "clair.mp3", "any bytes")).await?.id;
     /// # client.wait(id).await?;
     /// let vocals = client.download_bytes(id, SongFile::preview(Part::Vocals), 10_000_000).await?;
-    /// # assert_eq!(vocals, "fake vocals");
+    /// # assert_eq!(vocals, "fake mp3 of 1 files");
     /// # Ok(())
     /// # }
     /// ```
