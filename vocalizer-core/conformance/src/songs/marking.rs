@@ -20,7 +20,7 @@ async fn stored(songs: &Arc<dyn SongRepository>, song: SongId, marker: Marker) -
 pub async fn markers_are_listed_by_time(place: &impl SongsPlace) {
     let songs = place.songs().await;
     let (one, other) = (admit_song(&songs, "a").await.id(), admit_song(&songs, "a").await.id());
-    let late = stored(&songs, one, marker(u64::from(u32::MAX), "„Ende“ 🎵")).await;
+    let late = stored(&songs, one, marker(u64::from(u32::MAX), "„Fin“ 🎵")).await;
     let early = stored(&songs, one, marker(0, "Intro")).await;
     let foreign = stored(&songs, other, marker(7, "Intro")).await;
     let mut same = [stored(&songs, one, marker(5, "x")).await, stored(&songs, one, marker(5, "x")).await];
