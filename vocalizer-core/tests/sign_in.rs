@@ -109,6 +109,14 @@ async fn old_sign_in_is_refused() {
 }
 
 #[tokio::test]
+async fn answer_without_code_is_refused_before_the_provider_is_asked() {
+    let place = Place::new();
+    let begun = place.accounts.begin_sign_in().await.unwrap();
+    let finished = place.finish(&begun, "").await;
+    assert!(matches!(finished, Err(ServiceError::Unauthenticated { .. })), "{finished:?}");
+}
+
+#[tokio::test]
 async fn cookie_cannot_be_changed() {
     let place = Place::new();
     let begun = place.accounts.begin_sign_in().await.unwrap();

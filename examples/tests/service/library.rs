@@ -64,6 +64,9 @@ async fn list_is_searched_sorted_and_counted() {
 
     ada.get(&format!("/songs/?sort=artist&after={next}")).await.refused_field(422, "invalid", "after");
     ada.get(&format!("/songs/?q={}", "x".repeat(201))).await.refused_field(422, "invalid", "q");
+    // A cursor whose title has a character that PostgreSQL cannot store.
+    let with_nul = "/songs/?sort=title&after=title.AA_7c9e6679-7425-40de-944b-e07fc1f90ae7";
+    ada.get(with_nul).await.refused_field(422, "invalid", "after");
     for bad in ["sort=size", "sort=", "sort=--title", "whose=his", "q=a&after=x"] {
         let field = bad.rsplit('&').next().unwrap().split('=').next().unwrap();
         ada.get(&format!("/songs/?{bad}")).await.refused_field(422, "invalid", field);

@@ -82,11 +82,10 @@ impl SongService {
 
     /// Analyses a song and stores the result.
     async fn analyse(&self, hash: SongHash, key: BlobKey) -> Result<(), ServiceError> {
-        let blobs = &self.ports().blobs;
         if self.kept_analysis(&key).await?.is_some() {
             return Ok(());
         }
-        let source = blobs.open(&BlobKey::Source(hash), None).await?.ok_or(ServiceError::NO_SONG)?;
+        let source = self.ports().blobs.open(&BlobKey::Source(hash), None).await?.ok_or(ServiceError::NO_SONG)?;
         let analysis = match self.ports().renderer.analyse(source).await {
             Err(error) if error.is_permanent() => {
                 tracing::debug!(%hash, %error, "the song cannot be analysed");
@@ -94,11 +93,7 @@ impl SongService {
             }
             analysis => analysis?,
         };
-        let bytes = to_bytes(&analysis);
-        let size_bytes = bytes.len() as u64;
-        let mut writer = blobs.begin().await?;
-        writer.write(bytes.into()).await?;
-        self.keep_made(&hash, writer, &key, size_bytes).await
+        self.keep_bytes(&hash, &key, to_bytes(&analysis)).await
     }
 
     /// Returns the cached analysis, if it can be read and has the current version.

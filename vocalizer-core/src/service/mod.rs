@@ -33,6 +33,7 @@ mod locks;
 mod markers;
 mod model_choice;
 mod parts;
+mod peaks;
 mod progress;
 mod provider;
 mod relay;

@@ -1,4 +1,4 @@
-//! Downloads: parts, mixes and peaks of a song.
+//! Downloads: parts and mixes of a song.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -11,7 +11,7 @@ use super::cache::Pin;
 use super::songs::SongService;
 use crate::account::{Client, Viewer};
 use crate::part::{Format, Part, Stem};
-use crate::ports::{Blob, BlobKey, BlobWriter, Peaks};
+use crate::ports::{Blob, BlobKey, BlobWriter};
 use crate::song::{Song, SongHash, SongId, Status, Title};
 
 /// A part as an existing file with its size. Its bytes are not read yet. A cached rendition is not evicted while this
@@ -243,100 +243,11 @@ impl SongService {
     }
 
     /// Returns why a song's blob is missing: the song was just deleted, or its bytes were lost.
-    async fn missing(&self, id: SongId, key: BlobKey) -> Result<ServiceError, ServiceError> {
+    pub(super) async fn missing(&self, id: SongId, key: BlobKey) -> Result<ServiceError, ServiceError> {
         Ok(match self.ports().songs.find(id).await? {
             None => ServiceError::NO_SONG,
             Some(_) => ServiceError::Internal(format!("the blob {key} is missing").into()),
         })
-    }
-
-    /// Returns the peaks of a part for drawing its waveform, all of it or [a section](Peaks::section). They are computed
-    /// on request and cached, like other formats.
-    ///
-    /// ```
-    /// # #[cfg(not(feature = "memory"))] fn main() {}
-    /// # #[cfg(feature = "memory")]
-    /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # use std::{sync::Arc, time::Duration};
-    /// # use vocalizer_core::{account::*, api::*, limits::*, memory::*, part::*, ports::*, service::*, song::*};
-    /// # let (songs, blobs, queue) = (Arc::<MemorySongs>::default(), Arc::<MemoryBlobs>::default(), Arc::new(IdleQueue));
-    /// # let clock = Arc::new(ManualClock::new());
-    /// # struct Concatenation;
-    /// # #[async_trait::async_trait]
-    /// # impl Renderer for Concatenation {
-    /// #     async fn mix(&self, tracks: Vec<Track>, _: Format) -> Result<Blob, AudioError> {
-    /// #         let mut mix = Vec::new();
-    /// #         for (mut blob, _) in tracks {
-    /// #             while let Ok(Some(chunk)) = blob.next_chunk().await { mix.extend_from_slice(&chunk); }
-    /// #         }
-    /// #         Ok(bytes::Bytes::from(mix).into())
-    /// #     }
-    /// #     async fn peaks(&self, _: Vec<Blob>) -> Result<Peaks, AudioError> {
-    /// #         let mut peaks = Peaks::new(44_100);
-    /// #         peaks.extend([1.0_f32; 512].into_iter());
-    /// #         Ok(peaks)
-    /// #     }
-    /// # }
-    /// # let builder = SongService::builder_with_clock(songs, blobs, queue, clock);
-    /// # let service = builder.with_renderer(Arc::new(Concatenation)).build();
-    /// # let mut upload = service.begin_upload(Viewer::Anonymous).await?;
-    /// # upload.write("the file".into()).await?;
-    /// # let song = upload.finish("Clair de lune").await?;
-    /// # let stems = Stems { drums: "d".into(), bass: "b".into(), other: "o".into(), vocals: "vocals".into() };
-    /// # service.deliver(&song.hash.parse()?, &stems).await?;
-    /// let peaks = service.peaks(Viewer::Anonymous.into(), song.id, Part::Vocals).await?;
-    /// let seconds = peaks.frames() as f64 / f64::from(peaks.rate_hz());
-    /// println!("{} values for {seconds} s", peaks.values().len());
-    /// # assert_eq!(peaks.values(), [255, 255]);
-    /// # Ok(())
-    /// # }
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// The errors of [`Self::part`].
-    pub async fn peaks(&self, client: Client, id: SongId, part: Part) -> Result<Peaks, ServiceError> {
-        let song = self.with_part(client.viewer, id, part).await?;
-        let key = BlobKey::Peaks(place(&song, part), part);
-        if let Some(peaks) = self.kept_peaks(&key).await? {
-            return Ok(peaks);
-        }
-        let (hash, sources) = (*song.hash(), sources(&song, part));
-        let work = move |service: Self| async move { service.draw(hash, key, sources).await };
-        let _pin = self.make(client.share(), key, work).await?;
-        match self.kept_peaks(&key).await? {
-            Some(peaks) => Ok(peaks),
-            None => Err(self.missing(id, key).await?),
-        }
-    }
-
-    /// Computes and stores peaks.
-    async fn draw(&self, hash: SongHash, key: BlobKey, sources: Vec<BlobKey>) -> Result<(), ServiceError> {
-        if self.kept_peaks(&key).await?.is_some() {
-            return Ok(());
-        }
-        let peaks = self.ports().renderer.peaks(self.open_all(sources).await?).await?;
-        let bytes = peaks.to_bytes();
-        let size_bytes = bytes.len() as u64;
-        let mut writer = self.ports().blobs.begin().await?;
-        writer.write(bytes.into()).await?;
-        self.keep_made(&hash, writer, &key, size_bytes).await
-    }
-
-    /// Returns the peaks of a part if they are cached.
-    ///
-    /// # Errors
-    ///
-    /// The errors of [`Self::part`] except [`ServiceError::Busy`] and [`ServiceError::Full`].
-    pub async fn known_peaks(&self, viewer: Viewer, id: SongId, part: Part) -> Result<Option<Peaks>, ServiceError> {
-        let song = self.with_part(viewer, id, part).await?;
-        self.kept_peaks(&BlobKey::Peaks(place(&song, part), part)).await
-    }
-
-    /// Returns the cached peaks, if they can be read and are fine enough.
-    async fn kept_peaks(&self, key: &BlobKey) -> Result<Option<Peaks>, ServiceError> {
-        Ok(self.kept(key).await?.and_then(|bytes| Peaks::from_bytes(&bytes)).filter(Peaks::is_fine))
     }
 
     /// Returns the bytes of a small derived blob, if it is cached.
@@ -349,6 +260,14 @@ impl SongService {
             bytes.extend_from_slice(&chunk);
         }
         Ok(Some(bytes))
+    }
+
+    /// Stores a small derived blob.
+    pub(super) async fn keep_bytes(&self, hash: &SongHash, key: &BlobKey, bytes: Vec<u8>) -> Result<(), ServiceError> {
+        let size_bytes = bytes.len() as u64;
+        let mut writer = self.ports().blobs.begin().await?;
+        writer.write(bytes.into()).await?;
+        self.keep_made(hash, writer, key, size_bytes).await
     }
 
     /// Mixes a song's stems at these levels into one file, which is not cached. Clients take turns, as for other
@@ -529,7 +448,7 @@ impl SongService {
         self.keep_made(&hash, writer, &key, size_bytes).await
     }
 
-    async fn open_all(&self, keys: Vec<BlobKey>) -> Result<Vec<Blob>, ServiceError> {
+    pub(super) async fn open_all(&self, keys: Vec<BlobKey>) -> Result<Vec<Blob>, ServiceError> {
         let mut blobs = Vec::new();
         for key in keys {
             blobs.push(self.ports().blobs.open(&key, None).await?.ok_or(ServiceError::NO_SONG)?);
@@ -539,7 +458,7 @@ impl SongService {
 
     /// Stores a rendition, peaks or an analysis, unless the last song was deleted meanwhile: then nothing may be stored under its
     /// hash.
-    pub(super) async fn keep_made(
+    async fn keep_made(
         &self,
         hash: &SongHash,
         writer: Box<dyn BlobWriter>,
@@ -572,7 +491,7 @@ fn with_guard(blob: Blob, guard: impl Send + 'static) -> Blob {
 }
 
 /// Returns what the blobs of a part are stored under: the key of the results, or the hash for the song itself.
-fn place(song: &Song, part: Part) -> SongHash {
+pub(super) fn place(song: &Song, part: Part) -> SongHash {
     song.stems().key.filter(|_| part != Part::Song).unwrap_or(*song.hash())
 }
 
@@ -594,7 +513,7 @@ fn stored(song: &Song, stem: Stem) -> BlobKey {
 }
 
 /// Returns the keys of the blobs whose sum is the part.
-fn sources(song: &Song, part: Part) -> Vec<BlobKey> {
+pub(super) fn sources(song: &Song, part: Part) -> Vec<BlobKey> {
     match part {
         Part::Song => vec![BlobKey::Source(*song.hash())],
         Part::Stem(stem) => vec![stored(song, stem)],

@@ -12,7 +12,7 @@ use vocalizer_core::ports::{Pending, RepositoryError, SortKey, Space};
 
 pub(super) use super::error::repository;
 pub(super) use super::open::PostgresStore as Store;
-use crate::sql::rows::{self, micros, read_all, song_columns};
+use crate::sql::rows::{self, in_order, micros, read_all, song_columns};
 
 /// A statement with its arguments.
 pub(super) type Statement = Query<'static, Postgres, PgArguments>;
@@ -168,21 +168,7 @@ macro_rules! sorted {
 /// Lists songs sorted by a key.
 pub(super) fn sorted(sort: SortKey, descending: bool) -> Statement {
     // Plan for the actual values, as for the other lists.
-    let sql = match (sort, descending) {
-        (SortKey::Added, true) => sorted!("uploaded_at_us", "title_key", " <= ", " < ", "DESC", " > ", "ASC"),
-        (SortKey::Added, false) => sorted!("uploaded_at_us", "title_key", " >= ", " > ", "ASC", " < ", "DESC"),
-        (SortKey::Title, true) => sorted!("title_key", "title_key", " <= ", " < ", "DESC", " < ", "DESC"),
-        (SortKey::Title, false) => sorted!("title_key", "title_key", " >= ", " > ", "ASC", " > ", "ASC"),
-        (SortKey::Artist, true) => sorted!("artist_key", "artist_key", " <= ", " < ", "DESC", " < ", "DESC"),
-        (SortKey::Artist, false) => sorted!("artist_key", "artist_key", " >= ", " > ", "ASC", " > ", "ASC"),
-        (SortKey::Duration, true) => {
-            sorted!("coalesce(duration_ms, -1)", "title_key", " <= ", " < ", "DESC", " < ", "DESC")
-        }
-        (SortKey::Duration, false) => {
-            sorted!("coalesce(duration_ms, -1)", "title_key", " >= ", " > ", "ASC", " > ", "ASC")
-        }
-    };
-    query(sql).persistent(false)
+    query(in_order!(sorted, sort, descending)).persistent(false)
 }
 
 /// Counts the songs of a sorted list.

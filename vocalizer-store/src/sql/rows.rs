@@ -91,6 +91,28 @@ macro_rules! song_columns {
 }
 pub(crate) use song_columns;
 
+/// The statement for an order of the list of songs: what an engine's macro makes of the key, the key that searches read, how values
+/// are compared with the cursor's, and the same for IDs.
+macro_rules! in_order {
+    ($sorted:ident, $sort:expr, $descending:expr) => {
+        match ($sort, $descending) {
+            (SortKey::Added, true) => $sorted!("uploaded_at_us", "title_key", " <= ", " < ", "DESC", " > ", "ASC"),
+            (SortKey::Added, false) => $sorted!("uploaded_at_us", "title_key", " >= ", " > ", "ASC", " < ", "DESC"),
+            (SortKey::Title, true) => $sorted!("title_key", "title_key", " <= ", " < ", "DESC", " < ", "DESC"),
+            (SortKey::Title, false) => $sorted!("title_key", "title_key", " >= ", " > ", "ASC", " > ", "ASC"),
+            (SortKey::Artist, true) => $sorted!("artist_key", "artist_key", " <= ", " < ", "DESC", " < ", "DESC"),
+            (SortKey::Artist, false) => $sorted!("artist_key", "artist_key", " >= ", " > ", "ASC", " > ", "ASC"),
+            (SortKey::Duration, true) => {
+                $sorted!("coalesce(duration_ms, -1)", "title_key", " <= ", " < ", "DESC", " < ", "DESC")
+            }
+            (SortKey::Duration, false) => {
+                $sorted!("coalesce(duration_ms, -1)", "title_key", " >= ", " > ", "ASC", " > ", "ASC")
+            }
+        }
+    };
+}
+pub(crate) use in_order;
+
 /// A row of [`song_columns`].
 pub(crate) fn song<R: Columns>(row: &R) -> Result<Song, BoxError> {
     let kind: StatusKind = row.text("status")?.parse()?;

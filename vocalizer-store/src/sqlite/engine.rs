@@ -12,7 +12,7 @@ use vocalizer_core::ports::{Pending, RepositoryError, SongRepository as _, SortK
 pub(super) use super::error::repository;
 pub(super) use super::open::SqliteStore as Store;
 use crate::files::disk;
-use crate::sql::rows::song_columns;
+use crate::sql::rows::{in_order, song_columns};
 
 /// A statement with its arguments.
 pub(super) type Statement = Query<'static, Sqlite, SqliteArguments>;
@@ -158,20 +158,7 @@ macro_rules! sorted {
 
 /// Lists songs sorted by a key.
 pub(super) fn sorted(sort: SortKey, descending: bool) -> Statement {
-    sqlx::query(match (sort, descending) {
-        (SortKey::Added, true) => sorted!("uploaded_at_us", "title_key", " <= ", " < ", "DESC", " > ", "ASC"),
-        (SortKey::Added, false) => sorted!("uploaded_at_us", "title_key", " >= ", " > ", "ASC", " < ", "DESC"),
-        (SortKey::Title, true) => sorted!("title_key", "title_key", " <= ", " < ", "DESC", " < ", "DESC"),
-        (SortKey::Title, false) => sorted!("title_key", "title_key", " >= ", " > ", "ASC", " > ", "ASC"),
-        (SortKey::Artist, true) => sorted!("artist_key", "artist_key", " <= ", " < ", "DESC", " < ", "DESC"),
-        (SortKey::Artist, false) => sorted!("artist_key", "artist_key", " >= ", " > ", "ASC", " > ", "ASC"),
-        (SortKey::Duration, true) => {
-            sorted!("coalesce(duration_ms, -1)", "title_key", " <= ", " < ", "DESC", " < ", "DESC")
-        }
-        (SortKey::Duration, false) => {
-            sorted!("coalesce(duration_ms, -1)", "title_key", " >= ", " > ", "ASC", " > ", "ASC")
-        }
-    })
+    sqlx::query(in_order!(sorted, sort, descending))
 }
 
 /// Counts the songs of a sorted list. The index of the order has all that is read.

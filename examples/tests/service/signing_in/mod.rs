@@ -200,6 +200,28 @@ async fn disabled_user_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn reset_password_disconnects_the_provider_unless_told_to_keep_sessions() {
+    let Some(provider) = Provider::start().await else { return };
+    let service = service(provider.oidc(false)).await;
+    let (ada, thief) = (Browser::registered(&service, "ada").await, Browser::new(&service));
+    let url = ada.post("/auth/oidc/link", &[]).await.data()["url"].as_str().unwrap().to_owned();
+    ada.get(&provider.sign_in(&url, "thief").await).await;
+    for (arguments, is_connected) in [(vec!["--keep-sessions"], true), (vec![], false)] {
+        let data = service.database().parent().unwrap().to_owned();
+        let all = [vec!["users", "reset-password", "ada"], arguments].concat();
+        let output = tokio::task::spawn_blocking(move || admin(&data, &all)).await.unwrap();
+        assert!(output.status.success(), "{output:?}");
+        let answer = sign_in(&thief, &provider, "thief").await;
+        if is_connected {
+            signed_in(&answer);
+        } else {
+            answer.refused(403, "sign_in_refused");
+        }
+    }
+    assert_eq!(me(&thief).await, Value::Null);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn only_admitted_people_sign_in() {
     let Some(provider) = Provider::start().await else { return };
     for (subject, claims) in [
@@ -312,6 +334,18 @@ fn wrong_settings_are_named() {
         (vec!["--password-sign-in", "off"], "PASSWORD_SIGN_IN"),
         (more(&["--password-sign-in", "off"]), "REGISTRATION=closed"),
         (more(&["--oidc-required-claim", "musicians"]), "OIDC_REQUIRED_CLAIM"),
+        (
+            more(&[
+                "--oidc-create",
+                "--trusted-user-header",
+                "x-user",
+                "--trusted-proxies",
+                "127.0.0.1",
+                "--registration",
+                "closed",
+            ]),
+            "OIDC_CREATE",
+        ),
         (more(&["--oidc-allowed-domains", "ada@example.org"]), "OIDC_ALLOWED_DOMAINS"),
     ] {
         let (code, shown) = check(&wrong);

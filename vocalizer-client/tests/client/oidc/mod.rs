@@ -292,6 +292,17 @@ async fn user_info_completes_the_token_of_the_same_person() {
         fake.respond("/userinfo", 200, info);
         assert!(matches!(identify(&provider).await, Err(IdentityError::NotAdmitted(_))), "{change}");
     }
+    // An address of the token that it does not call verified is not verified by an answer about another address, or about none.
+    fake.issue(
+        &key.token(&with(&fake, &json!({"email": "eve@example.org", "email_verified": null, "groups": ["staff"]}))),
+    );
+    let mut elsewhere = info.clone();
+    elsewhere["email"] = json!("ada@example.net");
+    fake.respond("/userinfo", 200, elsewhere);
+    assert!(matches!(identify(&provider).await, Err(IdentityError::NotAdmitted(_))));
+    fake.respond("/userinfo", 200, info.clone());
+    assert!(identify(&provider).await.is_ok());
+    fake.issue(&key.token(&with(&fake, &json!({"preferred_username": null, "groups": ["staff"]}))));
     let mut other = info;
     other["sub"] = json!("18");
     fake.respond("/userinfo", 200, other);
