@@ -83,7 +83,8 @@ impl AccountService {
     /// # #[cfg(feature = "memory")]
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// #     /// # use vocalizer_core::{account::*, memory::*, ports::*, secret::*, service::*};
+    /// # use std::sync::Arc;
+    /// # use vocalizer_core::{account::*, memory::*, ports::*, secret::*, service::*};
     /// # struct Example;
     /// # #[async_trait::async_trait]
     /// # impl IdentityProvider for Example {

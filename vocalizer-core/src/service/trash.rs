@@ -52,7 +52,9 @@ impl SongService {
     /// # use vocalizer_core::{account::*, api::*, limits::*, memory::*, part::*, ports::*, service::*, song::*};
     /// # let (songs, blobs, queue) = (Arc::<MemorySongs>::default(), Arc::<MemoryBlobs>::default(), Arc::new(IdleQueue));
     /// # let clock = Arc::new(ManualClock::new());
-    /// # let service = SongService::builder_with_clock(songs, blobs, queue, clock).build();
+    /// # let builder = SongService::builder_with_clock(songs, blobs, queue, clock);
+    /// let settings = SongSettings { trash: Some(Duration::from_secs(7 * 86_400)), ..SongSettings::default() };
+    /// let service = builder.with_settings(settings).build();
     /// # let mut upload = service.begin_upload(Viewer::Anonymous).await?;
     /// # upload.write("the file".into()).await?;
     /// # let song = upload.finish("Clair de lune").await?;
@@ -129,7 +131,9 @@ impl SongService {
     /// # use vocalizer_core::{account::*, api::*, limits::*, memory::*, part::*, ports::*, service::*, song::*};
     /// # let (songs, blobs, queue) = (Arc::<MemorySongs>::default(), Arc::<MemoryBlobs>::default(), Arc::new(IdleQueue));
     /// # let clock = Arc::new(ManualClock::new());
-    /// # let service = SongService::builder_with_clock(songs, blobs, queue, clock).build();
+    /// # let builder = SongService::builder_with_clock(songs, blobs, queue, clock);
+    /// let settings = SongSettings { trash: Some(Duration::from_secs(7 * 86_400)), ..SongSettings::default() };
+    /// let service = builder.with_settings(settings).build();
     /// # let mut upload = service.begin_upload(Viewer::Anonymous).await?;
     /// # upload.write("the file".into()).await?;
     /// # let song = upload.finish("Clair de lune").await?;

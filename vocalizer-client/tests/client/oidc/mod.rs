@@ -302,6 +302,9 @@ async fn user_info_completes_the_token_of_the_same_person() {
     assert!(matches!(identify(&provider).await, Err(IdentityError::NotAdmitted(_))));
     fake.respond("/userinfo", 200, info.clone());
     assert!(identify(&provider).await.is_ok());
+    fake.issue(&key.token(&with(&fake, &json!({"email": null, "email_verified": true, "groups": ["staff"]}))));
+    fake.respond("/userinfo", 200, json!({"sub": "17", "email": "eve@example.org"}));
+    assert!(matches!(identify(&provider).await, Err(IdentityError::NotAdmitted(_))));
     fake.issue(&key.token(&with(&fake, &json!({"preferred_username": null, "groups": ["staff"]}))));
     let mut other = info;
     other["sub"] = json!("18");
