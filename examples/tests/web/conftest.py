@@ -155,7 +155,8 @@ def demo(service):
 @pytest.fixture(scope="session")
 def browser():
     with sync_playwright() as playwright:
-        chromium = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
+        names = ["chromium-headless-shell", "chromium", "chromium-browser"]
+        chromium = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
         flags = ["--autoplay-policy=user-gesture-required"]
         browser = playwright.chromium.launch(executable_path=chromium, args=flags, chromium_sandbox=os.geteuid() != 0)
         yield browser

@@ -13,7 +13,7 @@ use lapin::types::FieldTable;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tokio::task::{spawn, spawn_blocking};
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 use tracing::Instrument as _;
 
 use super::broker::Broker;
@@ -26,6 +26,10 @@ use crate::finish::run_to_completion;
 
 /// The pause before consuming again after the broker cancelled the consumer.
 const RECONSUME_PAUSE: Duration = Duration::from_millis(250);
+
+/// How long a consumer whose caller is gone waits for a job before it is cancelled. A quorum queue takes back a delivery that
+/// crosses the cancellation, and counts an attempt. Jobs that are published together arrive within this time.
+const LINGER: Duration = Duration::from_millis(200);
 
 /// Waits for a job.
 pub(super) async fn take(broker: &Arc<Broker>) -> Result<HeldDelivery, AmqpError> {
@@ -122,7 +126,7 @@ async fn next(
     let delivery = match select(consumer.next(), pin!(caller_gone)).await {
         Either::Left((None, _)) => return Ok(None),
         Either::Left((delivery, _)) => delivery.transpose()?,
-        Either::Right(_) => None,
+        Either::Right(((), delivery)) => timeout(LINGER, delivery).await.ok().flatten().transpose()?,
     };
     // Otherwise the next job would be delivered on the acknowledgement of this one, and count as an attempt.
     lane.await_response(lane.channel().basic_cancel(consumer.tag(), BasicCancelOptions::default())).await?;
