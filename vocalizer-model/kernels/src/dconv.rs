@@ -3,7 +3,7 @@
 //! A row of the spectrogram stays in a core's cache for the whole branch. A row of the waveform is too long for that:
 //! it is processed in pieces, in one pass per normalisation. The input of the second normalisation is wide, so it is never
 //! stored: its moments follow from those of the few hidden channels, and it is computed for some frames at a time, just
-//! before it is gated and added.
+//! before it is gated and added. With few hidden channels, it does not even leave the registers.
 
 use pulp::{Simd, WithSimd};
 
@@ -19,6 +19,9 @@ const WHOLE: usize = 2 * CHUNK;
 
 /// Frames whose wide channels are computed at a time: whole tiles for every vector width, few enough for the L1 cache.
 const STRIP: usize = 96;
+
+/// With fewer hidden channels, the wide ones are computed in registers. Their weights are always f32.
+const FEW: usize = 16;
 
 /// Taps of the dilated convolution.
 pub const TAPS: usize = 3;
@@ -153,21 +156,41 @@ impl<'a> Layer<'a> {
         self.expansion.measure(simd, middle)
     }
 
-    /// The second convolution, normalised, gated, scaled and added to the input.
+    /// The second convolution, normalised, gated, scaled and added to the channels' rows.
     #[inline(always)]
-    fn add<S: Simd>(&self, simd: S, norm: [f32; 2], Work { x, middle, wide }: &mut Work<'_>) {
+    fn add<'r, S: Simd>(
+        &self,
+        simd: S,
+        norm: [f32; 2],
+        Work { middle, wide, .. }: &mut Work<'_>,
+        row: impl Fn(usize) -> &'r mut [f32],
+    ) {
         let DConvLayer { expand_bias, norm2: [weights, shifts], scale, .. } = self.parameters;
         let channels = scale.len();
+        if let Some(plain) = &self.expansion.plain {
+            let mut folded = vec![[0.0; 2]; self.hidden() + 1];
+            for (channel, &scale) in scale.iter().enumerate() {
+                let affine = |i: usize| affine(norm, weights[i], shifts[i], expand_bias[i]);
+                let ([signal, shift], [gate, gate_shift]) = (affine(channel), affine(channels + channel));
+                let of = |i: usize| plain[i * self.hidden()..][..self.hidden()].iter();
+                for ((pair, w), g) in folded.iter_mut().zip(of(channel)).zip(of(channels + channel)) {
+                    *pair = [w * (signal * scale), g * gate];
+                }
+                folded[self.hidden()] = [shift * scale, gate_shift];
+                add_gated(simd, &folded, middle, row(channel));
+            }
+            return;
+        }
         let stride = row_stride::<S>(STRIP, 0);
-        for start in (0..x.frames).step_by(STRIP) {
-            let count = STRIP.min(x.frames - start);
+        for start in (0..middle.frames).step_by(STRIP) {
+            let count = STRIP.min(middle.frames - start);
             expand(simd, self.parameters, (middle.values, middle.stride), [start, count], (wide, stride));
             let (signals, gates) = wide.split_at(channels * stride);
             for (channel, (signal, gate)) in signals.chunks_exact(stride).zip(gates.chunks(stride)).enumerate() {
                 let affine = |i: usize| affine(norm, weights[i], shifts[i], expand_bias[i]).map(|v| simd.splat_f32s(v));
                 let ([scale1, shift], [gate_scale, gate_shift]) = (affine(channel), affine(channels + channel));
                 let layer_scale = simd.splat_f32s(scale[channel]);
-                let x = &mut x.row(channel)[start..start + count];
+                let x = &mut row(channel)[start..start + count];
                 each!(simd: S, x => x, &signal[..count] => signal, &gate[..count] => gate; {
                     let open = sigmoid(simd, simd.mul_add_e_f32s(gate, gate_scale, gate_shift));
                     let signal = simd.mul_add_e_f32s(signal, scale1, shift);
@@ -205,6 +228,54 @@ fn affine([mean, deviation]: [f32; 2], weight: f32, shift: f32, bias: f32) -> [f
     [scale, (bias - mean).mul_add(scale, shift)]
 }
 
+/// Adds a channel to its row: a sum of the hidden channels, times the sigmoid of another. `folded` has the two weights of each
+/// hidden channel, then the shifts of the sums.
+#[inline(always)]
+fn add_gated<S: Simd>(simd: S, folded: &[[f32; 2]], middle: &Rows<'_>, row: &mut [f32]) {
+    const VECTORS: usize = 4;
+    let (whole, tail) = S::as_mut_simd_f32s(row);
+    let (strips, rest) = whole.as_chunks_mut::<VECTORS>();
+    let after = strips.len() * VECTORS;
+    for (index, strip) in strips.iter_mut().enumerate() {
+        let made = gated::<S, VECTORS>(simd, folded, middle, index * VECTORS);
+        for j in 0..VECTORS {
+            strip[j] = simd.add_f32s(strip[j], made[j]);
+        }
+    }
+    for (index, value) in rest.iter_mut().enumerate() {
+        let [made] = gated::<S, 1>(simd, folded, middle, after + index);
+        *value = simd.add_f32s(*value, made);
+    }
+    if !tail.is_empty() {
+        let [made] = gated::<S, 1>(simd, folded, middle, after + rest.len());
+        simd.partial_store_f32s(tail, simd.add_f32s(simd.partial_load_f32s(tail), made));
+    }
+}
+
+/// Computes some vectors of [`add_gated`], from vector `first` of the hidden channels.
+#[inline(always)]
+fn gated<S: Simd, const VECTORS: usize>(
+    simd: S,
+    folded: &[[f32; 2]],
+    middle: &Rows<'_>,
+    first: usize,
+) -> [S::f32s; VECTORS] {
+    let (shifts, weights) = folded.split_last().expect("shifts");
+    let [mut signals, mut gates] = shifts.map(|shift| [simd.splat_f32s(shift); VECTORS]);
+    for (weights, hidden) in weights.iter().zip(middle.values.chunks_exact(middle.stride)) {
+        let [weight, gate_weight] = [simd.splat_f32s(weights[0]), simd.splat_f32s(weights[1])];
+        let hidden = &S::as_simd_f32s(&hidden[first * S::F32_LANES..][..VECTORS * S::F32_LANES]).0[..VECTORS];
+        for j in 0..VECTORS {
+            signals[j] = simd.mul_add_e_f32s(weight, hidden[j], signals[j]);
+            gates[j] = simd.mul_add_e_f32s(gate_weight, hidden[j], gates[j]);
+        }
+    }
+    for j in 0..VECTORS {
+        signals[j] = simd.mul_f32s(signals[j], sigmoid(simd, gates[j]));
+    }
+    signals
+}
+
 /// The convolution of some frames to twice the channels, without its bias.
 #[inline(always)]
 fn expand<S: Simd>(
@@ -222,6 +293,8 @@ fn expand<S: Simd>(
 /// `b`. With them, the moments of all `w · h + b` follow from the sums and products of the hidden channels `h`.
 struct Expansion {
     hidden: usize,
+    /// The weights, row by row, if the hidden channels are few.
+    plain: Option<Vec<f32>>,
     rows: f64,
     /// `[hidden, hidden]`: the sums of `w · wᵀ`.
     products: Vec<f64>,
@@ -249,15 +322,17 @@ impl WithSimd for Expanding<'_> {
         let mut weights = vec![0.0; layer.expand.padded_rows() * stride];
         expand(simd, layer, (&identity, stride), [0, hidden], (&mut weights, stride));
 
+        let of_rows = || weights.chunks_exact(stride).take(layer.expand_bias.len());
         let mut sums = Expansion {
             hidden,
+            plain: (hidden < FEW).then(|| of_rows().flat_map(|row| &row[..hidden]).copied().collect()),
             rows: 0.0,
             products: vec![0.0; hidden * hidden],
             weights: vec![0.0; hidden],
             weighted: vec![0.0; hidden],
             biases: [0.0; 2],
         };
-        for (row, &bias) in weights.chunks_exact(stride).zip(layer.expand_bias) {
+        for (row, &bias) in of_rows().zip(layer.expand_bias) {
             let bias = f64::from(bias);
             sums.rows += 1.0;
             sums.biases[0] += bias;
@@ -352,8 +427,7 @@ impl WithSimd for Whole<'_> {
         (0..x.channels).for_each(|i| gather(row(i), -edge.cast_signed(), work.x.with_edges(i)));
         let norm = layer.compress(simd, work).over(layer.hidden() * x.frames);
         let norm = layer.expansion.norm(&layer.activate(simd, norm, &mut work.middle), x.frames);
-        layer.add(simd, norm, work);
-        (0..x.channels).for_each(|i| row(i).copy_from_slice(work.x.row(i)));
+        layer.add(simd, norm, work, row);
     }
 }
 
@@ -438,12 +512,10 @@ impl WithSimd for Add<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Self { long: long @ Long { x, layer, .. }, piece, norm } = self;
+        let Self { long: long @ Long { layer, .. }, piece, norm } = self;
         let mut scratch = Scratch::take();
         let work = &mut Work::new::<S>(&mut scratch, layer.parameters, piece.frames, 0);
         (0..layer.hidden()).for_each(|i| work.middle.row(i).copy_from_slice(long.hidden(piece, i)));
-        (0..x.channels).for_each(|i| work.x.row(i).copy_from_slice(long.own(piece, i)));
-        layer.add(simd, norm, work);
-        (0..x.channels).for_each(|i| long.own(piece, i).copy_from_slice(work.x.row(i)));
+        layer.add(simd, norm, work, |channel| long.own(piece, channel));
     }
 }
