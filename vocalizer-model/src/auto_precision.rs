@@ -27,7 +27,7 @@ impl AutoPrecision {
     fn with(integers: Option<&str>) -> Self {
         match integers {
             Some(name) => Self { precision: Precision::Int16, reason: name.to_uppercase() },
-            None => Self { precision: Precision::F32, reason: "no VNNI instructions".to_owned() },
+            None => Self { precision: Precision::F32, reason: "no fast integer instructions".to_owned() },
         }
     }
 }
@@ -51,7 +51,8 @@ mod tests {
     #[test]
     fn cpu_takes_int16_if_it_has_instructions_for_it() {
         for (integers, precision, reason) in [
-            (None, Precision::F32, "no VNNI instructions"),
+            (None, Precision::F32, "no fast integer instructions"),
+            (Some("avx2-int16"), Precision::Int16, "AVX2-INT16"),
             (Some("avx-vnni"), Precision::Int16, "AVX-VNNI"),
             (Some("avx512-vnni"), Precision::Int16, "AVX512-VNNI"),
         ] {

@@ -68,9 +68,9 @@ pub enum Precision {
     /// of AMD); everything else remains in 32 bits.
     Bf16,
     /// Integers of 12 and 13 bits with scales, for the matrices and their inputs; everything else remains in 32 bits. CPU only.
-    /// As fast as [`Precision::Bf16`] at best, on more processors (AVX512-VNNI, AVX-VNNI), and more exact.
+    /// As fast as [`Precision::Bf16`] at best, on more processors (AVX512-VNNI, AVX-VNNI, AVX2 of Zen 3), and more exact.
     Int16,
-    /// As [`Precision::Int16`] with 8 bits: faster and less exact.
+    /// As [`Precision::Int16`] with 8 bits: faster, except with AVX2 alone, and less exact.
     Int8,
 }
 

@@ -8,19 +8,21 @@ use vocalizer_model::{ComputeOptions, DeviceChoice, Model, SplitOptions, split_f
 
 use super::support::{Place, Run, auto_on_cpu, of_kind, read, tiny};
 
-/// Whether this machine has instructions for products of integers.
+/// Whether this machine has fast instructions for products of integers.
 #[cfg(target_arch = "x86_64")]
-fn has_vnni() -> bool {
-    is_x86_feature_detected!("avx512vnni") || is_x86_feature_detected!("avxvnni")
+fn has_integers() -> bool {
+    let has_vnni = is_x86_feature_detected!("avx512vnni") || is_x86_feature_detected!("avxvnni");
+    has_vnni
+        || is_x86_feature_detected!("vaes") && is_x86_feature_detected!("avx2") && !is_x86_feature_detected!("avx512f")
 }
 
 #[cfg(not(target_arch = "x86_64"))]
-fn has_vnni() -> bool {
+fn has_integers() -> bool {
     false
 }
 
 /// `vocalizer` without the instructions that `auto` needs for anything but f32.
-fn without_vnni(place: &Place) -> Command {
+fn without_integers(place: &Place) -> Command {
     let mut command = place.command();
     command.env("VOCALIZER_SIMD", "avx2");
     command
@@ -43,15 +45,15 @@ fn devices_tell_what_auto_takes_and_why() {
     for device in json.events() {
         let [id, precision, reason] = ["id", "auto_precision", "auto_reason"].map(|key| device[key].as_str());
         let (id, precision, reason) = (id.expect("an id"), precision.expect("a precision"), reason.expect("a reason"));
-        let on_cpu = if has_vnni() { "int16" } else { "f32" };
+        let on_cpu = if has_integers() { "int16" } else { "f32" };
         assert_eq!(precision, if id == "cpu" { on_cpu } else { "f32" }, "{device}");
         let mut lines = plain.out.lines().skip_while(|line| line.split_whitespace().next() != Some(id));
         let line = lines.nth(1).expect("a second line");
         assert_eq!(line.trim(), format!("--precision auto takes {precision}: {reason}"), "{}", plain.out);
     }
-    let run = Run::of(without_vnni(&place).arg("devices"));
+    let run = Run::of(without_integers(&place).arg("devices"));
     run.succeeded();
-    assert!(run.out.contains("--precision auto takes f32: no VNNI instructions"), "{}", run.out);
+    assert!(run.out.contains("--precision auto takes f32: no fast integer instructions"), "{}", run.out);
 }
 
 #[test]
@@ -107,7 +109,7 @@ fn auto_skips_songs_that_were_split_in_its_precision_or_in_f32() {
     assert_eq!(is_skipped(&["--precision", "f32"]), taken == "f32");
     // Where auto takes f32, only f32 is as good.
     split(&place, &["--precision", "int16"]);
-    let mut command = without_vnni(&place);
+    let mut command = without_integers(&place);
     command.args(["separate", "song.wav", "--device", "cpu", "--stems", "bass", "--json", "--skip-existing"]);
     let run = Run::of(command.arg("--model").arg(tiny()));
     assert_eq!((run.code, of_kind(&run.events(), "done").len()), (Some(0), 1), "{run:?}");

@@ -285,12 +285,19 @@ unsafe fn with_fewer_bits(product: Product<'_>) {
             if let Some(dots) = dots::Avx512Int16::detect() {
                 return dots.vectorize(integers::Multiply(product));
             }
+            if let Some(dots) = dots::Avx2Int16::detect_fast() {
+                return dots.vectorize(integers::Multiply(product));
+            }
             if let Some(dots) = dots::AvxInt16::detect() {
                 return dots.vectorize(integers::Multiply(product));
             }
         }
         Precision::Int8 => {
             if let Some(dots) = dots::Avx512Int8::detect() {
+                return dots.vectorize(integers::Multiply(product));
+            }
+            // Its instruction for bytes saturates, and is no faster.
+            if let Some(dots) = dots::Avx2Int16::detect_fast() {
                 return dots.vectorize(integers::Multiply(product));
             }
             if let Some(dots) = dots::AvxInt8::detect() {
@@ -334,11 +341,13 @@ pub(crate) fn spin(precision: Precision, times: usize) -> Option<usize> {
         #[cfg(target_arch = "x86_64")]
         Precision::Int16 => {
             let wide = dots::Avx512Int16::detect().map(|dots| dots.vectorize(dots::Spin(times)));
+            let wide = wide.or_else(|| dots::Avx2Int16::detect_fast().map(|dots| dots.vectorize(dots::Spin(times))));
             wide.or_else(|| dots::AvxInt16::detect().map(|dots| dots.vectorize(dots::Spin(times))))
         }
         #[cfg(target_arch = "x86_64")]
         Precision::Int8 => {
             let wide = dots::Avx512Int8::detect().map(|dots| dots.vectorize(dots::Spin(times)));
+            let wide = wide.or_else(|| dots::Avx2Int16::detect_fast().map(|dots| dots.vectorize(dots::Spin(times))));
             wide.or_else(|| dots::AvxInt8::detect().map(|dots| dots.vectorize(dots::Spin(times))))
         }
         #[cfg(target_arch = "aarch64")]

@@ -8,7 +8,7 @@ use pulp::{Arch, Simd, WithSimd};
 /// Runs `op` with the widest vectors of this machine.
 ///
 /// `VOCALIZER_SIMD` (`avx512`, `avxvnni`, `avx2`, `neon` or `scalar`) limits the instructions, for comparisons; `avx512bf16`
-/// uses it even where it is slow.
+/// and `avx2int16` use these even where they are slow.
 #[inline]
 pub(crate) fn dispatch<Op: WithSimd>(op: Op) -> Op::Output {
     level().arch.dispatch(op)
@@ -33,8 +33,8 @@ pub(crate) fn level() -> Level {
         let (arch, fewer_bits) = match name.as_deref() {
             Ok("scalar") => (Arch::Scalar, false),
             #[cfg(target_arch = "x86_64")]
-            Ok(name @ ("avx2" | "avxvnni")) => {
-                (pulp::x86::V3::try_new().map_or(Arch::Scalar, Arch::V3), name == "avxvnni")
+            Ok(name @ ("avx2" | "avx2int16" | "avxvnni")) => {
+                (pulp::x86::V3::try_new().map_or(Arch::Scalar, Arch::V3), name != "avx2")
             }
             Ok("avx512" | "neon") => (Arch::new(), false),
             _ => (Arch::new(), true),
@@ -43,7 +43,7 @@ pub(crate) fn level() -> Level {
             arch,
             fewer_bits,
             #[cfg(target_arch = "x86_64")]
-            slow: name.as_deref() == Ok("avx512bf16"),
+            slow: matches!(name.as_deref(), Ok("avx512bf16" | "avx2int16")),
         }
     })
 }

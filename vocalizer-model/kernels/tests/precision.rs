@@ -152,6 +152,41 @@ fn attention_loses_little() {
 }
 
 #[test]
+fn nan_reaches_the_output_of_attention() {
+    let (heads, width) = (2, 32);
+    let channels = heads * width;
+    let [x, other] = [50, 150].map(|frames| Extent { items: 1, channels: 2 * channels, rows: 1, frames });
+    for precision in Precision::ALL {
+        let run = |query: Option<usize>, key: Option<usize>, value: Option<usize>| {
+            let [mut from, mut to] = [noise(1, x.len()), noise(2, other.len())];
+            if let Some(at) = query {
+                from[5 * x.frames + at] = f32::NAN;
+            }
+            if let Some(at) = key {
+                to[7 * other.frames + at] = f32::NAN;
+            }
+            if let Some(at) = value {
+                to[(channels + 9) * other.frames + at] = f32::NAN;
+            }
+            let projection = |values, extent, first| Projection { values, extent, first };
+            let mut out = vec![0.0; channels * x.frames];
+            let [keys, values] = [0, channels].map(|first| projection(&to, other, first));
+            attention(projection(&from, x, 0), keys, values, [heads, channels], precision, &mut out);
+            out
+        };
+        // Of the first head: one query, all queries, one channel of all queries.
+        let is_nan = |out: &[f32], of: &dyn Fn(usize, usize) -> bool| {
+            out.iter().enumerate().all(|(i, v)| v.is_nan() == of(i / x.frames, i % x.frames))
+        };
+        assert!(is_nan(&run(Some(20), None, None), &|channel, query| channel < width && query == 20), "{precision:?}");
+        for at in [0, 119, 149] {
+            assert!(is_nan(&run(None, Some(at), None), &|channel, _| channel < width), "{precision:?}, key {at}");
+            assert!(is_nan(&run(None, None, Some(at)), &|channel, _| channel == 9), "{precision:?}, value {at}");
+        }
+    }
+}
+
+#[test]
 fn rotary_attention_loses_little() {
     let (heads, width) = (3, 16);
     let values = noise(1, X.len());

@@ -2,9 +2,9 @@
 
 use pulp::Simd;
 
-use super::Product;
 use super::blocks::{Format, Out, multiply};
 use super::dots::{self, PairDot, WithDots};
+use super::{Precision, Product};
 
 /// Terms per word.
 pub(super) const PAIR: usize = 2;
@@ -51,6 +51,7 @@ impl<S: Simd, D: PairDot<S>> WithDots<S, D> for Multiply<'_> {
 struct Pairs<D>(D);
 
 impl<S: Simd, D: PairDot<S>> Format<S> for Pairs<D> {
+    const PANELS: Precision = Precision::Bf16;
     const BLOCK: usize = 256;
 
     #[inline(always)]

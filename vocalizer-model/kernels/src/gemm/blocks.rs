@@ -3,11 +3,14 @@
 
 use pulp::Simd;
 
-use super::{BLOCK_ROWS, NARROW_TILE, Product, WIDE_TILE};
+use super::{BLOCK_ROWS, NARROW_TILE, Precision, Product, WIDE_TILE, groups};
 use crate::scratch::Scratch;
 
 /// How terms are converted and multiplied in one precision.
 pub(super) trait Format<S: Simd>: Copy {
+    /// The precision of the panels, and of the converted terms. Bytes are widened for one of 16 bits.
+    const PANELS: Precision;
+
     /// Terms per block, whole groups: those of a tile stay in the L1 cache.
     const BLOCK: usize;
 
@@ -81,26 +84,45 @@ unsafe fn blocks<S: Simd, F: Format<S>, const ROWS: usize, const VECTORS: usize>
 ) {
     let Product { weights, input, columns, out, out_stride, add } = product;
     let (rows, terms) = (weights.rows.next_multiple_of(ROWS), weights.terms);
-    let words = |terms: usize| weights.precision.words(terms);
+    let is_widened = F::PANELS == Precision::Int16 && weights.precision == Precision::Int8;
+    let stored = |terms: usize| weights.precision.words(terms);
+    let block_words = F::PANELS.words(F::BLOCK.min(terms));
     let mut scratch = Scratch::take_for_terms();
-    let [converted] = scratch.slices([words(F::BLOCK.min(terms)) * columns]);
+    let widened = if is_widened { block_words * BLOCK_ROWS.min(rows) } else { 0 };
+    let [converted, widened] = scratch.slices([block_words * columns, widened]);
     for first in (0..terms).step_by(F::BLOCK) {
         let offsets = &input.offsets[first..(first + F::BLOCK).min(terms)];
+        let words = F::PANELS.words(offsets.len());
         for row_block in (0..rows).step_by(BLOCK_ROWS) {
+            let row_end = (row_block + BLOCK_ROWS).min(rows);
+            // Panel `row / ROWS` starts at `row * words`, each word is `ROWS` further.
+            let panels = &weights.values[row_block * stored(weights.all_terms)..row_end * stored(weights.all_terms)];
+            let skipped = stored(weights.first_term + first) * ROWS;
+            let (panel, panel_words) = if is_widened {
+                let panels = panels.chunks_exact(ROWS * stored(weights.all_terms));
+                for (panel, widened) in panels.zip(widened.chunks_exact_mut(ROWS * words)) {
+                    let (panel, widened) = (&panel[skipped..], widened.as_chunks_mut::<ROWS>().0);
+                    groups::widen::<ROWS>(panel.as_chunks::<ROWS>().0, offsets.len(), widened);
+                }
+                (&*widened, words)
+            } else {
+                (&panels[skipped..], stored(weights.all_terms))
+            };
             let mut column = 0;
             while column < columns {
                 let vectors = VECTORS.min((columns - column) / S::F32_LANES);
-                // SAFETY: the caller's guarantee. Panel `row / ROWS` starts at `row * words`, each word is `ROWS`
-                // further. A tile is at most as wide as the columns left; its terms follow those of the columns before.
+                // SAFETY: the caller's guarantee. A tile is at most as wide as the columns left; its terms follow those of the
+                // columns before.
                 unsafe {
+                    let out = out.as_mut_ptr().add(row_block * out_stride + column);
                     let tile = Tile {
                         fresh: (row_block == 0).then(|| input.values.as_ptr().add(column)),
                         offsets,
-                        converted: converted.as_mut_ptr().add(column * words(offsets.len())).cast(),
-                        panel: weights.values.as_ptr().add(words(weights.first_term + first) * ROWS).cast(),
-                        words: words(weights.all_terms),
-                        rows: [row_block, (row_block + BLOCK_ROWS).min(rows)],
-                        out: Out { start: out.as_mut_ptr().add(column), stride: out_stride, add: add || first > 0 },
+                        converted: converted.as_mut_ptr().add(column * words).cast(),
+                        panel: panel.as_ptr().cast(),
+                        words: panel_words,
+                        rows: row_end - row_block,
+                        out: Out { start: out, stride: out_stride, add: add || first > 0 },
                     };
                     if vectors == VECTORS {
                         tile.multiply::<S, F, ROWS, VECTORS>(simd, format);
@@ -122,13 +144,12 @@ struct Tile<'a> {
     fresh: Option<*const f32>,
     offsets: &'a [usize],
     converted: *mut u32,
-    /// The block's terms of row 0.
+    /// The block's terms of the first row.
     panel: *const u32,
     /// Words per row of weights.
     words: usize,
-    /// First row and end.
-    rows: [usize; 2],
-    /// The columns in row 0 of the output.
+    rows: usize,
+    /// The columns in the first row of the output.
     out: Out,
 }
 
@@ -144,7 +165,7 @@ impl Tile<'_> {
             if let Some(values) = self.fresh {
                 format.convert::<VECTORS>(simd, values, self.offsets, converted);
             }
-            for row in (self.rows[0]..self.rows[1]).step_by(ROWS) {
+            for row in (0..self.rows).step_by(ROWS) {
                 let panel = self.panel.add(row * self.words);
                 let out = Out { start: self.out.start.add(row * self.out.stride), ..self.out };
                 format.tile::<ROWS, VECTORS>(simd, panel, converted, self.offsets.len(), out);

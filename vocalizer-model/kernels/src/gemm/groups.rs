@@ -96,3 +96,56 @@ impl Size {
         }
     }
 }
+
+/// Widens `terms` bytes of a panel, whole groups or the last ones, to 16 bits each. Scales and sums remain.
+#[inline(always)]
+pub(super) fn widen<const ROWS: usize>(panel: &[[f32; ROWS]], terms: usize, out: &mut [[f32; ROWS]]) {
+    // The term at the left of its word, with its sign, in 16 bits.
+    let widened = |word: u32, left: u32| (word << left).cast_signed().wrapping_shr(24).cast_unsigned() & 0xffff;
+    let (mut bytes, mut out) = (panel, out);
+    for first in (0..terms).step_by(GROUP) {
+        let count = GROUP.min(terms - first);
+        let (words, rest) = bytes.split_at(count.div_ceil(INT8.terms));
+        let (pairs, factors) = out.split_at_mut(count.div_ceil(INT16.terms));
+        for (words, pairs) in words.iter().zip(pairs.chunks_mut(INT8.terms / INT16.terms)) {
+            for (half, pair) in pairs.iter_mut().enumerate() {
+                let left = 16 - 16 * half as u32;
+                *pair = words.map(|word| {
+                    let word = word.to_bits();
+                    f32::from_bits(widened(word, left + 8) | widened(word, left) << 16)
+                });
+            }
+        }
+        let (factors, after) = factors.split_at_mut(FACTORS);
+        factors.copy_from_slice(&rest[..FACTORS]);
+        (bytes, out) = (&rest[FACTORS..], after);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn widened_bytes_keep_their_values_and_factors() {
+        const ROWS: usize = 6;
+        for terms in [1, 2, 3, 4, 5, 127, 128, 130, 255, 256, 300] {
+            let values: Vec<[f32; ROWS]> =
+                (0..terms).map(|term| std::array::from_fn(|row| ((term * 31 + row * 7) % 23) as f32 - 11.5)).collect();
+            let mut bytes = vec![[f32::NAN; ROWS]; INT8.words(terms)];
+            INT8.convert(&values, &mut bytes);
+            let mut pairs = vec![[f32::NAN; ROWS]; INT16.words(terms)];
+            widen(&bytes, terms, &mut pairs);
+            for term in 0..terms.next_multiple_of(2) {
+                let (group, at) = (term / GROUP * GROUP, term % GROUP);
+                for row in 0..ROWS {
+                    let word =
+                        |size: Size, words: &[[f32; ROWS]]| words[size.words(group) + at / size.terms][row].to_bits();
+                    let (byte, pair) = (INT8.unpack(word(INT8, &bytes), at), INT16.unpack(word(INT16, &pairs), at));
+                    assert_eq!(byte.to_bits(), pair.to_bits(), "{terms} terms, term {term}, row {row}");
+                }
+            }
+            assert_eq!(bytes[INT8.words(terms) - FACTORS..], pairs[INT16.words(terms) - FACTORS..]);
+        }
+    }
+}

@@ -5,10 +5,10 @@
 
 use pulp::Simd;
 
-use super::Product;
 use super::blocks::{Format, Out, multiply};
 use super::dots::{self, IntegerDot, WithDots};
-use super::groups::{FACTORS, GROUP, LEAST_RANGE, Size};
+use super::groups::{FACTORS, GROUP, INT16, LEAST_RANGE, Size};
+use super::{Precision, Product};
 
 /// Added to an f32, it leaves the nearest integer in the lowest bits, for integers of up to 22 bits and a sign.
 const INTEGER: f32 = 12_582_912.0;
@@ -32,6 +32,7 @@ impl<S: Simd, D: IntegerDot<S>> WithDots<S, D> for Multiply<'_> {
 struct Integers<D>(D);
 
 impl<S: Simd, D: IntegerDot<S>> Format<S> for Integers<D> {
+    const PANELS: Precision = if D::SIZE.terms == INT16.terms { Precision::Int16 } else { Precision::Int8 };
     const BLOCK: usize = 4 * GROUP;
 
     #[inline(always)]

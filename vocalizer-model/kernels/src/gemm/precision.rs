@@ -17,7 +17,7 @@ pub enum Precision {
     Bf16,
     /// Integers of 12 or 13 bits, stored in 16, with a scale for each group of terms.
     Int16,
-    /// 8-bit integers with a scale for each group of terms.
+    /// 8-bit integers with a scale for each group of terms. AVX2 alone multiplies them, by inputs of 13 bits, as [`Self::Int16`].
     Int8,
 }
 
@@ -39,6 +39,7 @@ impl Precision {
             #[cfg(target_arch = "x86_64")]
             Self::Int16 | Self::Int8 => {
                 let wide = dots::Avx512Int8::detect().map(|_| "avx512-vnni");
+                let wide = wide.or_else(|| dots::Avx2Int16::detect_fast().map(|_| "avx2-int16"));
                 wide.or_else(|| dots::AvxInt8::detect().map(|_| "avx-vnni"))
             }
             #[cfg(target_arch = "aarch64")]
