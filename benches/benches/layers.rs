@@ -1,12 +1,12 @@
 //! Profiles a segment by layer and compares it with the machine's limits. Prints a table for `benches/README.md`.
 //!
-//! `cargo bench -p vocalizer-benches --bench layers [-- --model NAME --segments N]`
+//! `cargo bench -p vocalizer-benches --bench layers [-- --model NAME --segments N --precision PRECISION]`
 
 use std::time::{Duration, Instant};
 
 use gemm::Parallelism;
 use vocalizer_benches::{separate, song_frames, tone};
-use vocalizer_model::{Model, OperationProfile, Profile};
+use vocalizer_model::{ComputeOptions, Model, OperationProfile, Precision, Profile};
 
 /// Rows, terms and columns of the reference product, the largest of the transformer.
 const PRODUCT: [usize; 3] = [2048, 512, 2688];
@@ -19,7 +19,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
     let value = |option: &str| arguments.iter().skip_while(|argument| *argument != option).nth(1);
     let segments = value("--segments").map_or(Ok(8), |number| number.parse::<usize>())?;
-    let model = Model::named(value("--model").map_or("htdemucs", String::as_str))?;
+    let precision = value("--precision").map_or(Ok(Precision::F32), |name| name.parse())?;
+    let compute = ComputeOptions::default().with_precision(precision);
+    let model = Model::named_with(value("--model").map_or("htdemucs", String::as_str), &compute)?;
     separate(&model, &tone(song_frames(&model, 1)), false)?;
     let peer = peer_gflop_per_s();
     let profile = separate(&model, &tone(song_frames(&model, segments)), true)?.ok_or("nothing was recorded")?;
