@@ -307,7 +307,7 @@ impl TrashRepository for Killing<Arc<dyn SongRepository>> {
     async fn trash(&self, id: SongId, now: OffsetDateTime) -> Result<Option<Trashed>, RepositoryError> {
         self.inner.trash(id, now).await
     }
-    async fn restore(&self, id: SongId) -> Result<Option<TrashedSong>, RepositoryError> {
+    async fn restore(&self, id: SongId) -> Result<Option<Song>, RepositoryError> {
         self.inner.restore(id).await
     }
     async fn find_trashed(&self, id: SongId) -> Result<Option<TrashedSong>, RepositoryError> {

@@ -243,27 +243,31 @@ async fn full_disk_has_no_trash() {
 }
 
 #[tokio::test]
-async fn uploads_ignore_and_replace_songs_in_the_trash() {
+async fn uploads_lose_nothing_of_the_trash() {
     let service = Service::with(settings(30)).await;
     let ada = Browser::registered(&service, "ada").await;
     let keyed = |title: &str, bytes| ada.upload_request(title, bytes).header("Idempotency-Key", "row 7");
     let first = Browser::send(keyed("first", song(1))).await.data()["song"].clone();
     ada.delete(&at(&first)).await.data();
-    // With its key, also for another file.
-    let second = Browser::send(keyed("second", song(2))).await.data()["song"].clone();
-    assert_eq!(second["id"], first["id"]);
+    // With its key, but not its file.
+    for other in [song(2), b"no song".to_vec()] {
+        assert!(Browser::send(keyed("second", other)).await.status >= 400);
+        assert_eq!(titles(&ada, "/songs/trash").await, ["first"]);
+    }
+    let again = Browser::send(keyed("again", song(1))).await.data()["song"].clone();
+    assert_eq!((&again["id"], &again["status"]), (&first["id"], &json!("UPLOADED")));
     assert_eq!(titles(&ada, "/songs/trash").await, [""; 0]);
-    assert_eq!(titles(&ada, "/songs/").await, ["second"]);
+    assert_eq!(titles(&ada, "/songs/").await, ["first"]);
     service.stored(1).await;
 
     // A duplicate in the trash is none.
-    ada.delete(&at(&second)).await.data();
+    ada.delete(&at(&first)).await.data();
     let form = reqwest::multipart::Form::new().text("title", "again").text("duplicates", "refuse");
-    let form = form.part("file", reqwest::multipart::Part::bytes(song(2)).file_name("song.mp3"));
+    let form = form.part("file", reqwest::multipart::Part::bytes(song(1)).file_name("song.mp3"));
     let again = Browser::send(ada.request(Method::POST, "/songs/upload").multipart(form)).await.data()["song"].clone();
-    assert_ne!(again["id"], second["id"]);
+    assert_ne!(again["id"], first["id"]);
     // Restored, there are two, as after two uploads.
-    restore(&ada, &second).await;
+    restore(&ada, &first).await;
     assert_eq!(titles(&ada, "/songs/").await.len(), 2);
 }
 

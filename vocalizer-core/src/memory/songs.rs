@@ -73,6 +73,16 @@ impl State {
         Ok(())
     }
 
+    pub(super) fn retry(&mut self, id: SongId) -> Result<Option<Song>, RepositoryError> {
+        let Some(index) = self.index(id) else { return Ok(None) };
+        let mut song = self.songs[index].clone();
+        song.retry().map_err(|_| RepositoryError::Conflict)?;
+        self.plan(&mut song)?;
+        self.songs[index] = song.clone();
+        self.webhooks.changed(&song);
+        Ok(Some(song))
+    }
+
     fn enqueue(&mut self, hash: &SongHash) {
         if self.outbox.iter().all(|entry| entry.hash != *hash) {
             self.numbers += 1;
@@ -201,14 +211,7 @@ impl SongRepository for MemorySongs {
     }
 
     async fn retry(&self, id: SongId) -> Result<Option<Song>, RepositoryError> {
-        let mut state = self.state();
-        let Some(index) = state.index(id) else { return Ok(None) };
-        let mut song = state.songs[index].clone();
-        song.retry().map_err(|_| RepositoryError::Conflict)?;
-        state.plan(&mut song)?;
-        state.songs[index] = song.clone();
-        state.webhooks.changed(&song);
-        Ok(Some(song))
+        self.state().retry(id)
     }
 
     async fn cancel(&self, id: SongId) -> Result<Option<Cancelled>, RepositoryError> {
@@ -410,7 +413,7 @@ impl SongRepository for MemorySongs {
 #[async_trait]
 impl ResultRepository for MemorySongs {
     async fn with_key(&self, key: &SongHash) -> Result<Vec<Song>, RepositoryError> {
-        Ok(self.state().songs.iter().filter(|song| song.target().key == *key).cloned().collect())
+        Ok(self.state().live().filter(|song| song.target().key == *key).cloned().collect())
     }
 
     async fn results(&self, hash: &SongHash) -> Result<Vec<StemsInfo>, RepositoryError> {

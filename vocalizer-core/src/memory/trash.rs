@@ -39,11 +39,13 @@ impl TrashRepository for MemorySongs {
         Ok(Some(Trashed { trashed: TrashedSong { song, trashed_at, was_waiting }, is_wanted_by_others }))
     }
 
-    async fn restore(&self, id: SongId) -> Result<Option<TrashedSong>, RepositoryError> {
+    async fn restore(&self, id: SongId) -> Result<Option<Song>, RepositoryError> {
         let mut state = self.state();
-        let trashed = state.songs.iter().find(|song| song.id() == id).and_then(|song| state.trashed(song));
-        state.trash.remove(&id);
-        Ok(trashed)
+        match state.trash.remove(&id) {
+            None => Ok(None),
+            Some((_, true)) => state.retry(id),
+            Some((_, false)) => Ok(state.live().find(|song| song.id() == id).cloned()),
+        }
     }
 
     async fn find_trashed(&self, id: SongId) -> Result<Option<TrashedSong>, RepositoryError> {

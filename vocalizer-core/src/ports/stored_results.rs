@@ -12,8 +12,8 @@ use crate::song::{Song, SongHash, SongId, StemsInfo, Target};
 /// removes all its results. Every method may return [`RepositoryError::Unavailable`].
 #[async_trait]
 pub trait ResultRepository: Send + Sync {
-    /// Returns the songs whose [target](crate::song::Target) has this key, also those in the
-    /// [trash](super::TrashRepository).
+    /// Returns the songs whose [target](crate::song::Target) has this key, without those in the
+    /// [trash](super::TrashRepository), which wait for no stems.
     ///
     /// # Errors
     ///

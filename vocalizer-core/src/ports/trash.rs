@@ -42,8 +42,7 @@ pub struct TrashFilter {
 /// Keeps deleted songs for a while.
 ///
 /// For every other method of the repository a song in the trash does not exist, except that its bytes are needed:
-/// [`with_hash`](super::SongRepository::with_hash), [`with_key`](super::ResultRepository::with_key) and
-/// [`known_keys`](super::ResultRepository::known_keys) return it, [`remove`](super::SongRepository::remove) removes and
+/// [`with_hash`](super::SongRepository::with_hash) and [`known_keys`](super::ResultRepository::known_keys) return it, [`remove`](super::SongRepository::remove) removes and
 /// counts it, [`expired`](super::SongRepository::expired) returns it, and its identifier stays in use. Its share links
 /// stay; they open nothing until it is restored.
 ///
@@ -82,13 +81,13 @@ pub trait TrashRepository: Send + Sync {
     /// Those of every method of [`SongRepository`](super::SongRepository).
     async fn trash(&self, id: SongId, now: OffsetDateTime) -> Result<Option<Trashed>, RepositoryError>;
 
-    /// Takes a song out of the trash, in the status that it has there, durably on return. Returns what it was before;
-    /// `None` if it is not in the trash.
+    /// Takes a song out of the trash, durably on return. If deleting it cancelled its splitting, it is
+    /// [retried](super::SongRepository::retry) in the same step. `None` if it is not in the trash, also for a repeat.
     ///
     /// # Errors
     ///
     /// Those of every method.
-    async fn restore(&self, id: SongId) -> Result<Option<TrashedSong>, RepositoryError>;
+    async fn restore(&self, id: SongId) -> Result<Option<Song>, RepositoryError>;
 
     /// Finds a song in the trash. The caller checks who may see it.
     ///

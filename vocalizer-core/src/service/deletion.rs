@@ -64,10 +64,7 @@ impl SongService {
             }
             BlobFate::Delete => {
                 for key in &keys {
-                    // The song is deleted anyway. A late worker gets "not found" instead of "gone".
-                    if let Err(error) = self.ports().coordination.record_deletion(key, self.ports().clock.now()).await {
-                        tracing::warn!(%key, error = chain(&error), "recording the deleted hash failed");
-                    }
+                    self.record_deletion(key).await;
                     self.changes().announce(key);
                 }
                 for key in &keys {
@@ -81,6 +78,14 @@ impl SongService {
             }
         }
         Ok(true)
+    }
+
+    /// Records that a key has no song any more, for workers that are late.
+    pub(super) async fn record_deletion(&self, key: &SongHash) {
+        // The song is deleted anyway. A late worker gets "not found" instead of "gone".
+        if let Err(error) = self.ports().coordination.record_deletion(key, self.ports().clock.now()).await {
+            tracing::warn!(%key, error = chain(&error), "recording the deleted hash failed");
+        }
     }
 
     /// Deletes everything stored under the keys of a hash, unless the lock was lost: another request may be storing these

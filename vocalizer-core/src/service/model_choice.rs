@@ -149,7 +149,7 @@ impl SongService {
             (known, song)
         };
         tracing::info!(song = %id, %hash, model = %model.name, status = %song.status().kind(), "song split again");
-        self.restart_waiting(&song).await?;
+        self.restart_waiting(&song).await;
         self.relay_soon(&song.target().key).await;
         self.changes().announce(&known.target().key);
         self.changes().announce(&song.target().key);

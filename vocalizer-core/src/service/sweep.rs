@@ -249,12 +249,15 @@ impl SongService {
     }
 
     /// Forgets that songs of a key waited for a worker before: a new one has the whole time.
-    pub(super) async fn restart_waiting(&self, song: &Song) -> Result<(), ServiceError> {
+    pub(super) async fn restart_waiting(&self, song: &Song) {
         let key = song.target().key;
-        if key != *song.hash() {
-            self.ports().coordination.clear_progress(&waiting_key(&key)).await?;
+        if key == *song.hash() {
+            return;
         }
-        Ok(())
+        // The song is committed: a failure here is no answer to its request.
+        if let Err(error) = self.ports().coordination.clear_progress(&waiting_key(&key)).await {
+            tracing::warn!(%key, error = chain(&error), "restarting the wait for a worker failed; the song may fail sooner");
+        }
     }
 
     /// An unavailable queue must not stop the sweep.

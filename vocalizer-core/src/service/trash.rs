@@ -6,6 +6,7 @@ use time::{OffsetDateTime, PrimitiveDateTime};
 use vocalizer_api::TrashedSongView;
 
 use super::ServiceError;
+use super::song_settings::Retention;
 use super::songs::{MAX_PAGE, SongService};
 use super::sweep::Swept;
 use crate::account::Viewer;
@@ -87,8 +88,16 @@ impl SongService {
     fn trashed_view(&self, trashed: &TrashedSong) -> TrashedSongView {
         let TrashedSong { song, trashed_at, .. } = trashed;
         let view = with_details(SongView::from(song), song, Some(&self.model_of_song(song)));
-        let kept_for = time::Duration::try_from(self.settings().trash.unwrap_or(Duration::ZERO));
-        let ends_at = kept_for.ok().and_then(|kept_for| trashed_at.checked_add(kept_for));
+        let Retention { all, anonymous } = self.settings().retention;
+        let ends = [
+            (*trashed_at, Some(self.settings().trash.unwrap_or(Duration::ZERO))),
+            (song.uploaded_at(), all),
+            (song.uploaded_at(), anonymous.filter(|_| song.uploader().is_none())),
+        ];
+        let end = |(since, kept_for): (OffsetDateTime, Option<Duration>)| {
+            since.checked_add(time::Duration::try_from(kept_for?).ok()?)
+        };
+        let ends_at = ends.into_iter().filter_map(end).min();
         TrashedSongView::new(view, rfc3339(*trashed_at), ends_at.map(rfc3339))
     }
 
@@ -99,25 +108,22 @@ impl SongService {
     /// [`ServiceError::NotFound`] if it is not in the trash, also for another user's song; [`ServiceError::Unavailable`]
     /// or [`ServiceError::Internal`].
     pub async fn restore(&self, viewer: Viewer, id: SongId) -> Result<SongView, ServiceError> {
-        let ports = self.ports();
         let hash = *self.restorable(viewer, id).await?.song.hash();
-        // Excludes the deletion of its files, and the withdrawal of a new job.
-        let lock = ports.coordination.lock(&hash).await?;
-        let TrashedSong { mut song, was_waiting, .. } = ports.songs.restore(id).await?.ok_or(ServiceError::NO_SONG)?;
-        if was_waiting {
-            song = match ports.songs.retry(id).await {
-                Ok(retried) => retried.ok_or(ServiceError::NO_SONG)?,
-                // It was restored twice and has waited since.
-                Err(RepositoryError::Conflict) => song,
-                Err(error) => return Err(error.into()),
-            };
-        }
-        drop(lock);
-        tracing::info!(song = %id, %hash, "song restored from the trash");
-        self.restart_waiting(&song).await?;
+        let restored = {
+            // Excludes the deletion of its files, and the withdrawal of a new job.
+            let _lock = self.ports().coordination.lock(&hash).await?;
+            self.ports().songs.restore(id).await?
+        };
+        self.restored(&restored.ok_or(ServiceError::NO_SONG)?).await
+    }
+
+    /// Announces that a song was restored. Its hash must not be locked.
+    pub(super) async fn restored(&self, song: &Song) -> Result<SongView, ServiceError> {
+        tracing::info!(song = %song.id(), hash = %song.hash(), "song restored from the trash");
+        self.restart_waiting(song).await;
         self.relay_soon(&song.target().key).await;
         self.changes().announce(&song.target().key);
-        self.view(&song).await
+        self.view(song).await
     }
 
     /// Deletes a song in the trash for good.
@@ -166,12 +172,11 @@ impl SongService {
         };
         let (hash, key) = (trashed.song.hash(), trashed.song.target().key);
         tracing::info!(song = %id, %hash, "song moved to the trash");
-        if trashed.was_waiting && !is_wanted_by_others {
-            self.withdraw(&key).await;
-            // The song is in the trash anyway.
-            if let Err(error) = self.clear_progress(&key).await {
-                tracing::warn!(%key, error = chain(&error), "clearing the progress of a deleted song failed");
+        if !is_wanted_by_others {
+            if trashed.was_waiting {
+                self.withdraw(&key).await;
             }
+            self.record_deletion(&key).await;
         }
         self.changes().announce(&key);
         Ok(true)
@@ -187,15 +192,6 @@ impl SongService {
             return Ok(false);
         }
         self.remove_locked(id).await
-    }
-
-    /// Deletes the viewer's own song that has this ID in the trash, because a new upload is to have it.
-    pub(super) async fn free_id(&self, viewer: Viewer, id: SongId) -> Result<(), ServiceError> {
-        let trashed = self.ports().songs.find_trashed(id).await?;
-        if trashed.is_some_and(|trashed| trashed.song.uploader() == viewer.user()) {
-            self.remove_trashed(id).await?;
-        }
-        Ok(())
     }
 
     /// Deletes the uploader's oldest songs in the trash until its songs and its trash together fit its quota.

@@ -317,16 +317,18 @@ impl SongUpload {
         let facts = SongFacts { artist, duration_ms, has_cover };
         let mut song = Song::begin(self.chosen_id.unwrap_or_else(SongId::random), title, hash, self.viewer.user(), now);
         song.finish_upload().map_err(|error| ServiceError::Internal(error.into()))?;
-        if let Some(id) = self.chosen_id {
-            self.service.free_id(self.viewer, id).await?;
-        }
         let song = {
-            let _lock = ports.coordination.lock(&hash).await?;
+            let lock = ports.coordination.lock(&hash).await?;
             let key = BlobKey::Source(hash);
             let known = ports.songs.with_hash(&hash).await?;
             let is_repeat = |known: &&Song| Some(known.id()) == self.chosen_id && known.uploader() == song.uploader();
             if let Some(song) = known.iter().find(is_repeat) {
-                return self.service.view(song).await;
+                let restored = ports.songs.restore(song.id()).await?;
+                drop(lock);
+                return match restored {
+                    Some(restored) => self.service.restored(&restored).await,
+                    None => self.service.view(song).await,
+                };
             }
             let is_own = |known: &&Song| known.uploader().is_some() && known.uploader() == song.uploader();
             for own in known.iter().filter(is_own).filter(|_| self.refuses_duplicates) {
@@ -353,11 +355,12 @@ impl SongUpload {
             }
             match admitted {
                 Err(RepositoryError::Conflict) if self.has_key => {
-                    let message = "the key was used for another file; use a new key for each upload";
+                    let message = "the key was used for another file, maybe of a song in the trash; use a new key for each upload";
                     return Err(ServiceError::invalid("Idempotency-Key", message));
                 }
                 Err(RepositoryError::Conflict) if self.chosen_id.is_some() => {
-                    return Err(ServiceError::Conflict { message: "another song has this ID", field: Some("id") });
+                    let message = "another song has this ID, maybe one in the trash; choose a new ID";
+                    return Err(ServiceError::Conflict { message, field: Some("id") });
                 }
                 admitted => admitted?,
             }
@@ -365,7 +368,7 @@ impl SongUpload {
         let status = song.status().kind();
         tracing::info!(song = %song.id(), %hash, size_bytes = self.size_bytes, %status, "song uploaded");
         self.service.shrink_trash(&charge).await;
-        self.service.restart_waiting(&song).await?;
+        self.service.restart_waiting(&song).await;
         self.service.relay_soon(&song.target().key).await;
         self.service.changes().announce(&song.target().key);
         self.service.view(&song).await

@@ -314,8 +314,15 @@ impl TrashRepository for Database {
         self.call(trashed).await
     }
 
-    async fn restore(&self, id: SongId) -> DbResult<Option<TrashedSong>> {
-        self.call(|| now(self.songs.restore(id))).await
+    async fn restore(&self, id: SongId) -> DbResult<Option<Song>> {
+        let restored = || {
+            let restored = now(self.songs.restore(id));
+            if let Ok(Some(song)) = &restored {
+                self.check(song.hash());
+            }
+            restored
+        };
+        self.call(restored).await
     }
 
     async fn find_trashed(&self, id: SongId) -> DbResult<Option<TrashedSong>> {

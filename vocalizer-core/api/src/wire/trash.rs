@@ -14,8 +14,8 @@ pub struct TrashedSongView {
     /// When it was deleted (RFC 3339).
     #[cfg_attr(feature = "schema", schemars(extend("format" = "date-time")))]
     pub trashed_at: String,
-    /// When it is deleted for good (RFC 3339), or earlier, if its uploader's quota or the server needs the room. `null` if
-    /// that is after the year 9999.
+    /// When it is deleted for good (RFC 3339): at the end of its time in the trash or of the retention of all songs, whichever
+    /// comes first; or earlier, if its uploader's quota or the server needs the room. `null` if that is after the year 9999.
     #[serde(default)]
     #[cfg_attr(feature = "schema", schemars(extend("format" = "date-time")))]
     pub ends_at: Option<String>,

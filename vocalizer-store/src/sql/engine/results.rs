@@ -13,7 +13,8 @@ use crate::sql::rows::{self, read, read_all, song_columns};
 #[async_trait]
 impl ResultRepository for Store {
     async fn with_key(&self, key: &SongHash) -> Result<Vec<Song>, RepositoryError> {
-        const SQL: &str = concat!("SELECT ", song_columns!(), " FROM songs WHERE result_key = $1");
+        const SQL: &str =
+            concat!("SELECT ", song_columns!(), " FROM songs WHERE result_key = $1 AND trashed_at_us IS NULL");
         self.attempt(|| async {
             let rows = query(SQL).bind(key.to_string()).fetch_all(self.read()).await.map_err(repository)?;
             read_all(&rows, rows::song)

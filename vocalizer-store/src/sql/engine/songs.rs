@@ -398,23 +398,34 @@ pub(super) async fn resubmit(
             // The hash of a song never changes.
             let Some(song) = SongRepository::find(store, id).await? else { return Ok(None) };
             let mut step = store.begin_for(song.hash()).await?;
-            let mut same_bytes = lock_songs(&mut step, song.hash()).await?;
-            let Some(at) = same_bytes.iter().position(|song| song.id() == id) else { return Ok(None) };
-            let mut song = same_bytes.swap_remove(at);
-            let before = song.target().key;
-            change(&mut song).map_err(|_| RepositoryError::Conflict)?;
-            let key = song.target().key;
-            let stored = result_rows::stored(&mut step, &key).await?;
-            let (song, plan) = rules::settle(song, &same_bytes, stored)?;
-            put_status(&mut step, &song).await?;
-            forget_entry(&mut step, &before).await?;
-            enqueue(&mut step, plan, &key).await?;
-            webhooks::add_changed(&mut step, &song).await?;
+            let changed = replan(&mut step, song.hash(), id, &change).await?;
             store.check_lock(&mut step, song.hash()).await?;
             store.commit(step).await?;
-            Ok(Some(song))
+            Ok(changed)
         })
         .await
+}
+
+/// Changes a song of a hash and plans its processing. `None` if there is no such song.
+pub(super) async fn replan(
+    step: &mut Connection,
+    hash: &SongHash,
+    id: SongId,
+    change: impl Fn(&mut Song) -> Result<(), IllegalTransition>,
+) -> Result<Option<Song>, RepositoryError> {
+    let mut same_bytes = lock_songs(step, hash).await?;
+    let Some(at) = same_bytes.iter().position(|song| song.id() == id) else { return Ok(None) };
+    let mut song = same_bytes.swap_remove(at);
+    let before = song.target().key;
+    change(&mut song).map_err(|_| RepositoryError::Conflict)?;
+    let key = song.target().key;
+    let stored = result_rows::stored(step, &key).await?;
+    let (song, plan) = rules::settle(song, &same_bytes, stored)?;
+    put_status(step, &song).await?;
+    forget_entry(step, &before).await?;
+    enqueue(step, plan, &key).await?;
+    webhooks::add_changed(step, &song).await?;
+    Ok(Some(song))
 }
 
 /// Removes a key from the outbox if no song is to be split with it any more.

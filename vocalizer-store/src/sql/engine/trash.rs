@@ -6,11 +6,11 @@ use time::OffsetDateTime;
 use vocalizer_core::api::WebhookEvent;
 use vocalizer_core::ports::{RepositoryError, TrashFilter, TrashRepository, Trashed, TrashedSong};
 use vocalizer_core::quota::{Quota, Uploader};
-use vocalizer_core::song::{SongHash, SongId};
+use vocalizer_core::song::{Song, SongHash, SongId};
 
-use super::engine::{self, Store, repository};
+use super::engine::{self, Connection, Store, repository};
 use super::quotas;
-use super::songs::{dequeue, lock_songs, put_status};
+use super::songs::{dequeue, lock_songs, put_status, replan};
 use super::webhooks;
 use crate::sql::rows::{self, micros, read, read_all, song_columns};
 
@@ -20,6 +20,16 @@ impl Store {
         let found = query("SELECT hash FROM songs WHERE id = $1").bind(id.to_string()).fetch_optional(self.read());
         found.await.map_err(repository)?.map(|row| read(&row, rows::hash)).transpose()
     }
+}
+
+async fn find_trashed(connection: &mut Connection, id: SongId) -> Result<Option<TrashedSong>, RepositoryError> {
+    const SQL: &str = concat!(
+        "SELECT ",
+        song_columns!(),
+        ", trashed_at_us, was_waiting FROM songs WHERE id = $1 AND trashed_at_us IS NOT NULL"
+    );
+    let row = query(SQL).bind(id.to_string()).fetch_optional(connection).await.map_err(repository)?;
+    row.as_ref().map(|row| read(row, rows::trashed_song)).transpose()
 }
 
 #[async_trait]
@@ -61,36 +71,30 @@ impl TrashRepository for Store {
         .await
     }
 
-    async fn restore(&self, id: SongId) -> Result<Option<TrashedSong>, RepositoryError> {
+    async fn restore(&self, id: SongId) -> Result<Option<Song>, RepositoryError> {
+        const RESTORE: &str = "UPDATE songs SET trashed_at_us = NULL, was_waiting = NULL WHERE id = $1";
         self.attempt(|| async {
-            let Some(trashed) = self.find_trashed(id).await? else { return Ok(None) };
-            let mut step = self.begin_for(trashed.song.hash()).await?;
-            let restored = query(
-                "UPDATE songs SET trashed_at_us = NULL, was_waiting = NULL WHERE id = $1 AND trashed_at_us IS NOT NULL",
-            )
-            .bind(id.to_string())
-            .execute(&mut *step)
-            .await
-            .map_err(repository)?;
-            if restored.rows_affected() == 0 {
+            let Some(hash) = self.hash_of(id).await? else { return Ok(None) };
+            let mut step = self.begin_for(&hash).await?;
+            let Some(TrashedSong { song, was_waiting, .. }) = find_trashed(&mut step, id).await? else {
                 return Ok(None);
-            }
-            self.check_lock(&mut step, trashed.song.hash()).await?;
+            };
+            query(RESTORE).bind(id.to_string()).execute(&mut *step).await.map_err(repository)?;
+            let restored = match was_waiting {
+                true => replan(&mut step, &hash, id, Song::retry).await?,
+                false => Some(song),
+            };
+            self.check_lock(&mut step, &hash).await?;
             self.commit(step).await?;
-            Ok(Some(trashed))
+            Ok(restored)
         })
         .await
     }
 
     async fn find_trashed(&self, id: SongId) -> Result<Option<TrashedSong>, RepositoryError> {
-        const SQL: &str = concat!(
-            "SELECT ",
-            song_columns!(),
-            ", trashed_at_us, was_waiting FROM songs WHERE id = $1 AND trashed_at_us IS NOT NULL"
-        );
         self.attempt(|| async {
-            let row = query(SQL).bind(id.to_string()).fetch_optional(self.read()).await.map_err(repository)?;
-            row.as_ref().map(|row| read(row, rows::trashed_song)).transpose()
+            let mut connection = self.read().acquire().await.map_err(repository)?;
+            find_trashed(&mut connection, id).await
         })
         .await
     }
