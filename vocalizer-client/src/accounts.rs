@@ -149,6 +149,33 @@ impl Client {
         self.read::<ConnectionData>("auth/oidc/link").await.map(|data| data.connected)
     }
 
+    /// Disconnects the account from the server's OpenID Connect provider: its user signs in with the password only.
+    ///
+    /// ```
+    /// # use vocalizer_client::{Error, ErrorCode, Secret};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Error> {
+    /// # let server = vocalizer_testing::TestServer::start().await;
+    /// # let client = server.client();
+    /// # client.register("ada", &Secret::new("correct horse".to_owned())).await?;
+    /// match client.disconnect().await {
+    ///     Err(error) if error.has_code(ErrorCode::NotFound) => println!("the server has no provider"),
+    ///     Err(error) if error.has_code(ErrorCode::Conflict) => println!("set a password first"),
+    ///     disconnected => disconnected?,
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Api`] as for [`Self::is_connected`], and with [`ErrorCode::Conflict`](crate::ErrorCode::Conflict) if the user could
+    /// not sign in any more.
+    pub async fn disconnect(&self) -> Result<(), Error> {
+        let request = self.request(Method::DELETE, "auth/oidc/link")?;
+        self.call::<IgnoredAny>(request).await.map(drop)
+    }
+
     /// Logs in. Later uploads are only visible to this user.
     ///
     /// ```

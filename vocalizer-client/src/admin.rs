@@ -183,6 +183,31 @@ impl Admin<'_> {
         self.post::<AdminUserData>(&format!("admin/users/{id}/enable")).await.map(|data| data.user)
     }
 
+    /// Disconnects a user from OpenID Connect providers. Sessions stay.
+    ///
+    /// ```
+    /// # use vocalizer_client::{AdminUserQuery, Error, Secret};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Error> {
+    /// # let server = vocalizer_testing::TestServer::start().await;
+    /// # let (client, bob) = (server.client(), server.client());
+    /// # let password = Secret::new("correct horse".to_owned());
+    /// # client.register("ada", &password).await?;
+    /// # bob.register("bob", &password).await?;
+    /// # server.make_administrator("ada").await;
+    /// let id = client.admin().users(&AdminUserQuery::default()).await?.users[1].id;
+    /// assert!(!client.admin().disconnect_user(id).await?.connected);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Api`] as for [`Self::disable_user`].
+    pub async fn disconnect_user(&self, id: UserId) -> Result<AdminUserView, Error> {
+        self.post::<AdminUserData>(&format!("admin/users/{id}/disconnect")).await.map(|data| data.user)
+    }
+
     /// Makes a new password for a user and returns it, or sets the given one and returns `None`. This ends all sessions of the
     /// user, revokes all API tokens and disconnects the account from identity providers.
     ///

@@ -411,3 +411,25 @@ impl QuotaChange {
         }
     }
 }
+
+/// As in `max_songs=10 max_bytes=none`, or `-` without a difference.
+impl fmt::Display for QuotaChange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { max_songs, max_bytes, max_audio_minutes_per_day, max_uploads_per_minute } = *self;
+        let limits = [
+            ("max_songs", max_songs),
+            ("max_bytes", max_bytes),
+            ("max_audio_minutes_per_day", max_audio_minutes_per_day),
+            ("max_uploads_per_minute", max_uploads_per_minute),
+        ];
+        let text = |(name, limit): (&str, Option<Limit>)| match limit? {
+            Limit::At(most) => Some(format!("{name}={most}")),
+            Limit::None => Some(format!("{name}=none")),
+        };
+        let set: Vec<_> = limits.into_iter().filter_map(text).collect();
+        match set.is_empty() {
+            true => f.write_str("-"),
+            false => f.write_str(&set.join(" ")),
+        }
+    }
+}

@@ -8,13 +8,15 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use time::OffsetDateTime;
-use vocalizer_core::account::Identity;
-use vocalizer_core::memory::{ManualClock, MemoryAccounts, PlainPasswords};
-use vocalizer_core::ports::{IdentityError, IdentityProvider, ProviderUser, SignInAttempt};
+use vocalizer_core::account::{Identity, Viewer};
+use vocalizer_core::memory::{ManualClock, MemoryAccounts, MemoryAudit, PlainPasswords};
+use vocalizer_core::ports::{
+    AccountRepository as _, AuditLog as _, AuditSearch, IdentityError, IdentityProvider, ProviderUser, SignInAttempt,
+};
 use vocalizer_core::secret::Secret;
 use vocalizer_core::service::{
-    AccountService, BegunSignIn, Caller, LoginFrom, ProviderAnswer, ProviderSettings, SIGN_IN_LASTS, ServiceError,
-    SignedIn,
+    AccountService, AccountSettings, BegunSignIn, Caller, LoginFrom, NewSession, ProviderAnswer, ProviderSettings,
+    SIGN_IN_LASTS, ServiceError, SignedIn,
 };
 
 const ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
@@ -59,20 +61,24 @@ impl IdentityProvider for Fake {
 struct Place {
     provider: Arc<Fake>,
     clock: Arc<ManualClock>,
+    repository: Arc<MemoryAccounts>,
+    audit: Arc<MemoryAudit>,
     accounts: AccountService,
 }
 
 impl Place {
     fn new() -> Self {
+        Self::with(AccountSettings::default())
+    }
+
+    fn with(settings: AccountSettings) -> Self {
+        let (repository, audit) = (Arc::<MemoryAccounts>::default(), Arc::<MemoryAudit>::default());
         let (provider, clock) = (Arc::<Fake>::default(), Arc::new(ManualClock::new()));
-        let settings = ProviderSettings { name: "Example".to_owned(), creates_users: true };
-        let builder = AccountService::builder_with_clock(
-            Arc::<MemoryAccounts>::default(),
-            Arc::new(PlainPasswords),
-            clock.clone(),
-        );
-        let accounts = builder.with_identity_provider(provider.clone(), settings).build();
-        Self { provider, clock, accounts }
+        let usage = ProviderSettings { name: "Example".to_owned(), creates_users: true };
+        let builder = AccountService::builder_with_clock(repository.clone(), Arc::new(PlainPasswords), clock.clone());
+        let builder = builder.with_identity_provider(provider.clone(), usage).with_audit(audit.clone());
+        let accounts = builder.with_settings(settings).build();
+        Self { provider, clock, repository, audit, accounts }
     }
 
     async fn finish(&self, begun: &BegunSignIn, subject: &str) -> Result<SignedIn, ServiceError> {
@@ -86,6 +92,29 @@ impl Place {
         self.accounts.finish_sign_in(Some(cookie), &answer, Caller::ANONYMOUS, from).await
     }
 
+    /// Registers a user with a password and returns the caller.
+    async fn registered(&self, name: &str) -> Caller {
+        let password = Secret::new("correct horse".to_owned());
+        let session = self.accounts.register(name, [&password, &password], &Secret::default(), ADDRESS, None).await;
+        caller(&session.unwrap())
+    }
+
+    async fn link(&self, caller: Caller, subject: &str) -> Result<SignedIn, ServiceError> {
+        let begun = self.accounts.begin_link(caller).await.unwrap();
+        let state = self.provider.attempt.lock().unwrap().as_ref().unwrap().state.expose().clone();
+        let answer = ProviderAnswer { state, code: Secret::new(subject.to_owned()), ..ProviderAnswer::default() };
+        let from = LoginFrom { address: ADDRESS, before: None, device: None };
+        self.accounts.finish_sign_in(Some(&begun.cookie), &answer, caller, from).await
+    }
+
+    /// Returns the entries of the audit log about identities: the action and the details.
+    async fn audited(&self) -> Vec<(String, String)> {
+        let search = AuditSearch { since: OffsetDateTime::UNIX_EPOCH, limit: 100 };
+        let mut entries = self.audit.entries(&search).await.unwrap();
+        entries.retain(|entry| entry.action.starts_with("identity"));
+        entries.into_iter().rev().map(|entry| (entry.action, entry.details.unwrap_or_default())).collect()
+    }
+
     /// Signs in a person whom the provider calls by this name, and returns the name here.
     async fn named(&self, subject: &str, name: Option<&str>) -> String {
         *self.provider.name.lock().unwrap() = name.map(str::to_owned);
@@ -95,6 +124,59 @@ impl Place {
             SignedIn::Linked => panic!("linked"),
         }
     }
+}
+
+fn caller(session: &NewSession) -> Caller {
+    Caller { viewer: Viewer::User(session.user.id), ..Caller::ANONYMOUS }
+}
+
+#[tokio::test]
+async fn user_disconnects_the_account_and_the_audit_log_says_from_where() {
+    let place = Place::new();
+    let ada = place.registered("ada").await;
+    place.accounts.unlink(ada).await.unwrap();
+    assert!(matches!(place.link(ada, "17").await.unwrap(), SignedIn::Linked));
+    assert!(place.accounts.is_linked(ada).await.unwrap());
+    place.accounts.unlink(ada).await.unwrap();
+    place.accounts.unlink(ada).await.unwrap();
+    assert!(!place.accounts.is_linked(ada).await.unwrap());
+    let begun = place.accounts.begin_sign_in().await.unwrap();
+    let SignedIn::Session(other) = place.finish(&begun, "17").await.unwrap() else { panic!("linked") };
+    assert_ne!(Some(other.user.id), ada.viewer.user(), "the identity is free");
+    let issuer = "https://id.example.org";
+    let expected = [("identity_linked", issuer), ("identity_unlinked", issuer)];
+    assert_eq!(place.audited().await, expected.map(|(action, details)| (action.to_owned(), details.to_owned())));
+    for stranger in [Caller::ANONYMOUS, Caller { by_token: true, ..ada }] {
+        assert!(matches!(place.accounts.unlink(stranger).await, Err(ServiceError::Unauthenticated { .. })));
+    }
+}
+
+#[tokio::test]
+async fn user_without_a_password_cannot_disconnect() {
+    let place = Place::new();
+    *place.provider.name.lock().unwrap() = Some("ada".to_owned());
+    let begun = place.accounts.begin_sign_in().await.unwrap();
+    let SignedIn::Session(session) = place.finish(&begun, "17").await.unwrap() else { panic!("linked") };
+    let ada = caller(&session);
+    assert!(matches!(place.accounts.unlink(ada).await, Err(ServiceError::Conflict { .. })));
+    assert!(place.accounts.is_linked(ada).await.unwrap());
+    // What is stored in place of a hash is no password, also for who can read it.
+    let stored = place.repository.find(session.user.id).await.unwrap().unwrap().password_hash;
+    let stored = Secret::new(stored.expose().to_owned());
+    let from = LoginFrom { address: ADDRESS, before: None, device: None };
+    assert!(matches!(place.accounts.login("ada", &stored, from).await, Err(ServiceError::Unauthenticated { .. })));
+    let new = Secret::new("correct horse".to_owned());
+    assert!(matches!(
+        place.accounts.change_password(ada, &stored, [&new, &new]).await,
+        Err(ServiceError::Unauthenticated { .. })
+    ));
+
+    let place = Place::with(AccountSettings { password_sign_in: false, ..AccountSettings::default() });
+    place.accounts.ensure_user("bob", &new).await.unwrap();
+    let bob = place.repository.find_by_username(&"bob".parse().unwrap()).await.unwrap().unwrap().id;
+    let bob = Caller { viewer: Viewer::User(bob), ..Caller::ANONYMOUS };
+    place.link(bob, "18").await.unwrap();
+    assert!(matches!(place.accounts.unlink(bob).await, Err(ServiceError::Conflict { .. })));
 }
 
 #[tokio::test]

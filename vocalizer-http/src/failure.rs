@@ -41,6 +41,10 @@ impl Failure {
         Self::new(ErrorCode::NotFound, "no resource at this path")
     }
 
+    pub(crate) fn cross_site() -> Self {
+        Self::new(ErrorCode::CrossSite, "cross-site request refused")
+    }
+
     pub(crate) fn method_not_allowed(allow: String) -> Self {
         let message = format!("method not allowed; use {allow}");
         Self { allow: Some(allow), ..Self::new(ErrorCode::MethodNotAllowed, message) }
@@ -127,6 +131,9 @@ impl From<ServiceError> for Failure {
             ServiceError::Disabled => Self::new(Code::AccountDisabled, message),
             ServiceError::SignInRefused { .. } => Self::new(Code::SignInRefused, message),
             ServiceError::ProviderUnavailable(source) => Self::busy(message).with_private(chain(source.as_ref())),
+            ServiceError::RefusedByProvider(source) => {
+                Self::new(Code::SignInMisconfigured, message).with_private(chain(source.as_ref()))
+            }
             ServiceError::Full => Self::new(Code::StorageFull, message),
             ServiceError::Unavailable(source) => Self::busy(message).with_private(chain(source.as_ref())),
             ServiceError::Internal(source) => Self::internal(chain(source.as_ref())),

@@ -153,8 +153,11 @@ routes! {
         GET "/auth/options" Public Input::Nothing => Output::Data("SignInData"), [] []
         "Returns the ways to sign in";
     BeginSignIn "begin_sign_in" sign_in::begin,
-        GET "/auth/oidc" Public Input::Nothing => Output::Redirect, [] [404]
-        "Sends a browser to the OpenID Connect provider to sign in; 404 without one";
+        GET "/auth/oidc" Public Input::Nothing => Output::Redirect, [] [403, 404]
+        "Sends a browser to the OpenID Connect provider to sign in; 404 without one, 403 from the page of another site";
+    SignOutAtProvider "sign_out_at_provider" sign_in::logout,
+        GET "/auth/oidc/logout" Public Input::Nothing => Output::Redirect, [] [404]
+        "Sends a browser that has logged out to the OpenID Connect provider, to sign out there too; 404 unless GET /auth/options says so";
     FinishSignIn "finish_sign_in" sign_in::callback,
         GET "/auth/oidc/callback" Anyone Input::Nothing => Output::Redirect, [STATE, CODE, ISSUER, PROVIDER_ERROR]
         [404, 409, 429]
@@ -166,6 +169,10 @@ routes! {
     SignInConnection "sign_in_connection" sign_in::connection,
         GET "/auth/oidc/link" Session Input::Nothing => Output::Data("ConnectionData"), [] [404]
         "Returns whether a user at the OpenID Connect provider is connected to the account of the caller";
+    UnlinkSignIn "unlink_sign_in" sign_in::unlink,
+        DELETE "/auth/oidc/link" Session Input::Nothing => Output::Data("ConnectionData"), [] [404, 409]
+        "Disconnects the account of the caller from the OpenID Connect provider; 409 without a password, since the user could not \
+        sign in any more";
     ListTokens "list_tokens" auth::list_tokens,
         GET "/auth/tokens" Session Input::Nothing => Output::Data("TokensData"), [] []
         "Lists the user's API tokens";
@@ -311,6 +318,9 @@ routes! {
         [400, 404, 408, 409, 413, 415, 422]
         "Sets the password of a user who is no administrator, or makes one, which is only in this response; ends all sessions, \
         revokes all API tokens and disconnects identity providers";
+    AdminDisconnectUser "admin_disconnect_user" admin::disconnect,
+        POST "/admin/users/{user_id}/disconnect" Administrator Input::Nothing => Output::Data("AdminUserData"), [] [404, 409]
+        "Disconnects a user who is no administrator from OpenID Connect providers; sessions stay";
     AdminSetQuota "admin_set_quota" admin::set_quota,
         PUT "/admin/users/{user_id}/quota" Administrator QUOTA => Output::Data("AdminUserData"), []
         [400, 404, 408, 413, 415, 422]

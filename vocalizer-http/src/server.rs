@@ -362,7 +362,7 @@ async fn answer(
     }
     // Browsers do not attach an `Authorization` header on their own, so such a request is not forged.
     if !head.headers.contains_key(header::AUTHORIZATION) && !origin::may_act(&head.method, &head.headers) {
-        return Err(Failure::new(ErrorCode::CrossSite, "cross-site request refused"));
+        return Err(Failure::cross_site());
     }
     let caller = match route.access {
         Access::Anyone | Access::User | Access::Session | Access::Administrator => {

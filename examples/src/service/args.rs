@@ -134,10 +134,10 @@ pub struct NetworkArgs {
     /// Proxies whose X-Forwarded-For and X-Forwarded-Proto are trusted, as in 127.0.0.1/32,10.0.0.0/8
     #[arg(long, env = "TRUSTED_PROXIES", value_name = "NETS", value_delimiter = ',', value_parser = net)]
     pub trusted_proxies: Vec<IpNet>,
-    /// Mark cookies Secure even if no trusted proxy reports TLS
-    #[arg(long, env = "SECURE_COOKIES", value_name = "BOOL", num_args = 0..=1, default_value_t = false,
+    /// Mark cookies Secure even if no trusted proxy reports TLS [default: whether PUBLIC_URL begins with https]
+    #[arg(long, env = "SECURE_COOKIES", value_name = "BOOL", num_args = 0..=1,
         default_missing_value = "true", action = ArgAction::Set, hide_short_help = true)]
-    pub secure_cookies: bool,
+    pub secure_cookies: Option<bool>,
     /// Token that workers use to deliver results; several are separated by commas [default: generated at the first start]
     #[arg(long, env = "WORKER_TOKEN", value_name = "TOKEN", hide_env_values = true)]
     pub worker_token: Option<String>,

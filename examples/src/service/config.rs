@@ -140,7 +140,7 @@ impl Config {
             model_timeout: Duration::from_secs(args.advanced.model_timeout_s),
             trusted_proxies: args.network.trusted_proxies.clone(),
             allowed_hosts: allowed_hosts(&args.network.allowed_hosts, listen, &args.network.trusted_proxies)?,
-            secure_cookies: args.network.secure_cookies,
+            secure_cookies: args.network.secure_cookies.unwrap_or_else(|| args.oidc.has_tls()),
             caps: caps(&args.caps),
             renderings: renderings(&args.renderings, args.room.renditions_max_bytes),
             resumable: args.resumable.into(),

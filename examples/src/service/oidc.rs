@@ -45,7 +45,8 @@ impl SignIn {
             Some(issuer) => Some(Oidc::check(args, issuer.trim())?),
             None => None,
         };
-        if oidc.is_none() && (args.oidc_client_id.is_some() || args.oidc_required_claim.is_some() || args.oidc_create) {
+        let is_used = args.oidc_client_id.is_some() || args.oidc_required_claim.is_some();
+        if oidc.is_none() && (is_used || args.oidc_create || args.oidc_logout) {
             return Err(invalid(
                 ISSUER,
                 "required by the other settings for OpenID Connect; give the provider's issuer",
@@ -82,8 +83,9 @@ impl Oidc {
         let page = Url::parse(public_url.trim()).ok().filter(|url| url.query().is_none() && url.fragment().is_none());
         let page = page.ok_or_else(|| invalid(PUBLIC_URL, EXAMPLE))?;
         let client_id = args.oidc_client_id.as_deref().unwrap_or_default().trim();
-        let redirect_uri = format!("{}/auth/oidc/callback", page.as_str().trim_end_matches('/'));
-        let mut settings = OidcSettings::new(issuer, client_id, &redirect_uri);
+        let page = page.as_str().trim_end_matches('/');
+        let mut settings = OidcSettings::new(issuer, client_id, &format!("{page}/auth/oidc/callback"));
+        settings.logout_redirect_uri = args.oidc_logout.then(|| format!("{page}/"));
         settings.client_secret =
             text_or_file(SECRET, args.oidc_client_secret.as_deref(), args.oidc_client_secret_file.as_deref())?
                 .map(Secret::new);
@@ -128,7 +130,12 @@ impl fmt::Display for SignIn {
             None => writeln!(f, "OIDC_REQUIRED_CLAIM=(none)")?,
             Some(rule) => writeln!(f, "OIDC_REQUIRED_CLAIM={rule}")?,
         }
+        writeln!(f, "OIDC_LOGOUT={}", settings.logout_redirect_uri.is_some())?;
         // To be registered at the provider.
-        writeln!(f, "redirect URI: {}", settings.redirect_uri)
+        writeln!(f, "redirect URI: {}", settings.redirect_uri)?;
+        match &settings.logout_redirect_uri {
+            Some(address) => writeln!(f, "post-logout redirect URI: {address}"),
+            None => Ok(()),
+        }
     }
 }

@@ -81,6 +81,7 @@ async fn only_administrators_reach_the_routes_and_others_learn_nothing() {
         routes.push((Method::GET, format!("/admin/users/{user}")));
         routes.push((Method::POST, format!("/admin/users/{user}/disable")));
         routes.push((Method::POST, format!("/admin/users/{user}/enable")));
+        routes.push((Method::POST, format!("/admin/users/{user}/disconnect")));
         routes.push((Method::POST, format!("/admin/users/{user}/password")));
         routes.push((Method::PUT, format!("/admin/users/{user}/quota")));
     }
@@ -172,7 +173,7 @@ async fn manages_users(server: &Server, ada: &Browser) {
     }
 
     // One administrator always remains.
-    for action in ["/disable", "/password"] {
+    for action in ["/disable", "/disconnect", "/password"] {
         let message = post_form(ada, &format!("/admin/users/{own}{action}")).await.refused(409, "conflict");
         assert!(message.contains("vocalizer admin"), "{message}");
     }
@@ -190,6 +191,11 @@ async fn manages_users(server: &Server, ada: &Browser) {
     let expected =
         ["quota_changed", "quota_changed", "password_reset", "password_reset", "user_enabled", "user_disabled"];
     assert_eq!(actions[..6], expected);
+    let details = |at: usize| mine[at]["details"].as_str().unwrap();
+    assert_eq!(
+        (details(1), details(0)),
+        ("from - to max_songs=1 max_bytes=none", "from max_songs=1 max_bytes=none to -")
+    );
     assert_eq!((&mine[0]["subject"], &mine[0]["address"]), (&json!("Bob"), &json!("127.0.0.1")));
     assert!(!entries.to_string().contains("battery") && !entries.to_string().contains(new));
     assert_eq!(ada.get("/admin/audit?limit=1").await.data()["entries"].as_array().unwrap().len(), 1);

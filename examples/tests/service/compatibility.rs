@@ -2,8 +2,9 @@
 
 use reqwest::Method;
 use serde_json::{Value, json};
-use vocalizer::service::{Policy, WebhookPolicy};
-use vocalizer_core::service::ResumableSettings;
+use vocalizer::service::{Oidc, Policy, SignIn, WebhookPolicy};
+use vocalizer_client::oidc::OidcSettings;
+use vocalizer_core::service::{ProviderSettings, ResumableSettings};
 use vocalizer_http::settings::UserHeader;
 
 use super::support::{Answer, Browser, Service, Settings, archive, id, song, stems};
@@ -92,6 +93,16 @@ async fn original_client_and_worker_know_nothing_of_a_proxy_that_names_users() {
     let policy = Policy { user_header: UserHeader::new("Remote-User", true), ..Policy::default() };
     let trusted_proxies = vec!["127.0.0.1/32".parse().unwrap()];
     session_with(Settings { policy, trusted_proxies, ..settings() }).await;
+}
+
+#[tokio::test]
+async fn original_client_and_worker_know_nothing_of_sign_in_with_openid_connect() {
+    // Nothing asks the provider: they sign in with a password.
+    let provider =
+        OidcSettings::new("https://id.example.org", "vocalizer", "https://songs.example.org/auth/oidc/callback");
+    let usage = ProviderSettings { name: "Example".to_owned(), creates_users: true };
+    let sign_in = SignIn { oidc: Some(Oidc { settings: provider, usage }), ..SignIn::default() };
+    session_with(Settings { sign_in, ..settings() }).await;
 }
 
 #[tokio::test]

@@ -27,6 +27,7 @@ pub(super) struct Metadata {
     pub(super) token_endpoint: Url,
     jwks_uri: Url,
     pub(super) userinfo_endpoint: Option<Url>,
+    pub(super) end_session_endpoint: Option<Url>,
     pub(super) auth_methods: Vec<String>,
 }
 
@@ -38,6 +39,7 @@ struct Description {
     token_endpoint: String,
     jwks_uri: String,
     userinfo_endpoint: Option<String>,
+    end_session_endpoint: Option<String>,
     #[serde(default)]
     token_endpoint_auth_methods_supported: Vec<String>,
 }
@@ -148,6 +150,8 @@ fn parse_metadata(json: Value, issuer: &str) -> Result<Metadata, BoxError> {
         token_endpoint: address(&found.token_endpoint)?,
         jwks_uri: address(&found.jwks_uri)?,
         userinfo_endpoint: found.userinfo_endpoint.as_deref().map(address).transpose()?,
+        // Without it, users can still sign in.
+        end_session_endpoint: found.end_session_endpoint.and_then(|url| address(&url).ok()),
         auth_methods: found.token_endpoint_auth_methods_supported,
     })
 }

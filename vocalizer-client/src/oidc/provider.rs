@@ -127,6 +127,7 @@ impl OidcProvider {
                 let what = format!("the token endpoint responded with status {}: {code}", status.as_u16());
                 match code.as_str() {
                     "invalid_grant" => Err(IdentityError::Invalid(what.into())),
+                    "invalid_client" | "unauthorized_client" => Err(IdentityError::Refused(what.into())),
                     // A fault of the provider, or of this server's settings.
                     _ => Err(IdentityError::Unavailable(what.into())),
                 }
@@ -219,6 +220,19 @@ impl IdentityProvider for OidcProvider {
             .append_pair("code_challenge", &challenge)
             .append_pair("code_challenge_method", "S256");
         Ok(url.into())
+    }
+
+    fn ends_sessions(&self) -> bool {
+        self.settings.logout_redirect_uri.is_some()
+    }
+
+    async fn end_session_url(&self) -> Result<Option<String>, IdentityError> {
+        let OidcSettings { issuer, client_id, logout_redirect_uri, .. } = &self.settings;
+        let found = self.known.metadata(self.http()?, issuer).await?.end_session_endpoint;
+        Ok(found.zip(logout_redirect_uri.as_ref()).map(|(mut url, back)| {
+            url.query_pairs_mut().append_pair("client_id", client_id).append_pair("post_logout_redirect_uri", back);
+            url.into()
+        }))
     }
 
     async fn identify(

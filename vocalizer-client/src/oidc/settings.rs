@@ -82,6 +82,9 @@ pub struct OidcSettings {
     pub allowed_domains: Vec<String>,
     /// If set, only users with this claim are admitted.
     pub claim_rule: Option<ClaimRule>,
+    /// If set, users who sign out here also sign out at the provider, which then sends browsers to this address, exactly as the
+    /// provider knows it.
+    pub logout_redirect_uri: Option<String>,
     /// A token with an unknown key makes the provider's keys be fetched again, at most once in this time. Default: 60 s.
     pub key_interval: Duration,
 }
@@ -98,6 +101,7 @@ impl OidcSettings {
             scopes: vec!["profile".to_owned(), "email".to_owned()],
             allowed_domains: Vec::new(),
             claim_rule: None,
+            logout_redirect_uri: None,
             key_interval: Duration::from_secs(60),
         }
     }

@@ -7,7 +7,7 @@ use serde_json::Value;
 use vocalizer_client::ErrorCode;
 
 /// The methods of `Client` for each operation of the OpenAPI document.
-const METHODS: [(&str, &[&str]); 71] = [
+const METHODS: [(&str, &[&str]); 74] = [
     ("register", &["register", "register_with_invite"]),
     ("login", &["login"]),
     ("logout", &["logout"]),
@@ -20,6 +20,8 @@ const METHODS: [(&str, &[&str]); 71] = [
     ("finish_sign_in", &["sign_in_options"]),
     ("link_sign_in", &["sign_in_options"]),
     ("sign_in_connection", &["is_connected"]),
+    ("unlink_sign_in", &["disconnect"]),
+    ("sign_out_at_provider", &["sign_in_options"]),
     ("list_tokens", &["tokens"]),
     ("create_token", &["create_token"]),
     ("revoke_token", &["revoke_token"]),
@@ -65,6 +67,7 @@ const METHODS: [(&str, &[&str]); 71] = [
     ("admin_get_user", &["user"]),
     ("admin_disable_user", &["disable_user"]),
     ("admin_enable_user", &["enable_user"]),
+    ("admin_disconnect_user", &["disconnect_user"]),
     ("admin_reset_password", &["reset_password"]),
     ("admin_set_quota", &["set_limits"]),
     ("admin_list_songs", &["songs"]),

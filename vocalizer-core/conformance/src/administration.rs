@@ -7,7 +7,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use super::support::{at_us, hash};
-use vocalizer_core::account::{Account, PasswordHash, Session, SessionDigest, TokenId, TokenName, UserId, Username};
+use vocalizer_core::account::{
+    Account, Identity, PasswordHash, Session, SessionDigest, TokenId, TokenName, UserId, Username,
+};
 use vocalizer_core::ports::{
     AccountRepository, Action, Administration, AuditEntry, AuditLog, AuditSearch, Charge, Cursor, SongRepository,
     SongSearch, UserSearch,
@@ -84,10 +86,13 @@ pub async fn users_are_listed_by_name_with_what_they_have(place: &impl Administr
     stores.admit(Some(ada), "a", 0).await;
     stores.admit(Some(ada), "b", 1).await;
     stores.admit(None, "c", 1).await;
+    let identity = Identity { issuer: "https://id.example.org".to_owned(), subject: "17".to_owned() };
+    stores.accounts.link_identity(ada, &identity).await.unwrap();
     let listed = stores.administration.users(&users("", None, 10)).await.unwrap();
     let shown: Vec<_> =
         listed.iter().map(|user| (user.id, user.songs, user.bytes, user.sessions, user.tokens)).collect();
     assert_eq!(shown, [(ada, 2, 200, 1, 2), (grace, 0, 0, 0, 0)]);
+    assert_eq!(listed.iter().map(|user| user.is_linked).collect::<Vec<_>>(), [true, false]);
     assert_eq!(
         (listed[0].registered_at, listed[0].disabled_at, listed[0].quota, listed[0].is_administrator),
         (at_us(7), None, QuotaChange::default(), false)

@@ -9,11 +9,26 @@ use crate::secret::Secret;
 #[derive(Debug, Clone)]
 pub struct PasswordHash(Secret<String>);
 
+/// How the text begins for an account without a password. No hasher writes it.
+const NONE: &str = "!none ";
+
 impl PasswordHash {
     /// Wraps a hash from a hasher or a store.
     #[must_use]
     pub const fn new(text: String) -> Self {
         Self(Secret::new(text))
+    }
+
+    /// Returns what an account has that no password opens. It is still secret: other secrets of the account follow from it.
+    #[must_use]
+    pub fn none(random: &str) -> Self {
+        Self::new(format!("{NONE}{random}"))
+    }
+
+    /// Returns whether a password opens the account.
+    #[must_use]
+    pub fn is_some(&self) -> bool {
+        !self.expose().starts_with(NONE)
     }
 
     /// Returns the text to store or to verify against.

@@ -21,7 +21,7 @@ pub(super) struct State {
     pub(super) sessions: Vec<Session>,
     invites: Vec<Invite>,
     pub(super) marks: HashMap<UserId, Marks>,
-    identities: Vec<(Identity, UserId)>,
+    pub(super) identities: Vec<(Identity, UserId)>,
 }
 
 /// What operators have changed of a user.

@@ -38,6 +38,7 @@ impl MemoryAdministration {
         let (state, now) = (self.accounts.state(), OffsetDateTime::now_utc());
         let open = state.sessions.iter().filter(|session| session.user == account.id && is_open(session, now));
         let (tokens, sessions): (Vec<_>, Vec<_>) = open.partition(|session| session.token.is_some());
+        let is_linked = state.identities.iter().any(|(_, user)| *user == account.id);
         let Marks { disabled_at, administrator_since } = state.marks(account.id);
         UserRecord {
             id: account.id,
@@ -50,6 +51,7 @@ impl MemoryAdministration {
             bytes,
             sessions: sessions.len() as u64,
             tokens: tokens.len() as u64,
+            is_linked,
         }
     }
 

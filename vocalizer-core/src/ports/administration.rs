@@ -33,6 +33,8 @@ pub struct UserRecord {
     pub sessions: u64,
     /// The number of API tokens.
     pub tokens: u64,
+    /// Whether an identity of a provider is [linked](super::AccountRepository::link_identity) to the account.
+    pub is_linked: bool,
 }
 
 /// Which users [`Administration::users`] returns.
@@ -163,6 +165,8 @@ pub enum Action {
     SignInFailed,
     /// A user linked an identity of a provider.
     IdentityLinked,
+    /// A user, or an operator for the user, unlinked the account from identity providers.
+    IdentityUnlinked,
     /// A user changed the password.
     PasswordChanged,
     /// A user ended all sessions.
@@ -208,6 +212,7 @@ impl Action {
             Self::SignIn => "sign_in",
             Self::SignInFailed => "sign_in_failed",
             Self::IdentityLinked => "identity_linked",
+            Self::IdentityUnlinked => "identity_unlinked",
             Self::PasswordChanged => "password_changed",
             Self::SessionsEnded => "sessions_ended",
             Self::TokenCreated => "token_created",

@@ -35,6 +35,9 @@ pub enum IdentityError {
     /// The provider does not respond, or with an error of its own.
     #[error("the identity provider is unavailable")]
     Unavailable(#[source] BoxError),
+    /// The provider does not accept this server: its ID or its secret there is wrong.
+    #[error("the identity provider does not accept this server")]
+    Refused(#[source] BoxError),
     /// The code, or what the provider returned for it, is not valid.
     #[error("the identity provider's response is not valid")]
     Invalid(#[source] BoxError),
@@ -55,6 +58,20 @@ pub trait IdentityProvider: Send + Sync {
     ///
     /// [`IdentityError::Unavailable`].
     async fn authorization_url(&self, attempt: &SignInAttempt) -> Result<String, IdentityError>;
+
+    /// Returns whether users who sign out here also sign out at the provider.
+    fn ends_sessions(&self) -> bool {
+        false
+    }
+
+    /// Returns the address at which the browser's user signs out at the provider; `None` if the provider has none.
+    ///
+    /// # Errors
+    ///
+    /// [`IdentityError::Unavailable`].
+    async fn end_session_url(&self) -> Result<Option<String>, IdentityError> {
+        Ok(None)
+    }
 
     /// Redeems the code with which the browser came back, and checks the returned token at the time `now`.
     ///

@@ -240,7 +240,8 @@ impl AccountService {
                 return Err(refused);
             }
         }
-        let right = ports.passwords.verify(password, account.as_ref().map(|account| &account.password_hash)).await?;
+        let hash = account.as_ref().map(|account| &account.password_hash).filter(|hash| hash.is_some());
+        let right = ports.passwords.verify(password, hash).await?;
         let address = Some(from.address);
         let Some(account) = account else {
             // What was typed is not recorded: it may be a password.
@@ -248,7 +249,7 @@ impl AccountService {
             return Err(wrong);
         };
         if !right {
-            let details = Some("wrong password");
+            let details = Some("wrong password".to_owned());
             self.audit(Event { address, details, ..Event::of(&account, Action::SignInFailed) }).await;
             return Err(wrong);
         }
@@ -265,7 +266,7 @@ impl AccountService {
         }
         // Only now: others must not learn which accounts are disabled.
         if ports.accounts.is_disabled(account.id).await? {
-            let details = Some("the account is disabled");
+            let details = Some("the account is disabled".to_owned());
             self.audit(Event { address, details, ..Event::of(&account, Action::SignInFailed) }).await;
             return Err(ServiceError::Disabled);
         }
@@ -432,7 +433,8 @@ impl AccountService {
         let key = format!("password {id}");
         self.count(&key, &settings.per_account).await?;
         let readable = old.expose().chars().count() <= settings.max_password_chars;
-        if !(readable && ports.passwords.verify(old, Some(&account.password_hash)).await?) {
+        let hash = Some(&account.password_hash).filter(|hash| hash.is_some());
+        if !(readable && ports.passwords.verify(old, hash).await?) {
             return Err(ServiceError::Unauthenticated { message: "the current password is wrong" });
         }
         ports.attempts.succeed(&key).await?;
@@ -451,7 +453,7 @@ impl AccountService {
         let user = owner(caller)?;
         let ended = self.inner.ports.accounts.close_sessions(user).await?;
         tracing::info!(%user, ended, "user logged out everywhere");
-        self.audit_user(user, Action::SessionsEnded, None).await;
+        self.audit_user(user, Action::SessionsEnded, None, None).await;
         Ok(())
     }
 

@@ -14,7 +14,7 @@ pub(super) struct Event<'a> {
     pub(super) action: Action,
     pub(super) subject: Option<String>,
     pub(super) address: Option<IpAddr>,
-    pub(super) details: Option<&'static str>,
+    pub(super) details: Option<String>,
 }
 
 impl<'a> Event<'a> {
@@ -34,7 +34,7 @@ impl Event<'_> {
         let entry = AuditEntry {
             subject,
             address: address.map(|address| household(address).to_string()),
-            details: details.map(str::to_owned),
+            details,
             ..AuditEntry::new(at, actor, action)
         };
         if let Err(error) = log.record(&entry).await {

@@ -95,6 +95,11 @@ pub enum ServiceError {
     /// The identity provider is unavailable.
     #[error("the sign-in provider is unavailable; try again later")]
     ProviderUnavailable(#[source] BoxError),
+    /// The identity provider does not accept this server.
+    #[error(
+        "the sign-in provider does not accept this server's client ID or secret; ask the server's operator to correct them"
+    )]
+    RefusedByProvider(#[source] BoxError),
     /// Too many attempts.
     #[error("too many attempts; try again in {} s", whole_seconds(*retry_after))]
     Throttled {

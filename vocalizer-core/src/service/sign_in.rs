@@ -12,7 +12,7 @@ use super::auditing::Event;
 use super::caller::{Caller, LoginFrom, NewSession, owner};
 use super::device;
 use super::provider::Provider;
-use crate::account::{Account, UserId, Username, Viewer, household};
+use crate::account::{Account, Identity, PasswordHash, UserId, Username, Viewer, household};
 use crate::api::{ProviderView, SignInView};
 use crate::causes::chain;
 use crate::ports::{Action, IdentityError, ProviderUser, RepositoryError, SignInAttempt, ThrottleSettings};
@@ -72,7 +72,11 @@ impl AccountService {
         let provider = self.ports().provider.as_ref();
         SignInView::new(
             self.settings().password_sign_in,
-            provider.map(|provider| ProviderView::new(provider.settings.name.clone())),
+            provider.map(|Provider { port, settings }| {
+                let mut view = ProviderView::new(settings.name.clone());
+                view.logout = port.ends_sessions();
+                view
+            }),
         )
     }
 
@@ -145,6 +149,45 @@ impl AccountService {
         Ok(identities.iter().any(|identity| identity.issuer == provider.port.issuer()))
     }
 
+    /// Unlinks the caller's account from all identities, so that the user signs in with the password only. Without an identity it
+    /// succeeds.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Self::is_linked`]; [`ServiceError::Conflict`] if the user could not sign in any more.
+    pub async fn unlink(&self, caller: Caller) -> Result<(), ServiceError> {
+        let (_, user) = (self.provider()?, owner(caller)?);
+        let accounts = &self.ports().accounts;
+        let identities = accounts.identities(user).await?;
+        if identities.is_empty() {
+            return Ok(());
+        }
+        let has_password = accounts.find(user).await?.is_some_and(|account| account.password_hash.is_some());
+        if !(has_password && self.settings().password_sign_in) {
+            let message = "you could not sign in any more: your account has no password, or this server takes none; \
+                           ask its operator for a password first";
+            return Err(ServiceError::Conflict { message, field: None });
+        }
+        accounts.unlink_identities(user).await?;
+        tracing::info!(%user, "identities unlinked");
+        self.audit_user(user, Action::IdentityUnlinked, None, Some(issuers(&identities))).await;
+        Ok(())
+    }
+
+    /// Returns the address at which a user who has signed out here also signs out at the provider; `None` if the provider has
+    /// none.
+    ///
+    /// # Errors
+    ///
+    /// [`ServiceError::NotFound`] without a provider whose sessions [end](crate::ports::IdentityProvider::ends_sessions);
+    /// [`ServiceError::ProviderUnavailable`].
+    pub async fn end_provider_session(&self) -> Result<Option<String>, ServiceError> {
+        match self.provider()? {
+            Provider { port, .. } if port.ends_sessions() => port.end_session_url().await.map_err(refusal),
+            _ => Err(ServiceError::NotFound { what: "sign-out at the sign-in provider" }),
+        }
+    }
+
     async fn begin(&self, link: Option<UserId>) -> Result<BegunSignIn, ServiceError> {
         let provider = self.provider()?;
         let attempt = Attempt::new(self.ports().clock.now(), link)?;
@@ -203,7 +246,7 @@ impl AccountService {
             Ok(user) => user,
             Err(error) => {
                 let details = match &error {
-                    IdentityError::Unavailable(_) => None,
+                    IdentityError::Unavailable(_) | IdentityError::Refused(_) => None,
                     IdentityError::Invalid(_) => Some("the provider's response is not valid"),
                     IdentityError::NotAdmitted(_) => Some("not admitted by the operator's rules"),
                 };
@@ -230,7 +273,7 @@ impl AccountService {
         };
         let address = Some(from.address);
         if accounts.is_disabled(account.id).await? {
-            let details = Some("the account is disabled");
+            let details = Some("the account is disabled".to_owned());
             self.audit(Event { address, details, ..Event::of(&account, Action::SignInFailed) }).await;
             return Err(ServiceError::Disabled);
         }
@@ -239,7 +282,7 @@ impl AccountService {
             None => device::issue(&random()?, &account)?,
         };
         let session = self.open_session(&account, from.before, device).await?;
-        let details = Some("by the identity provider");
+        let details = Some("by the identity provider".to_owned());
         self.audit(Event { address, details, ..Event::of(&account, Action::SignIn) }).await;
         Ok(SignedIn::Session(session))
     }
@@ -250,6 +293,7 @@ impl AccountService {
 
     async fn sign_in_failed(&self, address: IpAddr, details: Option<&'static str>) {
         let address = Some(address);
+        let details = details.map(str::to_owned);
         self.audit(Event { address, details, ..Event::by("(unknown user)", Action::SignInFailed) }).await;
     }
 
@@ -270,14 +314,14 @@ impl AccountService {
             linked => linked?,
         }
         tracing::info!(user = %id, "identity linked");
-        self.audit_user(id, Action::IdentityLinked, None).await;
+        self.audit_user(id, Action::IdentityLinked, None, Some(user.identity.issuer.clone())).await;
         Ok(())
     }
 
-    /// Registers the user of an identity, under a name that is free, with a random password.
+    /// Registers the user of an identity, under a name that is free, without a password.
     async fn create_identified(&self, user: &ProviderUser, address: IpAddr) -> Result<Account, ServiceError> {
-        let AccountPorts { accounts, passwords, clock, .. } = self.ports();
-        let password_hash = passwords.hash(&Secret::new(random()?)).await?;
+        let AccountPorts { accounts, clock, .. } = self.ports();
+        let password_hash = PasswordHash::none(&random()?);
         for number in 1..=MOST_NAMES {
             let username = username(user.name.as_deref().unwrap_or_default(), number, &random()?)?;
             let (id, password_hash) = (UserId::random(), password_hash.clone());
@@ -302,9 +346,17 @@ impl AccountService {
     }
 }
 
+/// Returns the issuers of identities, for the audit log. Subjects may be names.
+pub(super) fn issuers(identities: &[Identity]) -> String {
+    let mut issuers: Vec<_> = identities.iter().map(|identity| identity.issuer.as_str()).collect();
+    issuers.dedup();
+    issuers.join(", ")
+}
+
 fn refusal(error: IdentityError) -> ServiceError {
     match error {
         IdentityError::Unavailable(source) => ServiceError::ProviderUnavailable(source),
+        IdentityError::Refused(source) => ServiceError::RefusedByProvider(source),
         IdentityError::Invalid(source) => {
             tracing::warn!(error = chain(source.as_ref()), "response of the identity provider refused");
             NOT_VALID

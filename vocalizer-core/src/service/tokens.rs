@@ -138,7 +138,7 @@ impl AccountService {
         let digest = SessionDigest::of(&secret);
         let token = Some(TokenName { id, name: name.clone() });
         ports.accounts.open_session(&Session { digest, user, created_at, expires_at, token }).await?;
-        self.audit_user(user, Action::TokenCreated, Some(id.to_string())).await;
+        self.audit_user(user, Action::TokenCreated, Some(id.to_string()), None).await;
         Ok(IssuedToken { token: ApiToken { id, name, created_at, expires_at }.into(), secret })
     }
 
@@ -203,7 +203,7 @@ impl AccountService {
         let user = owner(caller)?;
         match self.ports().accounts.revoke_token(user, id).await? {
             true => {
-                self.audit_user(user, Action::TokenRevoked, Some(id.to_string())).await;
+                self.audit_user(user, Action::TokenRevoked, Some(id.to_string()), None).await;
                 Ok(())
             }
             false => Err(ServiceError::NotFound { what: "token" }),
@@ -211,9 +211,15 @@ impl AccountService {
     }
 
     /// Records an event of a user.
-    pub(super) async fn audit_user(&self, user: UserId, action: Action, subject: Option<String>) {
+    pub(super) async fn audit_user(
+        &self,
+        user: UserId,
+        action: Action,
+        subject: Option<String>,
+        details: Option<String>,
+    ) {
         match self.ports().accounts.find(user).await {
-            Ok(Some(account)) => self.audit(Event { subject, ..Event::of(&account, action) }).await,
+            Ok(Some(account)) => self.audit(Event { subject, details, ..Event::of(&account, action) }).await,
             Ok(None) => {}
             Err(error) => {
                 tracing::error!(error = chain(&error), action = action.name(), "writing the audit log failed")

@@ -14,6 +14,7 @@ impl From<&UserRecord> for AdminUserView {
         view.administrator = user.is_administrator;
         (view.songs, view.bytes) = (user.songs, user.bytes);
         (view.sessions, view.tokens) = (user.sessions, user.tokens);
+        view.connected = user.is_linked;
         view.quota = user.quota.into();
         view
     }

@@ -51,6 +51,11 @@ pub(crate) async fn enable(_: &Arc<App>, request: Request) -> Answer {
     one(&to_completion(async move { admin.enable(id).await }).await?)
 }
 
+pub(crate) async fn disconnect(_: &Arc<App>, request: Request) -> Answer {
+    let (admin, id) = (request.admin()?, id(&request)?);
+    one(&to_completion(async move { admin.unlink(id).await }).await?)
+}
+
 pub(crate) async fn reset_password(_: &Arc<App>, request: Request) -> Answer {
     let (admin, id) = (request.admin()?, id(&request)?);
     let given = request.form().await?.take(&fields::PASSWORD);

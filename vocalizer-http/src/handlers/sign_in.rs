@@ -14,6 +14,7 @@ use crate::app::App;
 use crate::body::{Body, full};
 use crate::failure::Failure;
 use crate::form::Query;
+use crate::origin::may_act;
 use crate::request::{Peer, Request};
 use crate::{answer, cookie, fields};
 
@@ -26,9 +27,14 @@ pub(crate) async fn options(app: &Arc<App>, _: Request) -> Answer {
 
 pub(crate) async fn begin(app: &Arc<App>, request: Request) -> Answer {
     check_get(&request)?;
-    let begun = match app.accounts.begin_sign_in().await {
+    let begun = match may_act(&Method::POST, &request.headers) {
+        // Another site must not change who is signed in.
+        false => Err(Failure::cross_site()),
+        true => app.accounts.begin_sign_in().await.map_err(Failure::from),
+    };
+    let begun = match begun {
         Ok(begun) => begun,
-        Err(error) => return refused(error.into(), &request.headers, "../#/"),
+        Err(failure) => return refused(failure, &request.headers, "../#/"),
     };
     let mut response = redirect(&begun.url)?;
     remember(&mut response, &begun, request.peer)?;
@@ -44,6 +50,20 @@ pub(crate) async fn link(app: &Arc<App>, request: Request) -> Answer {
 
 pub(crate) async fn connection(app: &Arc<App>, request: Request) -> Answer {
     success(&ConnectionData { connected: app.accounts.is_linked(request.caller).await? })
+}
+
+pub(crate) async fn unlink(app: &Arc<App>, request: Request) -> Answer {
+    let (accounts, caller) = (app.accounts.clone(), request.caller);
+    // In a task of its own, so that it is also recorded if the client disconnects.
+    to_completion(async move { accounts.unlink(caller).await }).await?;
+    success(&ConnectionData { connected: false })
+}
+
+pub(crate) async fn logout(app: &Arc<App>, request: Request) -> Answer {
+    match app.accounts.end_provider_session().await {
+        Ok(url) => redirect(url.as_deref().unwrap_or(PAGE)),
+        Err(error) => refused(error.into(), &request.headers, PAGE),
+    }
 }
 
 pub(crate) async fn callback(app: &Arc<App>, request: Request) -> Answer {

@@ -437,6 +437,7 @@ pub(crate) fn user_record<R: Columns>(row: &R) -> Result<UserRecord, BoxError> {
         bytes,
         sessions: row.number("sessions")?.try_into()?,
         tokens: row.number("tokens")?.try_into()?,
+        is_linked: row.number("identities")? > 0,
     })
 }
 

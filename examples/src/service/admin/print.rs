@@ -3,7 +3,6 @@
 use serde::Serialize;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
-use vocalizer_core::quota::{Limit, QuotaChange};
 
 use crate::output::outln;
 
@@ -11,28 +10,6 @@ use crate::output::outln;
 pub(super) fn time(at: OffsetDateTime) -> String {
     let at = at.to_offset(time::UtcOffset::UTC).replace_nanosecond(0).unwrap_or(at);
     at.format(&Rfc3339).unwrap_or_default()
-}
-
-/// Returns a user's own limits, or `-`.
-pub(super) fn quota(quota: &QuotaChange) -> String {
-    let set: Vec<_> = limits(quota)
-        .into_iter()
-        .filter_map(|(name, limit)| match limit? {
-            Limit::At(most) => Some(format!("{name}={most}")),
-            Limit::None => Some(format!("{name}=none")),
-        })
-        .collect();
-    if set.is_empty() { "-".to_owned() } else { set.join(" ") }
-}
-
-fn limits(quota: &QuotaChange) -> [(&'static str, Option<Limit>); 4] {
-    let QuotaChange { max_songs, max_bytes, max_audio_minutes_per_day, max_uploads_per_minute } = *quota;
-    [
-        ("max_songs", max_songs),
-        ("max_bytes", max_bytes),
-        ("max_audio_minutes_per_day", max_audio_minutes_per_day),
-        ("max_uploads_per_minute", max_uploads_per_minute),
-    ]
 }
 
 /// Prints values as JSON, one per line.

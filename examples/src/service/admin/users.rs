@@ -19,13 +19,14 @@ use crate::output::outln;
 /// Users per query.
 const PAGE: u32 = 1000;
 
-const COLUMNS: [Column; 8] = [
+const COLUMNS: [Column; 9] = [
     text("NAME", 0),
     number("SONGS", 1),
     number("SIZE", 2),
     text("STATE", 0),
     number("SESSIONS", 4),
     number("TOKENS", 3),
+    text("SIGN-IN", 0),
     text("REGISTERED", 5),
     text("OWN LIMITS", 6),
 ];
@@ -43,6 +44,10 @@ pub(super) async fn run(place: Place, args: &UsersArgs) -> Result<ExitCode, BoxE
         UsersCommand::Enable { name } => {
             let user = service.enable(id(&place, name).await?).await?;
             say(&user, args.json, &format!("{} is enabled", user.username));
+        }
+        UsersCommand::Disconnect { name } => {
+            let user = service.unlink(id(&place, name).await?).await?;
+            say(&user, args.json, &format!("{} is not connected to a sign-in provider", user.username));
         }
         UsersCommand::Admin { name, revoke } => {
             let user = service.set_administrator(id(&place, name).await?, !revoke).await?;
@@ -82,7 +87,7 @@ pub(super) async fn run(place: Place, args: &UsersArgs) -> Result<ExitCode, BoxE
                 (false, true) => service.user_with(id).await?,
                 (false, false) => service.change_quota(id, Some(change)).await?,
             };
-            say(&user, args.json, &format!("own limits of {}: {}", user.username, print::quota(&user.quota)));
+            say(&user, args.json, &format!("own limits of {}: {}", user.username, user.quota));
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -125,8 +130,9 @@ fn show(users: &[UserRecord], json: bool) {
             .to_owned(),
             user.sessions.to_string(),
             user.tokens.to_string(),
+            if user.is_linked { "provider" } else { "-" }.to_owned(),
             print::time(user.registered_at),
-            print::quota(&user.quota),
+            user.quota.to_string(),
         ]
     };
     table::print(&COLUMNS, &users.iter().map(row).collect::<Vec<_>>());

@@ -54,8 +54,20 @@ pub struct OidcArgs {
     /// Admit only users with this claim, as in groups=musicians
     #[arg(long, env = "OIDC_REQUIRED_CLAIM", value_name = "NAME=VALUE", hide_short_help = true)]
     pub oidc_required_claim: Option<String>,
+    /// Sign users of the provider out there too when they sign out here; the provider must know PUBLIC_URL/ as an address
+    /// after the logout
+    #[arg(long, env = "OIDC_LOGOUT", value_name = "BOOL", num_args = 0..=1, default_value_t = false,
+        default_missing_value = "true", action = ArgAction::Set, value_parser = on_or_off, hide_short_help = true)]
+    pub oidc_logout: bool,
     /// Let users sign in with a password; off requires OIDC_ISSUER or TRUSTED_USER_HEADER, and REGISTRATION=closed
     #[arg(long, env = "PASSWORD_SIGN_IN", value_name = "BOOL", num_args = 0..=1, default_value_t = true,
         default_missing_value = "true", action = ArgAction::Set, value_parser = on_or_off, hide_short_help = true)]
     pub password_sign_in: bool,
+}
+
+impl OidcArgs {
+    /// Returns whether users reach the page with TLS.
+    pub(in super::super) fn has_tls(&self) -> bool {
+        self.public_url.as_deref().is_some_and(|url| url.trim().to_ascii_lowercase().starts_with("https://"))
+    }
 }

@@ -50,7 +50,7 @@ async fn person_at_the_provider_is_one_user() {
     let service = service(provider.oidc(true)).await;
     let browser = Browser::new(&service);
     let options = browser.get("/auth/options").await.data();
-    assert_eq!(options["sign_in"], json!({"password": true, "provider": {"name": "Example"}}));
+    assert_eq!(options["sign_in"], json!({"password": true, "provider": {"name": "Example", "logout": false}}));
 
     let url = begin(&browser).await;
     let parameters: std::collections::BTreeMap<_, _> =
@@ -222,6 +222,81 @@ async fn reset_password_disconnects_the_provider_unless_told_to_keep_sessions() 
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn account_is_disconnected_by_its_user_or_an_operator() {
+    let Some(provider) = Provider::start().await else { return };
+    let service = service(provider.oidc(true)).await;
+    let (ada, bob) = (Browser::registered(&service, "ada").await, Browser::new(&service));
+    let url = ada.post("/auth/oidc/link", &[]).await.data()["url"].as_str().unwrap().to_owned();
+    ada.get(&provider.sign_in(&url, "17").await).await;
+    assert_eq!(ada.get("/auth/oidc/link").await.data()["connected"], true);
+    let cross_site = ada.request(Method::DELETE, "/auth/oidc/link").header("sec-fetch-site", "cross-site");
+    Browser::send(cross_site).await.refused(403, "cross_site");
+    assert_eq!(ada.delete("/auth/oidc/link").await.data()["connected"], false);
+    assert_eq!(ada.get("/auth/oidc/link").await.data()["connected"], false);
+    ada.new_client().delete("/auth/oidc/link").await.refused(401, "unauthenticated");
+    // The identity is free again, and its person a new user without a password.
+    provider.set_claims("17", &json!({"preferred_username": "bob"})).await;
+    signed_in(&sign_in(&bob, &provider, "17").await);
+    assert_eq!(me(&bob).await["username"], "bob");
+    let message = bob.delete("/auth/oidc/link").await.refused(409, "conflict");
+    assert!(message.contains("no password"), "{message}");
+    let data = service.database().parent().unwrap().to_owned();
+    let run = |arguments: &'static [&'static str]| {
+        let data = data.clone();
+        async move {
+            let output = tokio::task::spawn_blocking(move || admin(&data, arguments)).await.unwrap();
+            assert!(output.status.success(), "{output:?}");
+            String::from_utf8(output.stdout).unwrap()
+        }
+    };
+    let connected = |listed: String| -> Vec<bool> {
+        let user = |line: &str| serde_json::from_str::<Value>(line).unwrap()["connected"].as_bool().unwrap();
+        listed.lines().map(user).collect()
+    };
+    assert_eq!(connected(run(&["users", "list", "--json"]).await), [false, true]);
+    run(&["users", "disconnect", "bob"]).await;
+    assert_eq!(connected(run(&["users", "list", "--json"]).await), [false, false]);
+    assert_eq!(me(&bob).await["username"], "bob", "the session stays");
+    let log = run(&["audit", "--since", "1d"]).await;
+    assert!(log.contains("identity_unlinked") && log.contains(&provider.issuer), "{log}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn another_site_begins_no_sign_in() {
+    let Some(provider) = Provider::start().await else { return };
+    let service = service(provider.oidc(true)).await;
+    let browser = Browser::new(&service);
+    let from = |site: &str| browser.request(Method::GET, "/auth/oidc").header("sec-fetch-site", site);
+    for other in ["cross-site", "same-site"] {
+        let refused = Browser::send(from(other)).await;
+        refused.refused(403, "cross_site");
+        assert!(refused.headers.get("set-cookie").is_none());
+        let answer = Browser::send(from(other).header("accept", "text/html")).await;
+        assert_eq!((answer.status, answer.header("location")), (303, "../#/account?sign-in=cross_site"));
+    }
+    for own in ["same-origin", "none"] {
+        let answer = Browser::send(from(own)).await;
+        assert!(answer.status == 303 && answer.header("location").starts_with(&provider.issuer), "{answer:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn signing_out_continues_at_the_provider_if_asked_for() {
+    let Some(provider) = Provider::start().await else { return };
+    let mut oidc = provider.oidc(true);
+    let without = self::service(oidc.clone()).await;
+    Browser::new(&without).get("/auth/oidc/logout").await.refused(404, "not_found");
+    oidc.settings.logout_redirect_uri = Some(format!("{PUBLIC_URL}/"));
+    let service = self::service(oidc).await;
+    let browser = Browser::new(&service);
+    assert_eq!(browser.get("/auth/options").await.data()["sign_in"]["provider"]["logout"], true);
+    let answer = browser.get("/auth/oidc/logout").await;
+    let there = answer.header("location");
+    // The page, if the provider has no such address.
+    assert!(answer.status == 303 && (there == "../../#/" || there.starts_with(&provider.issuer)), "{answer:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn only_admitted_people_sign_in() {
     let Some(provider) = Provider::start().await else { return };
     for (subject, claims) in [
@@ -274,6 +349,8 @@ async fn server_without_provider_has_no_such_sign_in() {
     browser.get("/auth/oidc").await.refused(404, "not_found");
     browser.get("/auth/oidc/callback?state=a&code=b").await.refused(404, "not_found");
     browser.post("/auth/oidc/link", &[]).await.refused(404, "not_found");
+    browser.delete("/auth/oidc/link").await.refused(404, "not_found");
+    browser.get("/auth/oidc/logout").await.refused(404, "not_found");
     let options = browser.get("/auth/options").await.data();
     assert_eq!(options["sign_in"], json!({"password": true, "provider": null}));
 }
@@ -313,6 +390,12 @@ fn wrong_settings_are_named() {
     assert!(!shown.contains("hunter2") && shown.contains("OIDC_CLIENT_SECRET=(hidden)"), "{shown}");
     assert!(shown.contains("redirect URI: https://songs.example.org/vocalizer/auth/oidc/callback\n"), "{shown}");
     assert!(shown.contains("OIDC_NAME=id.example.org\n"), "{shown}");
+    assert!(shown.contains("SECURE_COOKIES=true\n") && shown.contains("OIDC_LOGOUT=false\n"), "{shown}");
+    let (_, shown) = check(&[&right[..], &["--secure-cookies", "false", "--oidc-logout"]].concat());
+    assert!(shown.contains("SECURE_COOKIES=false\n"), "an explicit setting wins: {shown}");
+    assert!(shown.contains("post-logout redirect URI: https://songs.example.org/vocalizer/\n"), "{shown}");
+    let (_, shown) = check(&["--public-url", "http://songs.example.org"]);
+    assert!(shown.contains("SECURE_COOKIES=false\n"), "{shown}");
     for (at, value, name) in [
         (1, "http://id.example.org", "OIDC_ISSUER"),
         (1, "id.example.org", "OIDC_ISSUER"),

@@ -321,13 +321,43 @@ async fn faults_of_the_server_are_not_those_of_the_person() {
     let provider = OidcProvider::new(fake.settings()).unwrap();
     fake.respond("/token", 400, json!({"error": "invalid_grant"}));
     assert!(matches!(identify(&provider).await, Err(IdentityError::Invalid(_))));
-    for (status, answer) in
-        [(401, json!({"error": "invalid_client"})), (400, json!({"error": "invalid_request"})), (502, json!([]))]
-    {
+    // What the operator has to correct.
+    for status in [400, 401] {
+        fake.respond("/token", status, json!({"error": "invalid_client"}));
+        assert!(matches!(identify(&provider).await, Err(IdentityError::Refused(_))));
+    }
+    for (status, answer) in [(400, json!({"error": "invalid_request"})), (502, json!([]))] {
         fake.respond("/token", status, answer);
         let found = identify(&provider).await;
         assert!(matches!(found, Err(IdentityError::Unavailable(_))), "{status}: {found:?}");
     }
     fake.respond("/token", 200, json!({"access_token": "access"}));
     assert!(matches!(identify(&provider).await, Err(IdentityError::Invalid(_))));
+}
+
+#[tokio::test]
+async fn sign_out_at_the_provider_is_an_option() {
+    let fake = Fake::start().await;
+    let mut metadata = fake.metadata();
+    metadata["end_session_endpoint"] = json!(format!("{}/logout?tenant=1", fake.issuer));
+    fake.respond("/.well-known/openid-configuration", 200, metadata.clone());
+    let mut settings = fake.settings();
+    let provider = OidcProvider::new(settings.clone()).unwrap();
+    assert_eq!((provider.ends_sessions(), provider.end_session_url().await.unwrap()), (false, None));
+
+    settings.logout_redirect_uri = Some("https://songs.example.org/".to_owned());
+    let provider = OidcProvider::new(settings.clone()).unwrap();
+    assert!(provider.ends_sessions());
+    let url = provider.end_session_url().await.unwrap().unwrap();
+    let expected = "/logout?tenant=1&client_id=vocalizer&post_logout_redirect_uri=https%3A%2F%2Fsongs.example.org%2F";
+    assert_eq!(url, format!("{}{expected}", fake.issuer));
+
+    // A provider without such an address, and with one that everyone could read: users still sign in.
+    for unusable in [Value::Null, json!("http://id.example.org/logout")] {
+        metadata["end_session_endpoint"] = unusable;
+        fake.respond("/.well-known/openid-configuration", 200, metadata.clone());
+        let provider = OidcProvider::new(settings.clone()).unwrap();
+        assert_eq!(provider.end_session_url().await.unwrap(), None);
+        provider.authorization_url(&attempt()).await.unwrap();
+    }
 }

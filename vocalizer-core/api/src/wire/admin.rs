@@ -13,7 +13,8 @@ use crate::wire::SongStatus;
     feature = "schema",
     derive(schemars::JsonSchema),
     schemars(extend("required" = [
-        "id", "username", "registered_at", "disabled_at", "administrator", "songs", "bytes", "sessions", "tokens", "quota"
+        "id", "username", "registered_at", "disabled_at", "administrator", "songs", "bytes", "sessions", "tokens", "connected",
+        "quota"
     ]))
 )]
 #[non_exhaustive]
@@ -38,6 +39,9 @@ pub struct AdminUserView {
     pub sessions: u64,
     /// The number of API tokens.
     pub tokens: u64,
+    /// Whether the user can sign in with an OpenID Connect provider.
+    #[serde(default)]
+    pub connected: bool,
     /// The user's own limits.
     pub quota: OwnLimitsView,
 }
@@ -56,6 +60,7 @@ impl AdminUserView {
             bytes: 0,
             sessions: 0,
             tokens: 0,
+            connected: false,
             quota: OwnLimitsView::default(),
         }
     }

@@ -100,6 +100,8 @@ pub enum ErrorCode {
     Forbidden,
     /// This way to sign in is not open to the caller, or not to anyone on this server.
     SignInRefused,
+    /// The sign-in provider does not accept this server's ID or secret.
+    SignInMisconfigured,
     /// A dependency of the server is unavailable; retry later.
     Unavailable,
     /// The server is out of disk space.
@@ -139,6 +141,7 @@ impl ErrorCode {
             Self::AccountDisabled => "account_disabled",
             Self::Forbidden => "forbidden",
             Self::SignInRefused => "sign_in_refused",
+            Self::SignInMisconfigured => "sign_in_misconfigured",
             Self::Unavailable => "unavailable",
             Self::StorageFull => "storage_full",
             Self::Internal => "internal",

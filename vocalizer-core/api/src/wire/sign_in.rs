@@ -36,13 +36,16 @@ impl SignInView {
 pub struct ProviderView {
     /// The name for users, as in "Sign in with Example".
     pub name: String,
+    /// Whether users who sign out here also sign out there: after `POST /auth/logout`, the browser goes to `/auth/oidc/logout`.
+    #[serde(default)]
+    pub logout: bool,
 }
 
 impl ProviderView {
     /// Returns a provider with this name.
     #[must_use]
     pub const fn new(name: String) -> Self {
-        Self { name }
+        Self { name, logout: false }
     }
 }
 

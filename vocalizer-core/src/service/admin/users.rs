@@ -6,6 +6,7 @@ use crate::ports::{Action, UserRecord, UserSearch};
 use crate::quota::QuotaChange;
 use crate::secret::Secret;
 use crate::service::ServiceError;
+use crate::service::sign_in::issuers;
 
 /// 32 characters that cannot be confused with each other.
 const LETTERS: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
@@ -124,6 +125,23 @@ impl AdminService {
         self.changed(&user, Action::PasswordReset, Some(details)).await
     }
 
+    /// Disconnects a user from identity providers. A user without a password can sign in again when one is
+    /// [set](Self::reset_password). Sessions stay.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Self::disable`].
+    pub async fn unlink(&self, id: UserId) -> Result<UserRecord, ServiceError> {
+        let user = self.within_reach(id).await?;
+        let accounts = &self.accounts.ports().accounts;
+        let identities = accounts.identities(id).await?;
+        if identities.is_empty() {
+            return Ok(user);
+        }
+        accounts.unlink_identities(id).await?;
+        self.changed(&user, Action::IdentityUnlinked, Some(&issuers(&identities))).await
+    }
+
     /// Returns a new password of 120 random bits, in groups that are easy to read out.
     ///
     /// # Errors
@@ -155,7 +173,7 @@ impl AdminService {
     pub async fn set_quota(&self, id: UserId, quota: QuotaChange) -> Result<UserRecord, ServiceError> {
         let user = self.user_with(id).await?;
         existed(self.stores.administration.set_quota(id, &quota).await?)?;
-        self.changed(&user, Action::QuotaChanged, None).await
+        self.changed(&user, Action::QuotaChanged, Some(&format!("from {} to {quota}", user.quota))).await
     }
 
     /// Returns a user whose access the actor may take away. If administrators could do so to each other, one that was taken

@@ -23,7 +23,8 @@ macro_rules! user_record {
              (SELECT count(*) FROM sessions WHERE user_id = users.id AND token_id IS NULL \
              AND (expires_at_us IS NULL OR expires_at_us > $1)) AS sessions, \
              (SELECT count(*) FROM sessions WHERE user_id = users.id AND token_id IS NOT NULL \
-             AND (expires_at_us IS NULL OR expires_at_us > $1)) AS tokens \
+             AND (expires_at_us IS NULL OR expires_at_us > $1)) AS tokens, \
+             (SELECT count(*) FROM identities WHERE user_id = users.id) AS identities \
              FROM users ",
             $rest
         )

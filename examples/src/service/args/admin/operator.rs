@@ -52,7 +52,12 @@ pub enum UsersCommand {
         #[arg(long)]
         revoke: bool,
     },
-    /// Set a new password and print it, end all sessions and revoke all tokens
+    /// Disconnect a user from the OpenID Connect provider; sessions stay
+    Disconnect {
+        /// The user
+        name: String,
+    },
+    /// Set a new password and print it, end all sessions, revoke all tokens and disconnect the provider
     ResetPassword {
         /// The user
         name: String,
