@@ -89,6 +89,12 @@ function withProvider(name, place, ...more) {
   return place;
 }
 
+async function leave(everywhere) {
+  const { continuesThere } = await import('./provider.js');
+  const continues = continuesThere();
+  if (await signOut(everywhere) && continues) location.assign('auth/oidc/logout');
+}
+
 function accountPage() {
   const fields = [password('old_password', 'old-password'), password('password1', 'new-password', 'password-hint'), password('password2', 'password-again')];
   const changed = () => {
@@ -98,7 +104,7 @@ function accountPage() {
   return [
     h('p', { class: 'lead', dir: 'auto' }, t('logged-in-as', { name: currentUser().username })),
     currentUser().administrator && h('p', {}, h('a', { class: 'button', id: 'admin-link', href: '#/admin', t: 'admin' })),
-    h('p', {}, h('button', { id: 'logout', t: 'log-out', onclick: () => signOut() }), ' ', h('button', { id: 'logout-everywhere', class: 'danger', t: 'log-out-everywhere', onclick: () => signOut(true) })),
+    h('p', {}, h('button', { id: 'logout', t: 'log-out', onclick: () => leave() }), ' ', h('button', { id: 'logout-everywhere', class: 'danger', t: 'log-out-everywhere', onclick: () => leave(true) })),
     h('p', { class: 'hint', t: 'log-out-everywhere-hint' }),
     h('div', { class: 'columns' }, form({ id: 'password', heading: 'change-password', path: 'auth/password', fields, button: 'change-password', done: changed }), tokensCard(), withProvider('showConnection', h('div', { class: 'card' })),
       limits()?.max_webhooks ? callbacks() : null),

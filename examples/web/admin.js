@@ -100,7 +100,7 @@ function row(user) {
   }
 
   function draw(now) {
-    const state = [now.administrator && t('admin-is'), now.disabled_at && t('admin-disabled', { when: date(now.disabled_at) })];
+    const state = [now.administrator && t('admin-is'), now.connected && t('admin-connected'), now.disabled_at && t('admin-disabled', { when: date(now.disabled_at) })];
     const has = [said('admin-songs', now.songs), size(now.bytes), said('admin-sessions', now.sessions), said('admin-tokens', now.tokens), t('admin-since', { when: date(now.registered_at) })];
     const own = LIMITS.filter((limit) => limit in now.quota).map((limit) => t(`admin-${limit}`, { most: shown(limit, now.quota[limit]) }));
     const form = quotaForm(now, (fields) => change('quota', () => ask('PUT', `admin/users/${id}/quota`, fields)));
@@ -119,9 +119,12 @@ function row(user) {
       const data = await tried(() => ask('POST', `admin/users/${id}/password`, {}));
       if (data) reveal(data.password);
     });
+    const disconnect = named('disconnect', 'admin-disconnect', name, async () => {
+      if (await confirmed(t('admin-disconnect-asked', { name }), t('admin-disconnect'))) await change('quota', () => ask('POST', `admin/users/${id}/disconnect`));
+    });
     entry.replaceChildren(h('span', { dir: 'auto', class: 'user-name' }, name), line(...state), line(...has), own.length ? line(...own) : '',
       // The server refuses these for administrators.
-      h('div', { class: 'actions' }, quota, !now.administrator && password, !now.administrator && toggle), form, secret);
+      h('div', { class: 'actions' }, quota, !now.administrator && now.connected && disconnect, !now.administrator && password, !now.administrator && toggle), form, secret);
     if (!state.some(Boolean)) entry.children[1].remove();
   }
 

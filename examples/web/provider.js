@@ -1,6 +1,6 @@
 // Sign-in with an OpenID Connect provider: the button, the connection with an account, and how a sign-in ended.
 import { ask } from './api.js';
-import { explain, h, toast } from './dom.js';
+import { confirmed, explain, h, toast } from './dom.js';
 import { t } from './text.js';
 
 // How the sign-in ended with which the browser came back: the code of an error, or `connected`.
@@ -14,6 +14,10 @@ function takeEnd() {
   if (end) history.replaceState(history.state, '', address);
   return end;
 }
+
+// Whether a sign-out here is to continue at the provider.
+let continues = false;
+export const continuesThere = () => continues;
 
 function trouble() {
   if (!ended || ended === 'connected') return null;
@@ -35,6 +39,7 @@ export async function showConnection(place) {
   if (!provider) return place.remove();
   const { connected } = await ask('GET', 'auth/oidc/link');
   const { name } = provider;
+  continues = provider.logout && connected;
   const connect = h('button', { id: 'connect', t: 'provider-connect', onclick: async () => {
     connect.disabled = true;
     try {
@@ -44,6 +49,16 @@ export async function showConnection(place) {
       toast(explain(error), { bad: true });
     }
   } });
-  const parts = [h('h2', { dir: 'auto' }, t('provider-heading', { name })), h('p', { id: 'connection', dir: 'auto' }, t(connected ? 'provider-connected' : 'provider-connect-lead', { name })), trouble(), connected ? null : connect];
+  const disconnect = h('button', { id: 'disconnect', class: 'danger', t: 'provider-disconnect', onclick: async () => {
+    if (!await confirmed(t('provider-disconnect-asked', { name }), t('provider-disconnect'))) return;
+    try {
+      await ask('DELETE', 'auth/oidc/link');
+      await showConnection(place);
+      place.querySelector('#connect')?.focus();
+    } catch (error) {
+      toast(error.errors?.some(({ code }) => code === 'conflict') ? t('provider-needed') : explain(error), { bad: true });
+    }
+  } });
+  const parts = [h('h2', { dir: 'auto' }, t('provider-heading', { name })), h('p', { id: 'connection', dir: 'auto' }, t(connected ? 'provider-connected' : 'provider-connect-lead', { name })), trouble(), connected ? disconnect : connect];
   place.replaceChildren(...parts.filter(Boolean));
 }

@@ -28,14 +28,17 @@ export async function loadUser(quietly = false) {
   if (quietly && before && !user) account.dispatchEvent(new Event('ended'));
 }
 
+// Returns whether it has worked.
 export async function signOut(everywhere = false) {
   try {
     await ask('POST', everywhere ? 'auth/logout_everywhere' : 'auth/logout');
     setUser(null);
     location.hash = '#/';
     announce(t('logged-out'));
+    return true;
   } catch (error) {
     toast(explain(error), { bad: true });
+    return false;
   }
 }
 

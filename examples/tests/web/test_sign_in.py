@@ -115,6 +115,56 @@ def test_account_is_connected_by_its_user(signing_in, opened):
     expect(page.locator("#account-link")).to_have_text("bob")
 
 
+def test_account_is_disconnected(signing_in, opened):
+    service = signing_in(OIDC_CREATE="true")
+    page = opened(service, "/#/account")
+    for name, text in {"username": "bob", "password1": PASSWORD, "password2": PASSWORD}.items():
+        page.locator(f"#register-{name}").fill(text)
+    page.locator("#register").get_by_role("button", name="Create account").click()
+    page.locator("#account-link").click()
+    page.locator("#connect").click()
+    consent(page, "bob@example.org")
+    page.locator("#disconnect").click()
+    page.get_by_role("dialog").get_by_role("button", name="Disconnect").click()
+    expect(page.locator("#connect")).to_be_focused()
+    expect(page.locator("#disconnect")).to_have_count(0)
+    page.locator("#logout").click()
+    # The same person is a new user now, who has no password.
+    page.locator("#account-link").click()
+    page.get_by_role("link", name="Sign in with Example").click()
+    consent(page, "bob@example.org")
+    expect(page.locator("#account-link")).to_have_text("bob-2")
+    page.locator("#account-link").click()
+    page.locator("#disconnect").click()
+    page.get_by_role("dialog").get_by_role("button", name="Disconnect").click()
+    expect(page.locator(".toast.bad")).to_contain_text("You could not sign in any more")
+    expect(page.locator("#disconnect")).to_be_visible()
+
+
+def test_sign_out_continues_at_the_provider(signing_in, opened):
+    service = signing_in(OIDC_CREATE="true", OIDC_LOGOUT="true")
+    page = opened(service, "/#/account")
+    page.get_by_role("link", name="Sign in with Example").click()
+    consent(page, "ada@example.org")
+    page.locator("#account-link").click()
+    expect(page.locator("#disconnect")).to_be_visible()
+    with page.expect_request("**/auth/oidc/logout"):
+        page.locator("#logout").click()
+    page.goto(f"{service.address}/#/")
+    expect(page.locator("#account-link")).to_have_text("Sign in")
+
+
+def test_sign_in_from_another_site_is_refused_on_the_page(signing_in, opened):
+    service = signing_in()
+    page = opened(service, "/#/account")
+    # Another host of the same machine is another site.
+    page.goto("data:text/html,<a>x</a>")
+    page.set_content(f'<a href="{service.address}/auth/oidc">sign in</a>')
+    page.get_by_role("link", name="sign in").click()
+    expect(page.locator("#provider-trouble")).to_contain_text("Another site wanted to sign you in.")
+    expect(page.locator("#provider")).to_be_visible()
+
+
 def test_forms_are_absent_without_passwords(signing_in, opened):
     page = opened(signing_in(PASSWORD_SIGN_IN="off", REGISTRATION="closed"), "/#/account")
     expect(page.locator("#provider")).to_be_visible()
