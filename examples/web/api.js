@@ -1,4 +1,6 @@
 // Requests to the server, and the state of the connection.
+import { toast } from './dom.js';
+import { t } from './text.js';
 
 export const connection = new EventTarget();
 let offline = false;
@@ -9,6 +11,13 @@ export function connectionLost() {
   offline = true;
   connection.dispatchEvent(new Event('lost'));
   poll(1000);
+}
+
+// Asks whether the server is down.
+export async function isDown() {
+  const answer = await fetch('livez', { cache: 'no-store' }).catch(() => null);
+  if (!answer?.ok) connectionLost();
+  return offline;
 }
 
 // Resolves when the server is reachable.
@@ -25,6 +34,23 @@ function poll(pause) {
   }, pause);
 }
 window.addEventListener('offline', connectionLost);
+
+/**
+ * Returns a function that loads a module when it is first needed. While the server is down, it waits. If the server has another version of the page now,
+ * it says so and resolves to null.
+ * @template T
+ * @param {() => Promise<T>} load
+ * @returns {() => Promise<T | null>}
+ */
+export const onDemand = (load) => () => load().catch(async () => {
+  if (await isDown()) {
+    await untilReachable();
+    const loaded = await load().catch(() => null);
+    if (loaded) return loaded;
+  }
+  toast(t('load-failed'), { bad: true, action: t('reload'), run: () => location.reload(), lasts: 0 });
+  return null;
+});
 
 // An error response from the server, or status 0 if the server is unreachable.
 export class ApiError extends Error {

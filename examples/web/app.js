@@ -1,6 +1,6 @@
 // The page's router, notices, theme and language.
-import { connection } from './api.js';
-import { announce, explain, find, h, onDemand, setText, toast } from './dom.js';
+import { connection, onDemand } from './api.js';
+import { announce, explain, find, h, setText, toast } from './dom.js';
 import { asksForHelp } from './keys.js';
 import { loadLimits } from './limits.js';
 import { listAddress, view as listView } from './list.js';

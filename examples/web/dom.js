@@ -87,18 +87,6 @@ export function confirmed(question, action) {
   });
 }
 
-/**
- * Returns a function that loads a module when it is first needed. If that fails, it says so and resolves to null: the server may be down, or it has
- * another version of the page now.
- * @template T
- * @param {() => Promise<T>} load
- * @returns {() => Promise<T | null>}
- */
-export const onDemand = (load) => () => load().catch(() => {
-  toast(t('load-failed'), { bad: true, action: t('reload'), run: () => location.reload(), lasts: 0 });
-  return null;
-});
-
 // Describes an error: translated if its code is known, otherwise with the server's message.
 export function explain(error) {
   if (error.errors?.length) {

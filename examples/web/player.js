@@ -1,8 +1,8 @@
 // The player: holds the mix and the loop, and joins the engine, the transport, the stems, the timeline and the keys.
-import { untilReachable } from './api.js';
+import { onDemand, untilReachable } from './api.js';
 import { beatsBetween } from './click.js';
 import { Engine } from './engine.js';
-import { announce, explain, h, icon, onDemand, setText } from './dom.js';
+import { announce, explain, h, icon, setText } from './dom.js';
 import { headroom } from './headroom.js';
 import { shortcuts } from './keys.js';
 import { isWhole } from './models.js';

@@ -1,5 +1,5 @@
 // The view that a share link opens: one song's player and downloads, without an account.
-import { ask, untilReachable } from './api.js';
+import { ask, onDemand, untilReachable } from './api.js';
 import { explain, h, setText } from './dom.js';
 import { state } from './list.js';
 import { player } from './player.js';
@@ -7,6 +7,7 @@ import { downloads } from './downloads.js';
 import { date, t } from './text.js';
 
 const POLL_MS = 3000;
+const analysing = onDemand(() => import('./analysis.js'));
 
 export function view(secret) {
   const title = h('h1', { tabindex: -1, dir: 'auto' }, t('loading'));
@@ -18,6 +19,8 @@ export function view(secret) {
   let trouble = null;
   let playing = null;
   let takes = null;
+  // Tempo and key.
+  let heard = null;
   let timer = null;
   let ended = false;
 
@@ -51,7 +54,25 @@ export function view(secret) {
     playing = player(shared.song, shared.mix, true);
     takes = downloads(shared.song, playing);
     inside.replaceChildren(playing.element, takes.element);
+    playing.element.addEventListener('tempo', know);
     playing.open();
+    analyse();
+  }
+
+  async function analyse() {
+    const module = await analysing();
+    if (!module || ended) return;
+    heard = module.facts(shared.song, know);
+    playing.element.before(heard.element);
+    await heard.load();
+  }
+
+  // Tells the tempo and the key to those who use them.
+  function know() {
+    if (!heard || ended) return;
+    heard.show();
+    playing.know(heard.tempo(), heard.key());
+    takes.name(heard.names());
   }
 
   function show() {
@@ -68,6 +89,7 @@ export function view(secret) {
     setText(status, song.status === 'SPLIT' ? '' : state(song));
     playing?.update();
     takes?.update();
+    heard?.show();
   }
 
   load();

@@ -1,6 +1,6 @@
 // A song's page: status, player and downloads.
-import { ask } from './api.js';
-import { explain, h, icon, onDemand, setText, toast } from './dom.js';
+import { ask, onDemand } from './api.js';
+import { explain, h, icon, setText, toast } from './dom.js';
 import { downloads } from './downloads.js';
 import { limits } from './limits.js';
 import { listAddress, openness, remove, retry, state } from './list.js';

@@ -79,6 +79,25 @@ def test_link_is_played_and_downloaded_without_an_account(idle, visit, owner):
     expect(page.locator("#count")).to_have_text("No songs yet. Upload one above.")
 
 
+def test_tempo_and_key_are_shown(idle, visit, owner):
+    link = shared(owner)
+    page = visit(idle)
+
+    def known(route):
+        # The link is enough for it.
+        assert route.fetch().status == 200
+        tempo = {"bpm": 120.0, "confidence": 1.0, "first_beat_ms": 0}
+        key = {"tonic": "A", "mode": "minor", "confidence": 1.0}
+        route.fulfill(json={"ok": True, "errors": [], "data": {"analysis": {"tempo": tempo, "key": key}}})
+
+    page.route("**/analysis", known)
+    page.goto(link)
+    expect(page.locator("#tempo-found")).to_contain_text("120")
+    expect(page.locator("#key-found")).to_contain_text("A minor")
+    page.locator("#tempo-double").click()
+    expect(page.locator("#tempo-found")).to_contain_text("240")
+
+
 def test_secret_is_sent_in_no_address(idle, visit, owner):
     secret = shared(owner).rpartition("/")[2]
     page = listen(visit, idle, f"{idle.address}/#/s/{secret}")
