@@ -2,12 +2,10 @@
 
 use pulp::Simd;
 
+use super::Product;
 use super::blocks::{Format, Out, multiply};
 use super::dots::{self, PairDot, WithDots};
-use super::{Precision, Product};
-
-/// Terms per word.
-pub(super) const PAIR: usize = 2;
+use super::precision::{PAIR, Precision};
 
 /// Rounds to the nearest bf16, to the even one of two; denormal numbers become zero, as in the instruction.
 #[inline(always)]

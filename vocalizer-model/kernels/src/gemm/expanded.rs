@@ -4,6 +4,7 @@
 use pulp::{Simd, WithSimd};
 
 use super::groups::{GROUP, INT8, INT16, Size};
+use super::precision::PAIR;
 use super::{BLOCK_ROWS, Panels, Precision, Product, Terms, bf16, panel_rows, product};
 use crate::scratch::Scratch;
 
@@ -53,7 +54,7 @@ fn expand<S: Simd>(weights: Panels<'_>, [row, term]: [usize; 2], terms: usize, o
             Precision::F32 => {}
             Precision::Bf16 => {
                 for (i, out) in out.chunks_exact_mut(panel).enumerate() {
-                    let from = &from[(term + i) / bf16::PAIR * panel..][..panel];
+                    let from = &from[(term + i) / PAIR * panel..][..panel];
                     for (value, word) in out.iter_mut().zip(from) {
                         *value = bf16::unpack(word.to_bits(), term + i);
                     }

@@ -3,7 +3,7 @@
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 use super::dots;
 use super::groups::{GROUP, INT8, INT16};
-use super::{bf16, padded_rows};
+use super::padded_rows;
 
 /// The number format in which packed weights are stored and multiplied. Sums are always f32, and so are the inputs and
 /// outputs of every kernel.
@@ -20,6 +20,9 @@ pub enum Precision {
     /// 8-bit integers with a scale for each group of terms. AVX2 alone multiplies them, by inputs of 13 bits, as [`Self::Int16`].
     Int8,
 }
+
+/// Values of bf16 per word.
+pub(super) const PAIR: usize = 2;
 
 /// A matrix with fewer rows or terms remains f32: to convert its input would take as long as the product.
 const LEAST_ROWS: usize = 32;
@@ -65,7 +68,7 @@ impl Precision {
     pub(super) fn words(self, terms: usize) -> usize {
         match self {
             Self::F32 => terms,
-            Self::Bf16 => terms.div_ceil(bf16::PAIR),
+            Self::Bf16 => terms.div_ceil(PAIR),
             Self::Int16 => INT16.words(terms),
             Self::Int8 => INT8.words(terms),
         }
@@ -75,7 +78,7 @@ impl Precision {
     pub(super) fn group_terms(self) -> usize {
         match self {
             Self::F32 => 1,
-            Self::Bf16 => bf16::PAIR,
+            Self::Bf16 => PAIR,
             Self::Int16 | Self::Int8 => GROUP,
         }
     }
