@@ -52,6 +52,7 @@ mod fetch;
 mod file;
 mod flow;
 mod identity;
+mod labels;
 mod markers;
 mod models;
 #[cfg(feature = "oidc")]
@@ -99,10 +100,10 @@ pub use vocalizer_api::{
     JobStateView, OwnLimit, OwnLimitsView, SpaceView, StorageData, StoredView,
 };
 pub use vocalizer_api::{
-    Analysis, ApiError, DeliveryStatus, DeliveryView, ErrorCode, Key, LimitsView, MarkerView, Mode, ModelView,
-    PeaksView, Provenance, ProviderView, QuotaView, RegistrationView, ShareMix, ShareView, SharedData, SignInView,
-    SongStatus, SongView, Tempo, TokenView, Tonic, TrashedSongView, UploadView, UserView, WebhookEvent, WebhookPayload,
-    WebhookView,
+    Analysis, ApiError, DeliveryStatus, DeliveryView, ErrorCode, Key, LabelView, LimitsView, MarkerView, Mode,
+    ModelView, PeaksView, Provenance, ProviderView, QuotaView, RegistrationView, ShareMix, ShareView, SharedData,
+    SignInView, SongStatus, SongView, Tempo, TokenView, Tonic, TrashedSongView, UploadView, UserView, WebhookEvent,
+    WebhookPayload, WebhookView,
 };
 pub use watch::Change;
 

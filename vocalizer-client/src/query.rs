@@ -27,6 +27,7 @@ pub struct SongQuery {
     after: Option<String>,
     details: bool,
     search: Option<String>,
+    label: Option<String>,
     order: Option<Order>,
     total: bool,
 }
@@ -73,7 +74,16 @@ impl Order {
 impl SongQuery {
     /// Returns a query for all songs.
     pub const fn new() -> Self {
-        Self { status: None, limit: None, after: None, details: false, search: None, order: None, total: false }
+        Self {
+            status: None,
+            limit: None,
+            after: None,
+            details: false,
+            search: None,
+            label: None,
+            order: None,
+            total: false,
+        }
     }
 
     /// Only songs with this status.
@@ -129,6 +139,25 @@ impl SongQuery {
         Self { search: Some(words.into()), ..self }
     }
 
+    /// Only songs with this label, in any case.
+    ///
+    /// ```
+    /// # use vocalizer_client::{Error, SongQuery, Upload};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Error> {
+    /// # let server = vocalizer_testing::TestServer::start().await;
+    /// # let client = server.client();
+    /// # let id = client.upload(Upload::from_bytes("Clair de lune", "clair.mp3", "any bytes")).await?.id;
+    /// client.add_label(id, "Piano").await?;
+    /// let page = client.songs_page(&SongQuery::new().labelled("piano")).await?;
+    /// assert_eq!(page.songs[0].id, id);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn labelled(self, label: impl Into<String>) -> Self {
+        Self { label: Some(label.into()), ..self }
+    }
+
     /// Sorts the list; without it, the newest songs come first.
     ///
     /// ```
@@ -179,6 +208,9 @@ impl SongQuery {
         }
         if let Some(words) = &self.search {
             fields.append_pair("q", words);
+        }
+        if let Some(label) = &self.label {
+            fields.append_pair("label", label);
         }
         if let Some(order) = self.order {
             fields.append_pair("sort", order.name());

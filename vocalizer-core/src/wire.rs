@@ -7,13 +7,13 @@ use std::time::Duration;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use vocalizer_api::{
-    DeliveryView, JobView, PeaksView, QuotaView, RegistrationView, ShareView, SongStatus, SongView, TokenView,
-    WebhookView,
+    DeliveryView, JobView, LabelView, PeaksView, QuotaView, RegistrationView, ShareView, SongStatus, SongView,
+    TokenView, WebhookView,
 };
 
 use crate::account::{ApiToken, Registration, ShareLink};
 use crate::models::ModelName;
-use crate::ports::{LeasedJob, PeaksSection};
+use crate::ports::{LabelCount, LeasedJob, PeaksSection};
 use crate::quota::Quota;
 use crate::song::{Song, SongFacts, StatusKind, StemsInfo};
 use crate::webhook::{Delivery, Webhook};
@@ -25,6 +25,7 @@ pub(crate) fn with_details(mut view: SongView, song: &Song, model: Option<&Model
     view.parts = Some(song.parts().iter().map(ToString::to_string).collect());
     let SongFacts { artist, duration_ms, has_cover } = song.facts().clone();
     (view.artist, view.duration_ms, view.has_cover) = (artist, duration_ms, has_cover);
+    view.labels = Some(song.labels().iter().map(|label| label.as_str().to_owned()).collect());
     if song.status().kind() == StatusKind::Split {
         let StemsInfo { formats, provenance, .. } = song.stems().clone();
         (view.lossless, view.provenance) = (Some(formats.is_lossless()), provenance);
@@ -36,6 +37,12 @@ impl From<ApiToken> for TokenView {
     fn from(token: ApiToken) -> Self {
         let ApiToken { id, name, created_at, expires_at } = token;
         Self::new(id, name, rfc3339(created_at), expires_at.map(rfc3339))
+    }
+}
+
+impl From<LabelCount> for LabelView {
+    fn from(LabelCount { label, songs }: LabelCount) -> Self {
+        Self::new(label.as_str().to_owned(), songs)
     }
 }
 

@@ -117,6 +117,7 @@ fields! {
     LOOP_TO_MS = Field::whole("loop_to_ms", 0, MAX_MS, None);
     AT_MS = Field::whole("at_ms", 0, MAX_MS, None);
     MARKER_NAME = Field::text("name");
+    LABEL = Field::text("label");
     URL = Field::text("url");
     EVENTS = Field::text("events");
     PERCENT = Field::whole("percent", 0, 100, None);
@@ -142,11 +143,13 @@ fields! {
     LIMIT = Field::whole("limit", 1, MAX_PAGE as u64, Some(MAX_PAGE as u64)).described("Maximum number of songs");
     AFTER = Field::text("after").described("Continue after this cursor: `next` of the previous page");
     Q = Field::text("q").described("Only songs whose title or artist contains each word, without case and accents; at most 200 characters, 6 words");
+    WITH_LABEL = Field::text("label").described("Only songs with this label, in any case");
+    LABEL_REMOVED = Field::text("label").described("The label to remove, in any case");
     WHOSE = Field::one_of("whose", || json!(["all", "mine", "open"])).described("Whose songs: the caller's, those uploaded without a session, or both");
     SORT = Field::one_of("sort", || json!(SortBy::ALL.iter().flat_map(|by| [by.name().to_owned(), format!("-{}", by.name())]).collect::<Vec<_>>()))
         .described("The order; with `-` reversed. Without it: `-added`, the newest first");
     TOTAL = Field::text("total").described("Count the songs on all pages; any value");
-    DETAILS = Field::text("details").described("Include `uploaded_at`, `artist`, `duration_ms`, `has_cover`, `model`, `parts`, `waiting_for` and, of a split song, `lossless` and `provenance`; any value");
+    DETAILS = Field::text("details").described("Include `uploaded_at`, `artist`, `duration_ms`, `has_cover`, `labels`, `model`, `parts`, `waiting_for` and, of a split song, `lossless` and `provenance`; any value");
     DOWNLOAD = Field::text("download").described("Send `Content-Disposition: attachment`; any value");
     FORMAT = Field::one_of("format", || json!(["mp3", "wav", "flac"]))
         .described("For stems.zip and stems.tar: audio format");

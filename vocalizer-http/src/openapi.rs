@@ -7,10 +7,10 @@ use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 use vocalizer_core::api::{
     AdminJobsData, AdminSongsData, AdminUserData, AdminUsersData, AnalysisData, ApiError, AuditData, ConnectionData,
-    DeliveriesData, DeliveryData, HoldData, JobData, LimitsData, MarkerData, MarkersData, ModelsData, NewPasswordData,
-    NewShareData, NewTokenData, NewWebhookData, PeaksData, ProviderAddressData, SharedData, SharesData, SignInData,
-    SongData, SongView, SongsData, StorageData, TokensData, TrashData, UploadData, UserData, WantedData, WebhookData,
-    WebhookEvent, WebhookPayload, WebhooksData,
+    DeliveriesData, DeliveryData, HoldData, JobData, LabelsData, LimitsData, MarkerData, MarkersData, ModelsData,
+    NewPasswordData, NewShareData, NewTokenData, NewWebhookData, PeaksData, ProviderAddressData, SharedData,
+    SharesData, SignInData, SongData, SongView, SongsData, StorageData, TokensData, TrashData, UploadData, UserData,
+    WantedData, WebhookData, WebhookEvent, WebhookPayload, WebhooksData,
 };
 use vocalizer_core::part::Part;
 
@@ -97,6 +97,7 @@ fn schemas() -> Map<String, Value> {
     add::<SharesData>(&mut generator);
     add::<NewShareData>(&mut generator);
     add::<SharedData>(&mut generator);
+    add::<LabelsData>(&mut generator);
     add::<MarkersData>(&mut generator);
     add::<MarkerData>(&mut generator);
     add::<WebhooksData>(&mut generator);

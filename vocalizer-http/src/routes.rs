@@ -8,8 +8,8 @@ use matchit::Router;
 use crate::app::App;
 use crate::fields::{self, Field, Input};
 use crate::handlers::{
-    Answer, admin, analyses, auth, events, jobs, list_events, markers, operations, parts, results, resumable, shares,
-    sign_in, songs, trash, upload, webhooks, work,
+    Answer, admin, analyses, auth, events, jobs, labels, list_events, markers, operations, parts, results, resumable,
+    shares, sign_in, songs, trash, upload, webhooks, work,
 };
 use crate::request::Request;
 
@@ -119,6 +119,7 @@ const PASSWORD: Input = form!([OLD_PASSWORD, PASSWORD_1, PASSWORD_2] []);
 const TOKEN: Input = form!([TOKEN_NAME][EXPIRES_IN_DAYS]);
 const RENAME: Input = form!([TITLE] []);
 const SHARE: Input = form!([] [EXPIRES_AT, DRUMS, BASS, OTHER, VOCALS, START_MS, LOOP_FROM_MS, LOOP_TO_MS]);
+const LABEL: Input = form!([LABEL] []);
 const MARKER: Input = form!([AT_MS, MARKER_NAME] []);
 const MARKER_CHANGE: Input = form!([] [AT_MS, MARKER_NAME]);
 const WEBHOOK: Input = form!([URL][EVENTS]);
@@ -184,7 +185,7 @@ routes! {
         "Revokes an API token";
     ListSongs "list_songs" songs::list,
         GET "/songs/" Anyone Input::Nothing => Output::Data("SongsData"),
-        [STATUS, LIMIT, AFTER, DETAILS, Q, SORT, WHOSE, TOTAL] [422]
+        [STATUS, LIMIT, AFTER, DETAILS, Q, WITH_LABEL, SORT, WHOSE, TOTAL] [422]
         "Lists the songs visible to the caller, newest first or in another order, also searched; at most 1000 per page, with a \
         cursor for the next page";
     Upload "upload" upload::upload,
@@ -268,6 +269,16 @@ routes! {
     OpenShare "open_share" shares::open,
         GET "/share" Share Input::Nothing => Output::Data("SharedData"), [] [404, 429]
         "Returns the song that a share link opens, and the mix to start with";
+    ListLabels "list_labels" labels::list,
+        GET "/labels" Anyone Input::Nothing => Output::Data("LabelsData"), [] []
+        "Lists the labels of the songs visible to the caller, with the number of songs";
+    AddLabel "add_label" labels::add,
+        POST "/songs/{song_id}/labels" Anyone LABEL => Output::Data("SongData"), []
+        [400, 404, 408, 409, 413, 415, 422]
+        "Adds a label to a song, unless it has it; at most 20 per song, of at most 40 characters. Returns the song with details";
+    RemoveLabel "remove_label" labels::remove,
+        DELETE "/songs/{song_id}/labels" Anyone Input::Nothing => Output::Data("SongData"), [LABEL_REMOVED] [404, 422]
+        "Removes a label from a song, if it has it. Returns the song with details";
     ListMarkers "list_markers" markers::list,
         GET "/songs/{song_id}/markers" Reader Input::Nothing => Output::Data("MarkersData"), [] [404, 429]
         "Lists a song's markers in the order of their times";

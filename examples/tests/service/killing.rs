@@ -8,22 +8,22 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use time::OffsetDateTime;
-use vocalizer_core::account::{SessionDigest, ShareId, ShareLink, UserId};
+use vocalizer_core::account::{SessionDigest, ShareId, ShareLink, UserId, Viewer};
 use vocalizer_core::api::id::UploadId;
 use vocalizer_core::dedupe::Advance;
 use vocalizer_core::models::{Capabilities, ModelName};
 use vocalizer_core::part::Stem;
 use vocalizer_core::ports::{
     AudioError, Backend, BackendError, Blob, BlobError, BlobKey, BlobStore, BlobWriter, Cancelled, Charge, DeadLetter,
-    Depth, DurableLeases, Expiry, GivenUp, Job, JobLine, JobQueue, JobState, Lease, LibraryQuery, LibraryRepository,
-    LocalRead, MadeBlob, MarkerRepository, PartialUpload, Pending, Place, Progress, QueueError, Removed,
-    RepositoryError, ResultRepository, Separator, ShareRepository, SongCounts, SongFilter, SongRepository, Space,
-    StemSet, TrashFilter, TrashRepository, Trashed, TrashedSong, UploadBounds, UploadRepository, UploadTotals, Wanted,
-    WebhookRepository,
+    Depth, DurableLeases, Expiry, GivenUp, Job, JobLine, JobQueue, JobState, LabelCount, LabelRepository, Lease,
+    LibraryQuery, LibraryRepository, LocalRead, MadeBlob, MarkerRepository, PartialUpload, Pending, Place, Progress,
+    QueueError, Removed, RepositoryError, ResultRepository, Separator, ShareRepository, SongCounts, SongFilter,
+    SongRepository, Space, StemSet, TrashFilter, TrashRepository, Trashed, TrashedSong, UploadBounds, UploadRepository,
+    UploadTotals, Wanted, WebhookRepository,
 };
 use vocalizer_core::quota::{Quota, Uploader};
 use vocalizer_core::song::{
-    FailureReason, Marker, MarkerId, Song, SongHash, SongId, StatusKind, StemsInfo, Target, Title,
+    FailureReason, LabelChange, Marker, MarkerId, Song, SongHash, SongId, StatusKind, StemsInfo, Target, Title,
 };
 
 use super::support::stems;
@@ -286,6 +286,16 @@ impl MarkerRepository for Killing<Arc<dyn SongRepository>> {
     }
     async fn remove_marker(&self, song: SongId, id: MarkerId) -> Result<bool, RepositoryError> {
         self.inner.remove_marker(song, id).await
+    }
+}
+
+#[async_trait]
+impl LabelRepository for Killing<Arc<dyn SongRepository>> {
+    async fn relabel(&self, id: SongId, change: &LabelChange) -> Result<Option<Song>, RepositoryError> {
+        self.inner.relabel(id, change).await
+    }
+    async fn labels(&self, viewer: Viewer) -> Result<Vec<LabelCount>, RepositoryError> {
+        self.inner.labels(viewer).await
     }
 }
 

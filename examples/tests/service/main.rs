@@ -29,6 +29,7 @@ mod full;
 mod guessing;
 mod heads;
 mod killing;
+mod labels;
 mod library;
 mod limiting;
 mod lists;

@@ -65,7 +65,7 @@ macro_rules! queue_conformance {
 }
 
 /// Generates the tests for [`SongRepository`](vocalizer_core::ports::SongRepository),
-/// [`LibraryRepository`](vocalizer_core::ports::LibraryRepository),
+/// [`LibraryRepository`](vocalizer_core::ports::LibraryRepository), [`LabelRepository`](vocalizer_core::ports::LabelRepository),
 /// [`ShareRepository`](vocalizer_core::ports::ShareRepository), [`MarkerRepository`](vocalizer_core::ports::MarkerRepository),
 /// [`TrashRepository`](vocalizer_core::ports::TrashRepository) and
 /// [`UploadRepository`](vocalizer_core::ports::UploadRepository). Takes a test attribute and an expression that creates a new [`SongsPlace`](crate::songs::SongsPlace).
@@ -149,6 +149,11 @@ macro_rules! songs_conformance {
             search_ignores_case_and_accents
             renamed_song_is_found_by_its_new_title
             sorted_list_filters_by_status
+            labels_are_stored_as_written_and_ignore_case
+            labels_of_a_song_are_limited
+            labels_are_counted_by_viewer
+            sorted_list_filters_by_label
+            song_in_the_trash_keeps_its_labels
             stored_share_is_found_unchanged
             share_is_found_until_it_expires
             shares_are_listed_by_song_newest_first

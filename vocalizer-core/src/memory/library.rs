@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use super::MemorySongs;
 use super::songs::{State, micros};
 use crate::ports::{LibraryQuery, LibraryRepository, Place, PlaceValue, RepositoryError, SortKey, Whose};
-use crate::song::{Song, SongId, sort_keys};
+use crate::song::{Label, Song, SongId, sort_keys};
 
 /// Numbers and texts are never compared with each other.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
@@ -28,7 +28,7 @@ fn key(song: &Song, sort: SortKey) -> Key {
 
 impl State {
     fn found(&self, query: &LibraryQuery) -> Vec<&Song> {
-        let LibraryQuery { viewer, whose, status, words, .. } = query;
+        let LibraryQuery { viewer, whose, status, words, label, .. } = query;
         let user = viewer.user();
         let is_listed = |song: &&Song| match song.uploader() {
             None => *whose != Whose::Mine,
@@ -38,8 +38,11 @@ impl State {
             let (text, _) = sort_keys(song.title().as_str(), song.facts().artist.as_deref());
             words.iter().all(|word| text.contains(word))
         };
+        let label = label.as_ref().map(Label::key);
+        let has_label =
+            |song: &&Song| label.as_ref().is_none_or(|key| song.labels().iter().any(|one| one.key() == *key));
         let in_status = |song: &&Song| status.is_none_or(|status| song.status().kind() == status);
-        self.live().filter(is_listed).filter(in_status).filter(has_words).collect()
+        self.live().filter(is_listed).filter(in_status).filter(has_label).filter(has_words).collect()
     }
 }
 

@@ -8,6 +8,7 @@ mod audit;
 mod blobs;
 mod clock;
 mod idle_queue;
+mod labels;
 mod library;
 mod passwords;
 mod songs;

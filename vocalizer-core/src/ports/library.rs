@@ -4,7 +4,7 @@ use async_trait::async_trait;
 
 use super::RepositoryError;
 use crate::account::Viewer;
-use crate::song::{Song, SongId, StatusKind};
+use crate::song::{Label, Song, SongId, StatusKind};
 
 /// Whose songs to list.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -60,6 +60,8 @@ pub struct LibraryQuery {
     pub status: Option<StatusKind>,
     /// Only songs whose title or artist contains each of these [words](crate::song::words).
     pub words: Vec<String>,
+    /// Only songs with this label.
+    pub label: Option<Label>,
     /// The order.
     pub sort: SortKey,
     /// Whether the order is reversed.
@@ -89,6 +91,7 @@ pub struct LibraryQuery {
 ///     whose: Whose::All,
 ///     status: None,
 ///     words: words("FUR"),
+///     label: None,
 ///     sort: SortKey::Title,
 ///     descending: false,
 ///     after: None,

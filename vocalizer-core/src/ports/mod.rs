@@ -18,6 +18,7 @@ mod coordination;
 mod error;
 mod identity;
 mod job;
+mod labels;
 mod leases;
 mod library;
 mod markers;
@@ -47,6 +48,7 @@ pub use coordination::{Coordination, HashLocks, Held, ProgressReport, ProgressSt
 pub use error::{BlobError, BoxError, QueueError, RepositoryError};
 pub use identity::{IdentityError, IdentityProvider, ProviderUser, SignInAttempt};
 pub use job::{InvalidJobTrace, Job, JobLine, JobPayload, JobTrace};
+pub use labels::{LabelCount, LabelRepository};
 pub use leases::{DurableLeases, Failure, Lease, LeasedJob};
 pub use library::{LibraryQuery, LibraryRepository, Place, PlaceValue, SortKey, Whose};
 pub use markers::MarkerRepository;

@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use time::OffsetDateTime;
 
 use super::{
-    JobLine, LibraryRepository, MarkerRepository, RepositoryError, ResultRepository, ShareRepository, Space,
-    TrashRepository, UploadRepository, WebhookRepository,
+    JobLine, LabelRepository, LibraryRepository, MarkerRepository, RepositoryError, ResultRepository, ShareRepository,
+    Space, TrashRepository, UploadRepository, WebhookRepository,
 };
 use crate::account::{UserId, Viewer};
 use crate::dedupe::Advance;
@@ -188,7 +188,13 @@ pub type SongCounts = [u64; StatusKind::ALL.len()];
 /// ```
 #[async_trait]
 pub trait SongRepository:
-    LibraryRepository + ShareRepository + MarkerRepository + ResultRepository + TrashRepository + UploadRepository
+    LibraryRepository
+    + LabelRepository
+    + ShareRepository
+    + MarkerRepository
+    + ResultRepository
+    + TrashRepository
+    + UploadRepository
 {
     /// Stores a new song whose bytes are durably stored, and plans its processing.
     ///

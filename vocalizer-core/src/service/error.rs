@@ -9,7 +9,7 @@ use crate::ports::{
     AudioError, BackendError, BlobError, BoxError, PasswordError, QueueError, RepositoryError, ResultError,
 };
 use crate::quota::Exceeded;
-use crate::song::SongId;
+use crate::song::{SongId, TitleError};
 
 /// An unacceptable value and its form field.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -145,6 +145,22 @@ impl ServiceError {
 
     pub(super) fn invalid(field: &'static str, message: impl ToString) -> Self {
         Self::Invalid(vec![Invalid { field, message: message.to_string() }])
+    }
+
+    /// Returns the error of a name in a form field, which follows the rules of titles.
+    pub(super) fn invalid_name(field: &'static str, error: TitleError) -> Self {
+        Self::invalid(
+            field,
+            match error {
+                TitleError::Empty => format!("{field} must not be empty"),
+                TitleError::TooLong { max_chars, found_chars } => {
+                    format!("{field} has {found_chars} characters; at most {max_chars} are allowed")
+                }
+                TitleError::Control { at_char } => {
+                    format!("{field} contains a control character at position {at_char}")
+                }
+            },
+        )
     }
 
     /// Returns a copy of the error for another caller that waited for the same work.

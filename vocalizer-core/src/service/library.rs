@@ -1,6 +1,7 @@
 //! The list of songs searched, sorted and counted.
 
 use super::ServiceError;
+use super::labels::parsed;
 use super::songs::{MAX_PAGE, SongService};
 use crate::account::Viewer;
 use crate::api::SongView;
@@ -74,6 +75,8 @@ pub struct LibraryListing {
     /// Only songs whose title or artist contains each word of this text, without case and accents. At most
     /// [`MAX_SEARCH_CHARS`] characters; words after the sixth do not count.
     pub search: String,
+    /// Only songs with this label, in any case.
+    pub label: Option<String>,
     /// Whose songs.
     pub whose: Whose,
     /// Only songs with this status.
@@ -131,10 +134,10 @@ impl SongService {
     ///
     /// # Errors
     ///
-    /// [`ServiceError::Invalid`] for a search that is too long or a cursor of another order, [`ServiceError::Unavailable`]
+    /// [`ServiceError::Invalid`] for a search that is too long, a label that no song can have, or a cursor of another order, [`ServiceError::Unavailable`]
     /// or [`ServiceError::Internal`].
     pub async fn library(&self, viewer: Viewer, listing: LibraryListing) -> Result<LibraryPage, ServiceError> {
-        let LibraryListing { search, whose, status, sort, descending, after, limit, details, total } = listing;
+        let LibraryListing { search, label, whose, status, sort, descending, after, limit, details, total } = listing;
         if search.chars().count() > MAX_SEARCH_CHARS {
             return Err(ServiceError::invalid("q", format!("a search has at most {MAX_SEARCH_CHARS} characters")));
         }
@@ -147,6 +150,7 @@ impl SongService {
             whose,
             status,
             words: words(&search),
+            label: label.as_deref().map(parsed).transpose()?,
             sort: sort.key(),
             descending: descending || sort == SortBy::Status,
             after: after.as_ref().map(|after| after.place.clone()),

@@ -3,7 +3,7 @@
 use super::{ServiceError, SongService};
 use crate::account::Viewer;
 use crate::api::MarkerView;
-use crate::song::{Marker, MarkerId, SongId, Title, TitleError};
+use crate::song::{Marker, MarkerId, SongId, Title};
 
 impl SongService {
     /// Returns the markers of a song, in the order of the song. Who may listen to it may see them.
@@ -98,16 +98,5 @@ const NO_MARKER: ServiceError = ServiceError::NotFound { what: "marker" };
 
 /// Parses the name of a marker.
 fn parsed(name: &str) -> Result<Title, ServiceError> {
-    Title::parse(name, Marker::MAX_NAME_CHARS).map_err(|error| {
-        ServiceError::invalid(
-            "name",
-            match error {
-                TitleError::Empty => "name must not be empty".to_owned(),
-                TitleError::TooLong { max_chars, found_chars } => {
-                    format!("name has {found_chars} characters; at most {max_chars} are allowed")
-                }
-                TitleError::Control { at_char } => format!("name contains a control character at position {at_char}"),
-            },
-        )
-    })
+    Title::parse(name, Marker::MAX_NAME_CHARS).map_err(|error| ServiceError::invalid_name("name", error))
 }

@@ -25,6 +25,7 @@ mod interrupts;
 mod keys;
 mod known_shares;
 mod known_users;
+mod labels;
 mod library;
 mod limits;
 mod line;

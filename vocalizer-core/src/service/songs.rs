@@ -457,11 +457,15 @@ impl SongService {
     /// As [`Self::song`].
     pub async fn song_in_detail(&self, viewer: Viewer, id: SongId) -> Result<SongView, ServiceError> {
         let song = self.visible(viewer, id).await?;
-        self.in_detail(&song).await
+        let mut view = self.in_detail(&song).await?;
+        if !viewer.may_change(&song) {
+            view.labels = None;
+        }
+        Ok(view)
     }
 
     /// Returns a song with details, as the API has it.
-    async fn in_detail(&self, song: &Song) -> Result<SongView, ServiceError> {
+    pub(super) async fn in_detail(&self, song: &Song) -> Result<SongView, ServiceError> {
         let model = self.model_of_song(song);
         let mut view = with_details(self.view(song).await?, song, Some(&model));
         if song.status().kind() == StatusKind::Uploaded && !self.has_worker(&model).await {

@@ -6,7 +6,10 @@ use vocalizer_api::id::UserId;
 use vocalizer_api::model::ModelName;
 use vocalizer_api::part::{Part, Stem, StemFormats};
 
-use super::{FailureReason, IllegalTransition, SongFacts, SongHash, SongId, Status, Target, Title, Transition};
+use super::{
+    FailureReason, IllegalTransition, Label, LabelChange, SongFacts, SongHash, SongId, Status, Target, Title,
+    TooManyLabels, Transition,
+};
 
 /// What is known about the stems of a song. The default applies to results of original workers.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -66,6 +69,7 @@ pub struct Song {
     target: Target,
     stems: StemsInfo,
     facts: SongFacts,
+    labels: Vec<Label>,
 }
 
 /// The stored fields of a song, to restore a [`Song`] from a row.
@@ -89,6 +93,8 @@ pub struct StoredSong {
     pub stems: StemsInfo,
     /// What its file says about it.
     pub facts: SongFacts,
+    /// Its labels, in the order of their keys.
+    pub labels: Vec<Label>,
 }
 
 impl Song {
@@ -103,7 +109,18 @@ impl Song {
     ) -> Self {
         let target = Target::default_of(hash);
         let (stems, facts) = (StemsInfo::MP3, SongFacts::UNKNOWN);
-        Self { id, title, hash, uploader, uploaded_at, status: Status::Uploading, target, stems, facts }
+        Self {
+            id,
+            title,
+            hash,
+            uploader,
+            uploaded_at,
+            status: Status::Uploading,
+            target,
+            stems,
+            facts,
+            labels: Vec::new(),
+        }
     }
 
     /// Returns the song's ID.
@@ -164,6 +181,29 @@ impl Song {
     #[must_use]
     pub fn with_facts(self, facts: SongFacts) -> Self {
         Self { facts, ..self }
+    }
+
+    /// Returns its labels, in the order of their keys.
+    #[must_use]
+    pub fn labels(&self) -> &[Label] {
+        &self.labels
+    }
+
+    /// Changes its labels.
+    ///
+    /// # Errors
+    ///
+    /// [`TooManyLabels`] if it would have more than [`Label::MOST`].
+    pub fn relabel(&mut self, change: &LabelChange) -> Result<(), TooManyLabels> {
+        let (LabelChange::Add(label) | LabelChange::Remove(label)) = change;
+        let place = self.labels.binary_search_by_key(&label.key(), Label::key);
+        match (change, place) {
+            (LabelChange::Add(_), Err(_)) if self.labels.len() >= Label::MOST => return Err(TooManyLabels),
+            (LabelChange::Add(_), Err(at)) => self.labels.insert(at, label.clone()),
+            (LabelChange::Remove(_), Ok(at)) => drop(self.labels.remove(at)),
+            (LabelChange::Add(_), Ok(_)) | (LabelChange::Remove(_), Err(_)) => {}
+        }
+        Ok(())
     }
 
     /// Splits the song again, with another target. Its stems remain until those of the target are stored.
@@ -291,14 +331,14 @@ impl Song {
 impl From<StoredSong> for Song {
     /// For stores only: other code creates songs with [`Song::begin`].
     fn from(stored: StoredSong) -> Self {
-        let StoredSong { id, title, hash, uploader, uploaded_at, status, target, stems, facts } = stored;
-        Self { id, title, hash, uploader, uploaded_at, status, target, stems, facts }
+        let StoredSong { id, title, hash, uploader, uploaded_at, status, target, stems, facts, labels } = stored;
+        Self { id, title, hash, uploader, uploaded_at, status, target, stems, facts, labels }
     }
 }
 
 impl From<Song> for StoredSong {
     fn from(song: Song) -> Self {
-        let Song { id, title, hash, uploader, uploaded_at, status, target, stems, facts } = song;
-        Self { id, title, hash, uploader, uploaded_at, status, target, stems, facts }
+        let Song { id, title, hash, uploader, uploaded_at, status, target, stems, facts, labels } = song;
+        Self { id, title, hash, uploader, uploaded_at, status, target, stems, facts, labels }
     }
 }

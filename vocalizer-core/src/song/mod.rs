@@ -2,6 +2,7 @@
 
 mod entity;
 mod facts;
+mod label;
 mod marker;
 mod search;
 mod status;
@@ -10,6 +11,7 @@ mod title;
 
 pub use entity::{Song, StemsInfo, StoredSong};
 pub use facts::SongFacts;
+pub use label::{Label, LabelChange, TooManyLabels};
 pub use marker::Marker;
 pub use search::{MAX_WORDS, fold, sort_keys, words};
 pub use status::{IllegalTransition, Status, StatusKind, Transition, UnknownStatus};

@@ -63,6 +63,7 @@ pub(crate) fn song() -> impl Strategy<Value = Song> {
             target: Target::default_of(hash),
             facts: SongFacts::UNKNOWN,
             stems,
+            labels: Vec::new(),
         }
         .into()
     })

@@ -7,17 +7,19 @@ use async_trait::async_trait;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use time::OffsetDateTime;
-use vocalizer_core::account::{SessionDigest, ShareId, ShareLink, UserId};
+use vocalizer_core::account::{SessionDigest, ShareId, ShareLink, UserId, Viewer};
 use vocalizer_core::api::id::UploadId;
 use vocalizer_core::dedupe::Advance;
 use vocalizer_core::memory::MemorySongs;
 use vocalizer_core::ports::{
-    Cancelled, Charge, Expiry, JobLine, LibraryQuery, LibraryRepository, MarkerRepository, PartialUpload, Pending,
-    Place, Removed, RepositoryError, ResultRepository, ShareRepository, SongCounts, SongFilter, SongRepository,
-    TrashFilter, TrashRepository, Trashed, TrashedSong, UploadBounds, UploadRepository, UploadTotals,
+    Cancelled, Charge, Expiry, JobLine, LabelCount, LabelRepository, LibraryQuery, LibraryRepository, MarkerRepository,
+    PartialUpload, Pending, Place, Removed, RepositoryError, ResultRepository, ShareRepository, SongCounts, SongFilter,
+    SongRepository, TrashFilter, TrashRepository, Trashed, TrashedSong, UploadBounds, UploadRepository, UploadTotals,
 };
 use vocalizer_core::quota::{Quota, Uploader};
-use vocalizer_core::song::{Marker, MarkerId, Song, SongHash, SongId, StatusKind, StemsInfo, Target, Title};
+use vocalizer_core::song::{
+    LabelChange, Marker, MarkerId, Song, SongHash, SongId, StatusKind, StemsInfo, Target, Title,
+};
 
 use super::ghost::Ghost;
 use super::kernel::{Component, Kernel};
@@ -281,6 +283,17 @@ impl MarkerRepository for Database {
 
     async fn remove_marker(&self, song: SongId, id: MarkerId) -> DbResult<bool> {
         self.call(|| now(self.songs.remove_marker(song, id))).await
+    }
+}
+
+#[async_trait]
+impl LabelRepository for Database {
+    async fn relabel(&self, id: SongId, change: &LabelChange) -> DbResult<Option<Song>> {
+        self.call(|| now(self.songs.relabel(id, change))).await
+    }
+
+    async fn labels(&self, viewer: Viewer) -> DbResult<Vec<LabelCount>> {
+        self.call(|| now(self.songs.labels(viewer))).await
     }
 }
 

@@ -18,6 +18,7 @@ pub(super) async fn list(app: &Arc<App>, viewer: Viewer, query: &Query) -> Answe
     let (sort, descending) = query.get(&fields::SORT, read_sort)?.unwrap_or((SortBy::Added, true));
     let listing = LibraryListing {
         search: query.get(&fields::Q, |text| Some(text.to_owned()))?.unwrap_or_default(),
+        label: query.get(&fields::WITH_LABEL, |text| Some(text.to_owned()))?,
         whose: query.get(&fields::WHOSE, read_whose)?.unwrap_or_default(),
         status: query.get(&fields::STATUS, |text| text.parse().ok())?,
         sort,

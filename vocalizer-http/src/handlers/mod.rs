@@ -7,6 +7,7 @@ pub(crate) mod auth;
 mod download;
 pub(crate) mod events;
 pub(crate) mod jobs;
+pub(crate) mod labels;
 mod library;
 pub(crate) mod list_events;
 pub(crate) mod markers;

@@ -13,7 +13,10 @@ use crate::request::Request;
 
 pub(crate) async fn list(app: &Arc<App>, request: Request) -> Answer {
     let query = request.query();
-    if [&fields::Q, &fields::SORT, &fields::WHOSE, &fields::TOTAL].iter().any(|field| query.has(field)) {
+    if [&fields::Q, &fields::WITH_LABEL, &fields::SORT, &fields::WHOSE, &fields::TOTAL]
+        .iter()
+        .any(|field| query.has(field))
+    {
         return library::list(app, request.viewer(), &query).await;
     }
     let listing = Listing {

@@ -10,6 +10,7 @@ use vocalizer_core::trace::TraceContext;
 use super::accounts::{insert_account, insert_identity, insert_invite, insert_session};
 use super::administration::insert_entry;
 use super::error::repository;
+use super::labels::insert_labels;
 use super::lines::set_priority;
 use super::markers::insert_marker;
 use super::open::PostgresStore;
@@ -54,7 +55,7 @@ pub enum CopyError {
     Target(#[source] RepositoryError),
 }
 
-/// Copies users, linked identities, sessions, tokens, invites, priorities, songs, results, share links, markers, resumable uploads, webhooks, the audit log
+/// Copies users, linked identities, sessions, tokens, invites, priorities, songs, results, labels, share links, markers, resumable uploads, webhooks, the audit log
 /// and the outboxes into an empty, migrated database, with their IDs and times, in one transaction. The file does not change. No
 /// server should use either of them meanwhile.
 ///
@@ -151,6 +152,9 @@ pub async fn copy_from_sqlite(from: &SqliteStore, to: &PostgresStore) -> Result<
             }
             copied.songs += insert(&mut step, &whole).await?;
             let song = &whole.song;
+            for statement in insert_labels(song) {
+                row_count(statement.execute(&mut *step).await)?;
+            }
             if song.status() == &Status::Uploaded {
                 copied.outbox_entries += enqueue(&mut step, &song.target().key, None).await?;
             }
@@ -214,9 +218,9 @@ async fn insert(step: &mut PgConnection, whole: &WholeSong) -> Result<u64, CopyE
     let statement = query(
         "INSERT INTO songs (id, title, hash, uploader, uploaded_at_us, status, failure, \
          size_bytes, uploader_address, kept_since_us, stems, provenance, model, result_key, wanted_stems, shown_key, \
-         shown_model, stem_names, trashed_at_us, was_waiting, artist, duration_ms, has_cover, title_key, artist_key) \
+         shown_model, stem_names, trashed_at_us, was_waiting, artist, duration_ms, has_cover, title_key, artist_key, labels) \
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, \
-         $23, $24, $25)",
+         $23, $24, $25, $26)",
     )
     .bind(song.id().to_string())
     .bind(song.title().as_str())
@@ -242,7 +246,8 @@ async fn insert(step: &mut PgConnection, whole: &WholeSong) -> Result<u64, CopyE
     .bind(rules::duration_ms(song.facts()))
     .bind(song.facts().has_cover.map(i64::from))
     .bind(title_key)
-    .bind(artist_key);
+    .bind(artist_key)
+    .bind(rules::labels(song));
     row_count(statement.execute(step).await)
 }
 

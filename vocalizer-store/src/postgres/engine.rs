@@ -12,7 +12,7 @@ use vocalizer_core::ports::{Pending, RepositoryError, SortKey, Space};
 
 pub(super) use super::error::repository;
 pub(super) use super::open::PostgresStore as Store;
-use crate::sql::rows::{self, in_order, micros, read_all, song_columns};
+use crate::sql::rows::{self, has_label, in_order, micros, read_all, song_columns};
 
 /// A statement with its arguments.
 pub(super) type Statement = Query<'static, Postgres, PgArguments>;
@@ -160,7 +160,8 @@ macro_rules! sorted {
     (filter $key:literal, $words:literal, $from:literal, $behind:literal, $id_behind:literal) => {
         concat!(
             $key, $from, "$3 AND (", $key, $behind, "$3 OR id", $id_behind, "$4) AND ($5 IS NULL OR status = $5)",
-            " AND strpos(", $words, ", $7) > 0", " AND strpos(", $words, ", $8) > 0", " AND strpos(", $words, ", $9) > 0", " AND strpos(", $words, ", $10) > 0", " AND strpos(", $words, ", $11) > 0", " AND strpos(", $words, ", $12) > 0"
+            " AND strpos(", $words, ", $7) > 0", " AND strpos(", $words, ", $8) > 0", " AND strpos(", $words, ", $9) > 0", " AND strpos(", $words, ", $10) > 0", " AND strpos(", $words, ", $11) > 0", " AND strpos(", $words, ", $12) > 0",
+            has_label!("$13")
         )
     };
 }
@@ -172,13 +173,19 @@ pub(super) fn sorted(sort: SortKey, descending: bool) -> Statement {
 }
 
 /// Counts the songs of a sorted list.
-pub(super) const COUNT_LISTED: &str = "\
+pub(super) const COUNT_LISTED: &str = concat!(
+    "\
     SELECT (SELECT count(*) FROM songs WHERE uploader IS NULL AND $2 AND trashed_at_us IS NULL \
     AND ($3 IS NULL OR status = $3) AND strpos(title_key, $4) > 0 AND strpos(title_key, $5) > 0 AND strpos(title_key, $6) > 0 \
-    AND strpos(title_key, $7) > 0 AND strpos(title_key, $8) > 0 AND strpos(title_key, $9) > 0) \
+    AND strpos(title_key, $7) > 0 AND strpos(title_key, $8) > 0 AND strpos(title_key, $9) > 0",
+    has_label!("$10"),
+    ") \
     + (SELECT count(*) FROM songs WHERE uploader = $1 AND trashed_at_us IS NULL \
     AND ($3 IS NULL OR status = $3) AND strpos(title_key, $4) > 0 AND strpos(title_key, $5) > 0 AND strpos(title_key, $6) > 0 \
-    AND strpos(title_key, $7) > 0 AND strpos(title_key, $8) > 0 AND strpos(title_key, $9) > 0)";
+    AND strpos(title_key, $7) > 0 AND strpos(title_key, $8) > 0 AND strpos(title_key, $9) > 0",
+    has_label!("$10"),
+    ")"
+);
 
 /// Claims outbox entries. Skips rows that other servers are claiming.
 pub(super) async fn claim(

@@ -37,6 +37,8 @@ mod coordination;
 mod copy;
 mod engine;
 mod error;
+#[path = "../sql/engine/labels.rs"]
+mod labels;
 #[path = "../sql/engine/library.rs"]
 mod library;
 #[path = "../sql/engine/lines.rs"]

@@ -35,6 +35,7 @@ const MIGRATIONS: Migrations = Migrations {
         (15, "identities", include_str!("../../migrations/postgres/0015_identities.sql")),
         (16, "trash", include_str!("../../migrations/postgres/0016_trash.sql")),
         (17, "library", include_str!("../../migrations/postgres/0017_library.sql")),
+        (18, "labels", include_str!("../../migrations/postgres/0018_labels.sql")),
     ],
 };
 

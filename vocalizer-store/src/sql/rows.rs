@@ -18,7 +18,7 @@ use vocalizer_core::ports::{
 use vocalizer_core::quota::{QuotaChange, Usage};
 use vocalizer_core::secret::Secret;
 use vocalizer_core::song::{
-    Marker, Song, SongFacts, SongHash, SongId, Status, StatusKind, StemsInfo, StoredSong, Target, Title,
+    Label, Marker, Song, SongFacts, SongHash, SongId, Status, StatusKind, StemsInfo, StoredSong, Target, Title,
 };
 use vocalizer_core::webhook::{Delivery, Health, Webhook};
 
@@ -86,10 +86,24 @@ pub(crate) fn read_all<R, T>(rows: &[R], parse: fn(&R) -> Result<T, BoxError>) -
 macro_rules! song_columns {
     () => {
         "id, title, hash, uploader, uploaded_at_us, status, failure, stems, provenance, model, result_key, wanted_stems, \
-         shown_key, shown_model, stem_names, artist, duration_ms, has_cover"
+         shown_key, shown_model, stem_names, artist, duration_ms, has_cover, labels"
     };
 }
 pub(crate) use song_columns;
+
+/// The condition that a song has the label whose key is a parameter, or that the parameter is NULL, for `concat!`.
+macro_rules! has_label {
+    ($key:literal) => {
+        concat!(
+            " AND (",
+            $key,
+            " IS NULL OR EXISTS (SELECT 1 FROM song_labels WHERE label_key = ",
+            $key,
+            " AND song_id = songs.id))"
+        )
+    };
+}
+pub(crate) use has_label;
 
 /// The statement for an order of the list of songs: what an engine's macro makes of the key, the key that searches read, how values
 /// are compared with the cursor's, and the same for IDs.
@@ -134,7 +148,19 @@ pub(crate) fn song<R: Columns>(row: &R) -> Result<Song, BoxError> {
             duration_ms: row.maybe_number("duration_ms")?.map(u64::try_from).transpose()?,
             has_cover: row.maybe_number("has_cover")?.map(|has| has != 0),
         },
+        labels: labels(row)?,
     }))
+}
+
+/// A row of `labels`.
+fn labels<R: Columns>(row: &R) -> Result<Vec<Label>, BoxError> {
+    let labels = row.maybe_text("labels")?.unwrap_or_default().lines();
+    Ok(labels.map(|label| Title::parse(label, usize::MAX).map(Label::from)).collect::<Result<_, _>>()?)
+}
+
+/// A row of `labels, songs`.
+pub(crate) fn labelled<R: Columns>(row: &R) -> Result<(Vec<Label>, u64), BoxError> {
+    Ok((labels(row)?, u64::try_from(row.number("songs")?)?))
 }
 
 /// A row of a song with `place`, a number.

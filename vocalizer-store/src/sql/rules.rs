@@ -6,7 +6,7 @@ use vocalizer_core::dedupe::{self, UploadPlan};
 use vocalizer_core::part::Stem;
 use vocalizer_core::ports::{Charge, Cursor, RepositoryError, SongCounts};
 use vocalizer_core::quota::Uploader;
-use vocalizer_core::song::{IllegalTransition, Song, SongFacts, StatusKind, StemsInfo};
+use vocalizer_core::song::{IllegalTransition, Label, Song, SongFacts, StatusKind, StemsInfo};
 
 /// Whether both are the same admitted song; its title and status may have changed since.
 pub(crate) fn is_same(known: &Song, song: &Song) -> bool {
@@ -29,6 +29,12 @@ pub(crate) fn settle(
 /// Converts names of stems to their stored form.
 pub(crate) fn stems(names: Option<&[Stem]>) -> Option<String> {
     names.map(|names| names.iter().map(ToString::to_string).collect::<Vec<_>>().join(","))
+}
+
+/// Converts the labels of a song to their stored form. None has a line break.
+pub(crate) fn labels(song: &Song) -> Option<String> {
+    let labels: Vec<_> = song.labels().iter().map(Label::as_str).collect();
+    (!labels.is_empty()).then(|| labels.join("\n"))
 }
 
 /// Converts an error of the rules, which cannot fail.

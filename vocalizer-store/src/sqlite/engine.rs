@@ -12,7 +12,7 @@ use vocalizer_core::ports::{Pending, RepositoryError, SongRepository as _, SortK
 pub(super) use super::error::repository;
 pub(super) use super::open::SqliteStore as Store;
 use crate::files::disk;
-use crate::sql::rows::{in_order, song_columns};
+use crate::sql::rows::{has_label, in_order, song_columns};
 
 /// A statement with its arguments.
 pub(super) type Statement = Query<'static, Sqlite, SqliteArguments>;
@@ -151,7 +151,8 @@ macro_rules! sorted {
     (filter $key:literal, $words:literal, $from:literal, $behind:literal, $id_behind:literal) => {
         concat!(
             $key, $from, "$3 AND (", $key, $behind, "$3 OR id", $id_behind, "$4) AND ($5 IS NULL OR status = $5)",
-            " AND instr(", $words, ", $7)", " AND instr(", $words, ", $8)", " AND instr(", $words, ", $9)", " AND instr(", $words, ", $10)", " AND instr(", $words, ", $11)", " AND instr(", $words, ", $12)"
+            " AND instr(", $words, ", $7)", " AND instr(", $words, ", $8)", " AND instr(", $words, ", $9)", " AND instr(", $words, ", $10)", " AND instr(", $words, ", $11)", " AND instr(", $words, ", $12)",
+            has_label!("$13")
         )
     };
 }
@@ -162,13 +163,19 @@ pub(super) fn sorted(sort: SortKey, descending: bool) -> Statement {
 }
 
 /// Counts the songs of a sorted list. The index of the order has all that is read.
-pub(super) const COUNT_LISTED: &str = "\
+pub(super) const COUNT_LISTED: &str = concat!(
+    "\
     SELECT (SELECT count(*) FROM songs WHERE uploader IS NULL AND $2 AND trashed_at_us IS NULL \
     AND ($3 IS NULL OR status = $3) AND instr(title_key, $4) AND instr(title_key, $5) AND instr(title_key, $6) \
-    AND instr(title_key, $7) AND instr(title_key, $8) AND instr(title_key, $9)) \
+    AND instr(title_key, $7) AND instr(title_key, $8) AND instr(title_key, $9)",
+    has_label!("$10"),
+    ") \
     + (SELECT count(*) FROM songs WHERE uploader = $1 AND trashed_at_us IS NULL \
     AND ($3 IS NULL OR status = $3) AND instr(title_key, $4) AND instr(title_key, $5) AND instr(title_key, $6) \
-    AND instr(title_key, $7) AND instr(title_key, $8) AND instr(title_key, $9))";
+    AND instr(title_key, $7) AND instr(title_key, $8) AND instr(title_key, $9)",
+    has_label!("$10"),
+    ")"
+);
 
 /// Claims outbox entries in memory, because there is only one process.
 pub(super) async fn claim(

@@ -9,6 +9,8 @@ mod accounts;
 mod administration;
 mod engine;
 mod error;
+#[path = "../sql/engine/labels.rs"]
+mod labels;
 #[path = "../sql/engine/library.rs"]
 mod library;
 #[path = "../sql/engine/lines.rs"]

@@ -35,6 +35,7 @@ const MIGRATIONS: Migrations = Migrations {
         (14, "identities", include_str!("../../migrations/sqlite/0014_identities.sql")),
         (15, "trash", include_str!("../../migrations/sqlite/0015_trash.sql")),
         (16, "library", include_str!("../../migrations/sqlite/0016_library.sql")),
+        (17, "labels", include_str!("../../migrations/sqlite/0017_labels.sql")),
     ],
 };
 

@@ -12,12 +12,15 @@ use vocalizer_core::dedupe::Advance;
 use vocalizer_core::part::{Stem, StemFormats};
 use vocalizer_core::ports::{
     AccountRepository, Action, Administration as _, AuditEntry, AuditLog as _, AuditSearch, JobLine,
-    MarkerRepository as _, PartialUpload, RepositoryError, ShareRepository as _, SongFilter, SongRepository,
-    UploadBounds, UploadRepository as _, UploadTotals,
+    LabelRepository as _, LibraryQuery, LibraryRepository as _, MarkerRepository as _, PartialUpload, RepositoryError,
+    ShareRepository as _, SongFilter, SongRepository, SortKey, UploadBounds, UploadRepository as _, UploadTotals,
+    Whose,
 };
 use vocalizer_core::quota::{Limit, Quota, QuotaChange, Uploader};
 use vocalizer_core::secret::Secret;
-use vocalizer_core::song::{FailureReason, Marker, MarkerId, Song, SongHash, SongId, Status, StemsInfo, Title};
+use vocalizer_core::song::{
+    FailureReason, Label, LabelChange, Marker, MarkerId, Song, SongHash, SongId, Status, StemsInfo, Title,
+};
 use vocalizer_core::webhook::{Delivery, Health, Webhook, WebhookId};
 use vocalizer_store::postgres::{Copied, CopyError, copy_from_sqlite};
 use vocalizer_store::sqlite::SqliteStore;
@@ -117,6 +120,8 @@ async fn copy_keeps_everything_except_leases() {
     let marker =
         Marker { id: MarkerId::random(), at_ms: 61_500, name: Title::parse("„Refrain“ 🎵", 100).unwrap() };
     assert!(from.insert_marker(songs[1].id(), &marker, 1).await.unwrap());
+    let label = Label::parse("„Live“ 🎵").unwrap();
+    from.relabel(songs[1].id(), &LabelChange::Add(label.clone())).await.unwrap().unwrap();
     let uploads = [(Some(one), None, 7), (None, Some(songs[0].id()), 10)].map(|(owner, song, received_bytes)| {
         let uploader = Uploader::User(one).to_string();
         let fields = [("title".to_owned(), "„Lied“ 🎵".to_owned())].into();
@@ -186,6 +191,19 @@ async fn copy_keeps_everything_except_leases() {
         assert_eq!((copied.len(), &copied), (links, &from.shares(song.id()).await.unwrap()));
     }
     assert_eq!(to.markers(songs[1].id()).await.unwrap(), [marker]);
+    let labelled = LibraryQuery {
+        viewer: songs[1].uploader().map_or(Viewer::Anonymous, Viewer::User),
+        whose: Whose::All,
+        status: None,
+        words: Vec::new(),
+        label: Some(label),
+        sort: SortKey::Added,
+        descending: true,
+        after: None,
+        limit: 10,
+    };
+    let found = to.list_sorted(&labelled).await.unwrap();
+    assert_eq!(found.iter().map(|(song, _)| song.id()).collect::<Vec<_>>(), [songs[1].id()]);
     for upload in uploads {
         assert_eq!(to.find_upload(upload.id).await.unwrap(), Some(upload));
     }

@@ -44,6 +44,7 @@ async fn new_database_is_migrated_explicitly_or_on_open() {
         "0015 identities",
         "0016 trash",
         "0017 library",
+        "0018 labels",
     ];
     assert_eq!(pending, names);
     assert!(matches!(SongRepository::find(&store, SongId::random()).await, Err(RepositoryError::Unavailable(_))));

@@ -101,6 +101,7 @@ async fn every_order_is_read_from_an_index() {
                 whose: Whose::All,
                 status: None,
                 words: Vec::new(),
+                label: None,
                 sort,
                 descending,
                 after: None,

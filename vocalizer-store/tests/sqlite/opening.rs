@@ -35,6 +35,7 @@ async fn new_database_is_migrated_explicitly_or_on_open() {
         "0014 identities",
         "0015 trash",
         "0016 library",
+        "0017 labels",
     ];
     assert_eq!(pending, names);
     assert!(matches!(SongRepository::find(&store, SongId::random()).await, Err(RepositoryError::Unavailable(_))));

@@ -11,6 +11,7 @@ mod account;
 mod admin;
 mod envelope;
 mod error;
+mod label;
 mod limits;
 mod marker;
 mod models;
@@ -31,6 +32,7 @@ pub use admin::{
 };
 pub use envelope::Envelope;
 pub use error::{ApiError, ErrorCode};
+pub use label::{LabelView, LabelsData};
 pub use limits::{LimitsData, LimitsView, QuotaView, RegistrationView};
 pub use marker::{MarkerData, MarkerView, MarkersData};
 pub use models::{ModelView, ModelsData};

@@ -65,6 +65,9 @@ pub struct SongView {
     /// Whether the tags of the file have a cover. Present only if details are requested and it is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub has_cover: Option<bool>,
+    /// Its labels, in alphabetical order without case. Present only if details are requested, and not for guests with a link.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub labels: Option<Vec<String>>,
     /// Why the song waits although it is next. Present only if details are requested, `status` is `UPLOADED` and no
     /// worker for the model was there within the last minutes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -97,6 +100,7 @@ impl SongView {
             artist: None,
             duration_ms: None,
             has_cover: None,
+            labels: None,
             waiting_for: None,
             seconds_left: None,
         }

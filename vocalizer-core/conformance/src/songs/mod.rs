@@ -4,6 +4,7 @@ mod admitting;
 mod advancing;
 mod cancelling;
 mod census;
+mod labelling;
 mod listing;
 mod marking;
 mod outbox;
@@ -35,6 +36,10 @@ pub use cancelling::{
     cancelling_one_of_two_songs_keeps_the_job, only_waiting_songs_are_cancelled, only_waiting_songs_have_lines,
 };
 pub use census::census_counts_what_waits_and_is_shared;
+pub use labelling::{
+    labels_are_counted_by_viewer, labels_are_stored_as_written_and_ignore_case, labels_of_a_song_are_limited,
+    song_in_the_trash_keeps_its_labels, sorted_list_filters_by_label,
+};
 pub use listing::{
     cursor_outlives_its_song, hashes_are_listed_once_by_status, list_filters_by_status, pages_are_contiguous,
     songs_are_counted_by_status, songs_are_listed_newest_first, songs_of_other_users_are_not_listed,

@@ -10,7 +10,7 @@ use vocalizer_core::ports::{LibraryQuery, SongRepository, SortKey, Whose};
 use vocalizer_core::song::{Song, SongFacts, SongId, StatusKind, Title, words};
 
 /// Every order with its direction.
-const ORDERS: [(SortKey, bool); 8] = [
+pub(super) const ORDERS: [(SortKey, bool); 8] = [
     (SortKey::Added, true),
     (SortKey::Added, false),
     (SortKey::Title, false),
@@ -21,13 +21,13 @@ const ORDERS: [(SortKey, bool); 8] = [
     (SortKey::Duration, true),
 ];
 
-fn query(viewer: Viewer, sort: SortKey, descending: bool) -> LibraryQuery {
+pub(super) fn query(viewer: Viewer, sort: SortKey, descending: bool) -> LibraryQuery {
     let (whose, words) = (Whose::All, Vec::new());
-    LibraryQuery { viewer, whose, status: None, words, sort, descending, after: None, limit: 100 }
+    LibraryQuery { viewer, whose, status: None, words, label: None, sort, descending, after: None, limit: 100 }
 }
 
 /// Admits a song with these facts; its title is its content.
-async fn admit(
+pub(super) async fn admit(
     songs: &Arc<dyn SongRepository>,
     owner: Option<UserId>,
     title: &str,
@@ -43,7 +43,7 @@ async fn admit(
     songs.admit(&song).await.unwrap()
 }
 
-async fn listed(songs: &Arc<dyn SongRepository>, query: &LibraryQuery) -> Vec<String> {
+pub(super) async fn listed(songs: &Arc<dyn SongRepository>, query: &LibraryQuery) -> Vec<String> {
     let listed = songs.list_sorted(query).await.unwrap();
     let titles: Vec<_> = listed.iter().map(|(song, _)| song.title().to_string()).collect();
     if query.after.is_none() && listed.len() < query.limit as usize {

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use sqlx::{query, query_scalar};
 use vocalizer_core::ports::{LibraryQuery, LibraryRepository, Place, PlaceValue, RepositoryError, SortKey, Whose};
-use vocalizer_core::song::{MAX_WORDS, Song, StatusKind, sort_keys};
+use vocalizer_core::song::{Label, MAX_WORDS, Song, StatusKind, sort_keys};
 
 use super::engine::{self, Store, repository};
 use crate::sql::rows::{self, read_all};
@@ -29,7 +29,7 @@ fn first(sort: SortKey, descending: bool) -> (PlaceValue, &'static str) {
 #[async_trait]
 impl LibraryRepository for Store {
     async fn list_sorted(&self, asked: &LibraryQuery) -> Result<Vec<(Song, Place)>, RepositoryError> {
-        let &LibraryQuery { viewer, whose, status, ref words, sort, descending, ref after, limit } = asked;
+        let &LibraryQuery { viewer, whose, status, ref words, ref label, sort, descending, ref after, limit } = asked;
         let (value, id) = match after {
             Some(Place { value, id }) => (value.clone(), id.to_string()),
             None => {
@@ -46,6 +46,7 @@ impl LibraryRepository for Store {
             };
             let statement = statement.bind(id.clone()).bind(status.map(StatusKind::name)).bind(i64::from(limit));
             let statement = padded(words).into_iter().fold(statement, sqlx::query::Query::bind);
+            let statement = statement.bind(label.as_ref().map(Label::key));
             let rows = statement.fetch_all(self.read()).await.map_err(repository)?;
             read_all(&rows, if sort_is_text(sort) { rows::song_at_text } else { rows::song_at_number })
         })
@@ -53,7 +54,7 @@ impl LibraryRepository for Store {
     }
 
     async fn count_listed(&self, asked: &LibraryQuery) -> Result<u64, RepositoryError> {
-        let &LibraryQuery { viewer, whose, status, ref words, .. } = asked;
+        let &LibraryQuery { viewer, whose, status, ref words, ref label, .. } = asked;
         let user = viewer.user().filter(|_| whose != Whose::Open).map(|user| user.to_string());
         self.attempt(|| async {
             let counted = query_scalar(engine::COUNT_LISTED)
@@ -61,6 +62,7 @@ impl LibraryRepository for Store {
                 .bind(whose != Whose::Mine)
                 .bind(status.map(StatusKind::name));
             let counted = padded(words).into_iter().fold(counted, sqlx::query::QueryScalar::bind);
+            let counted = counted.bind(label.as_ref().map(Label::key));
             let counted: i64 = counted.fetch_one(self.read()).await.map_err(repository)?;
             Ok(counted.unsigned_abs())
         })
