@@ -87,14 +87,26 @@ FROM generate_series(0, {songs} - 1) AS n
 """
 
 
+# Half of the songs have a label, and the ten oldest a rare one.
+LABELS = [
+    "UPDATE songs SET labels = CASE WHEN uploaded_at_us < 1700000010000000 THEN 'Half' || {newline} || 'Rare' ELSE 'Half' END "
+    "WHERE uploaded_at_us < 1700000010000000 OR uploaded_at_us / 2000000 % 2 = 0",
+    "INSERT INTO song_labels (label_key, song_id) SELECT 'half', id FROM songs WHERE labels IS NOT NULL",
+    "INSERT INTO song_labels (label_key, song_id) SELECT 'rare', id FROM songs WHERE uploaded_at_us < 1700000010000000",
+]
+
+
 def seed(args, folder, user):
     began = time.monotonic()
     if args.database:
         sql = POSTGRES.format(songs=args.songs, user=user)
-        subprocess.run(["psql", "--quiet", args.database, "-c", sql, "-c", "VACUUM ANALYZE songs"], check=True)
+        labels = [part for each in LABELS for part in ("-c", each.format(newline="chr(10)"))]
+        subprocess.run(["psql", "--quiet", args.database, "-c", sql, *labels, "-c", "VACUUM ANALYZE songs, song_labels"], check=True)
     else:
         database = sqlite3.connect(f"{folder}/data/vocalizer.db")
         database.execute(SQLITE.format(songs=args.songs, user=user))
+        for each in LABELS:
+            database.execute(each.format(newline="char(10)"))
         database.commit()
         database.close()
     print(f"{args.songs:,} songs inserted in {time.monotonic() - began:.0f} s")
@@ -187,6 +199,9 @@ def run(args, server, cookie):
     measure(args, server, "user, search, many found, by title", "/songs/?limit=50&q=number&sort=title", cookie)
     measure(args, server, "user, search, none found", "/songs/?limit=50&q=nothing+like+it", cookie)
     measure(args, server, "user, search, none found, by artist", "/songs/?limit=50&q=nothing+like+it&sort=artist", cookie)
+    measure(args, server, "user, label of half of the songs, by title", "/songs/?limit=50&label=half&sort=title", cookie)
+    measure(args, server, "user, label of few old songs", "/songs/?limit=50&label=rare", cookie)
+    measure(args, server, "user, all labels, counted", "/labels", cookie)
     measure(args, server, "user, counted", "/songs/?limit=50&total", cookie)
     measure(args, server, "user, search, counted", "/songs/?limit=50&q=number&total", cookie)
     measure(args, server, "`/metrics`, which counts songs", "/metrics", None)

@@ -14,11 +14,11 @@ const after = (cursor) => (cursor ? `&after=${encodeURIComponent(cursor)}` : '')
 
 /**
  * Returns `count` songs behind the first `from` ones, and the number of all songs found.
- * @param {{ text: string, whose: string, sort: string }} filters
+ * @param {{ text: string, label: string, whose: string, sort: string }} filters
  * @returns {Promise<{ songs: import('./songs.js').Song[], total: number }>}
  */
-export async function find({ text, whose, sort }, from, count) {
-  const query = new URLSearchParams({ sort: SORTS[sort], whose, ...text.trim() && { q: text.trim().slice(0, 200) } }).toString();
+export async function find({ text, label, whose, sort }, from, count) {
+  const query = new URLSearchParams({ sort: SORTS[sort], whose, ...text.trim() && { q: text.trim().slice(0, 200) }, ...label && { label } }).toString();
   if (query !== current) {
     current = query;
     cursors = new Map([[0, '']]);

@@ -1,16 +1,20 @@
 // The list of songs.
 import { ask } from './api.js';
-import { announce, confirmed, explain, h, icon, setText, toast } from './dom.js';
+import { announce, confirmed, explain, h, icon, onDemand, setText, toast } from './dom.js';
 import { limits } from './limits.js';
+import { hasChoice, models } from './models.js';
 import { pushAddress, replaceAddress } from './places.js';
 import { currentUser } from './session.js';
 import { all, get, hasMore, isLoaded, keep, putAndRefresh, remaining, songs, uploadTime } from './songs.js';
-import { clock, compare, date, duration, percent, recall, remember, t } from './text.js';
+import { clock, compare, currentLanguage, date, duration, percent, recall, remember, t } from './text.js';
 import { discard, restore, trashed } from './trash.js';
 
 const PAGE = 50;
+// A row shows so many labels, and how many more there are.
+const ROW_LABELS = 3;
 // After this, songs are restored in the trash.
 const UNDO_MS = 10_000;
+const bulk = onDemand(() => import('./bulk.js'));
 const ORDER = { SPLITTING: 0, UPLOADED: 1, UPLOADING: 1, FAILED: 2, SPLIT: 3 };
 
 const SORTS = ['newest', 'oldest', 'title', 'artist', 'duration', 'status'];
@@ -18,22 +22,28 @@ const SORTS = ['newest', 'oldest', 'title', 'artist', 'duration', 'status'];
 const TYPING_MS = 250;
 const REFRESH_MS = 3000;
 
-// Search, sort order and page are in the address; filter and sort order are preferences.
+// Search, label, sort order and page are in the address; filter and sort order are preferences.
 const preferredSort = () => (SORTS.includes(recall('sort')) ? recall('sort') : 'newest');
-const filters = { text: '', whose: recall('whose') ?? 'all', sort: preferredSort(), page: 0 };
+const filters = { text: '', label: '', whose: recall('whose') ?? 'all', sort: preferredSort(), page: 0 };
 
 // The address of the list as it is, or was when another view was opened.
-export function listAddress() {
+/** @param {{ text: string, label: string, sort: string, page: number }} filters */
+export function listAddress({ text, label, sort, page } = filters) {
   const query = new URLSearchParams();
-  if (filters.text.trim()) query.set('q', filters.text.trim());
-  if (filters.sort !== 'newest') query.set('sort', filters.sort);
-  if (filters.page) query.set('page', String(filters.page + 1));
+  if (text.trim()) query.set('q', text.trim());
+  if (label) query.set('label', label);
+  if (sort !== 'newest') query.set('sort', sort);
+  if (page) query.set('page', String(page + 1));
   return query.size ? `#/?${query}` : '#/';
 }
+
+// The address of the songs with a label.
+export const labelAddress = (label) => listAddress({ text: '', label, sort: preferredSort(), page: 0 });
 
 function readAddress() {
   const query = new URLSearchParams(location.hash.split('?').slice(1).join('?'));
   filters.text = query.get('q') ?? '';
+  filters.label = query.get('label') ?? '';
   // An address without any of these is a first visit.
   const sort = query.get('sort') ?? (query.size ? 'newest' : preferredSort());
   filters.sort = SORTS.includes(sort) ? sort : 'newest';
@@ -97,6 +107,24 @@ async function downloadAll(list) {
   }
 }
 
+// Labels that differ in case only are the same.
+export const isSameLabel = (one, other) => one.toLowerCase() === other.toLowerCase();
+const hasLabel = ({ labels = [] }, label) => labels.some((each) => isSameLabel(each, label));
+
+// The labels of the loaded songs, each with the number of songs.
+function countLabels() {
+  const counts = new Map();
+  for (const label of all().flatMap(({ labels = [] }) => labels)) {
+    const key = label.toLowerCase();
+    const count = counts.get(key) ?? { label, songs: 0 };
+    count.songs += 1;
+    // Always the same spelling.
+    if (label < count.label) count.label = label;
+    counts.set(key, count);
+  }
+  return [...counts.keys()].sort().map((key) => counts.get(key));
+}
+
 // What the small player plays.
 let heard = { id: null, on: false };
 document.addEventListener('mini', (/** @type {CustomEvent} */ { detail }) => { heard = detail; });
@@ -110,7 +138,7 @@ function row(id, select) {
   const bar = h('progress', { max: 100, label: 'split-progress' });
   const when = h('time', { class: 'dim' });
   const playIcon = h('span', {}, icon('play'));
-  const playButton = h('button', { class: 'small plain', onclick: async () => (await import('./mini.js')).toggle(get(id)) }, playIcon);
+  const playButton = h('button', { class: 'small plain', onclick: async () => (await import('./mini.js')).toggle(get(id), following) }, playIcon);
   const retryButton = h('button', { class: 'small', onclick: () => retry(get(id)) }, icon('retry'), h('span', { t: 'try-again' }));
   const deleteButton = h('button', { class: 'small plain', onclick: async () => {
     const other = element.nextElementSibling ?? element.previousElementSibling;
@@ -120,7 +148,8 @@ function row(id, select) {
   const why = h('p', { class: 'why', dir: 'auto' });
   const by = h('span', { class: 'dim by', dir: 'auto' });
   const length = h('span', { class: 'dim length' });
-  const element = h('li', { class: 'song', 'data-id': id }, h('div', { class: 'names' }, h('label', { class: 'choice' }, check), title, by, length, badge),
+  const labels = h('span', { class: 'labels' });
+  const element = h('li', { class: 'song', 'data-id': id }, h('div', { class: 'names' }, h('label', { class: 'choice' }, check), title, by, length, badge, labels),
     h('div', { class: 'meta' }, h('div', { class: 'stand' }, status, bar), when),
     h('div', { class: 'actions' }, retryButton, playButton, deleteButton), why);
   const update = (song, isChosen) => {
@@ -129,6 +158,7 @@ function row(id, select) {
     setText(by, song.artist ?? '');
     length.hidden = song.duration_ms === undefined;
     setText(length, length.hidden ? '' : clock(song.duration_ms / 1000));
+    showLabels(song.labels ?? []);
     check.checked = isChosen;
     check.setAttribute('aria-label', t('select-named', { title: song.title }));
     element.dataset.status = song.status;
@@ -149,6 +179,13 @@ function row(id, select) {
     deleteButton.title = t('delete');
     retryButton.setAttribute('aria-label', t('try-again-named', { title: song.title }));
   };
+  function showLabels(names) {
+    if (labels.dataset.of === names.join('\n')) return;
+    labels.dataset.of = names.join('\n');
+    labels.hidden = !names.length;
+    const more = names.length - ROW_LABELS;
+    labels.replaceChildren(...names.slice(0, ROW_LABELS).map((name) => h('span', { class: 'chip', dir: 'auto' }, name)), ...more > 0 ? [`+${more}`] : []);
+  }
   // Whether the small player plays this song.
   const showPlaying = (song = get(id)) => {
     const on = heard.on && heard.id === id;
@@ -172,11 +209,11 @@ function visibleSongs() {
   const words = fold(filters.text).split(/\s+/);
   const by = compare();
   // Sort newest first, so that the stable sorts below keep that order among equals.
-  const whose = currentUser() ? filters.whose : 'all';
+  const whose = listedOwner();
   const chosen = all().filter((song) => {
     const theirs = whose === 'all' || Boolean(song.uploader_id) === (whose === 'mine');
     const text = fold(`${song.title}\n${song.artist ?? ''}`);
-    return theirs && words.every((word) => text.includes(word));
+    return theirs && (!filters.label || hasLabel(song, filters.label)) && words.every((word) => text.includes(word));
   }).sort(newest);
   if (filters.sort === 'oldest') return chosen.reverse();
   const sorts = {
@@ -186,6 +223,39 @@ function visibleSongs() {
     status: (one, other) => ORDER[one.status] - ORDER[other.status],
   };
   return sorts[filters.sort] ? chosen.sort(sorts[filters.sort]) : chosen;
+}
+
+const listedOwner = () => (currentUser() ? filters.whose : 'all');
+
+// Of a list that is too long to load: the page that the server found last.
+let answer = { key: '', from: 0, ids: [], total: 0, labels: [] };
+
+// Finds songs of a list that is too long to load.
+async function search(from) {
+  const { find } = await import('./library.js');
+  const page = await find({ ...filters, whose: listedOwner() }, from, PAGE);
+  keep(page.songs);
+  return page;
+}
+
+const queryNow = () => JSON.stringify([filters.text.trim(), filters.label, listedOwner(), filters.sort]);
+// The page of a long list on which the next song was found last.
+let walked = { query: '', from: 0, list: [] };
+
+// The next song that is split behind another one in the list as it is, or was when another view was opened; null behind the last one.
+async function following(id) {
+  const behind = (list) => list.slice(list.findIndex((song) => song.id === id) + 1).find(({ status }) => status === 'SPLIT') ?? null;
+  if (!hasMore()) return behind(visibleSongs());
+  const isOn = walked.query === queryNow() && walked.list.some((song) => song.id === id);
+  let { from, list } = isOn ? walked : { from: answer.from, list: answer.ids.map(get).filter(Boolean) };
+  while (list.length) {
+    const next = behind(list);
+    walked = { query: queryNow(), from, list };
+    if (next) return next;
+    from += PAGE;
+    list = (await search(from)).songs;
+  }
+  return null;
 }
 
 export function view() {
@@ -201,8 +271,8 @@ export function view() {
     if (!select.value) select.value = filters[name] = options[0];
     return select;
   };
-  const search = h('input', { type: 'search', id: 'search', label: 'search', hint: 'search', value: filters.text, oninput: () => {
-    filters.text = search.value;
+  const words = h('input', { type: 'search', id: 'search', label: 'search', hint: 'search', value: filters.text, oninput: () => {
+    filters.text = words.value;
     first();
   } });
   const first = () => {
@@ -211,6 +281,10 @@ export function view() {
     show();
   };
   const whose = pick('whose', 'whose', ['all', 'mine', 'open']);
+  const label = h('select', { id: 'label', label: 'label-filter', onchange: () => {
+    filters.label = label.value;
+    first();
+  } });
   const list = h('ul', { class: 'songs', id: 'songs' });
   const count = h('p', { class: 'dim', id: 'count', role: 'status' });
   const turn = (by) => () => {
@@ -232,6 +306,13 @@ export function view() {
     show();
   } });
   const downloadChosen = h('button', { class: 'small', id: 'download-chosen', onclick: () => downloadAll(chosenSongs().filter(({ status }) => status === 'SPLIT')) }, icon('download'), h('span', { t: 'take-home' }));
+  // What changes the chosen songs is loaded when it is used.
+  const change = (id, text, sign, run) => h('button', { class: 'small', id, onclick: async () => {
+    const module = await bulk();
+    if (module) run(module)(chosenSongs().map((song) => song.id));
+  } }, icon(sign), h('span', { t: text }));
+  const labelChosen = change('label-chosen', 'label-them', 'label', (module) => module.labelSongs);
+  const splitChosen = change('split-chosen', 'split-them', 'retry', (module) => module.splitSongs);
   const deleteChosen = h('button', { class: 'small danger', id: 'delete-chosen', onclick: async () => {
     const songs = chosenSongs();
     if (!await remove(...songs)) return;
@@ -239,7 +320,7 @@ export function view() {
     show();
     choosing.focus();
   } }, icon('delete'), h('span', { t: 'delete' }));
-  const choice = h('div', { class: 'chosen', role: 'group', label: 'select', hidden: true }, chosenCount, choosePage, downloadChosen, deleteChosen);
+  const choice = h('div', { class: 'chosen', role: 'group', label: 'select', hidden: true }, chosenCount, choosePage, downloadChosen, labelChosen, splitChosen, deleteChosen);
   function choose(yes) {
     choosing.setAttribute('aria-pressed', String(yes));
     list.classList.toggle('choosing', yes);
@@ -249,23 +330,20 @@ export function view() {
   }
   const discarded = h('p', {}, h('a', { id: 'trash-link', class: 'back', href: '#/trash' }, icon('delete'), h('span')));
   const heading = h('h2', { t: 'songs', tabindex: -1 });
-  const tools = h('div', { class: 'tools' }, search, whose, pick('sort', 'sort', SORTS));
+  const tools = h('div', { class: 'tools' }, words, whose, label, pick('sort', 'sort', SORTS));
 
-  // Of a list that is too long to load: the page that the server found last, and the one that it is asked for.
-  let answer = { key: '', ids: [], total: 0 };
+  // The page of a long list that the server is asked for.
   let asked = '';
   let waiting = null;
-  const key = () => JSON.stringify([filters.text.trim(), currentUser() ? filters.whose : 'all', filters.sort, filters.page]);
+  const key = () => `${queryNow()} ${filters.page}`;
 
   async function askForPage() {
     const mine = asked = key();
     try {
-      const { find } = await import('./library.js');
-      const whose = currentUser() ? filters.whose : 'all';
-      const { songs: found, total } = await find({ ...filters, whose }, filters.page * PAGE, PAGE);
+      const from = filters.page * PAGE;
+      const [{ songs: found, total }, { labels }] = await Promise.all([search(from), ask('GET', 'labels')]);
       if (mine !== key()) return;
-      keep(found);
-      answer = { key: mine, ids: found.map(({ id }) => id), total };
+      answer = { key: mine, from, ids: found.map(({ id }) => id), total, labels };
       show();
     } catch (error) {
       if (!error.unreachable) toast(explain(error), { bad: true });
@@ -302,6 +380,7 @@ export function view() {
     if (isKnown) filters.page = Math.min(filters.page, pages - 1);
     const page = hasMore() ? found : found.slice(filters.page * PAGE, (filters.page + 1) * PAGE);
     whose.hidden = !currentUser();
+    showLabelFilter();
     pager.hidden = pages === 1;
     back.disabled = filters.page === 0;
     forth.disabled = filters.page === pages - 1;
@@ -309,13 +388,14 @@ export function view() {
     discarded.hidden = !n;
     setText(discarded.querySelector('span'), t('trash-of', { n }));
     const from = filters.page * PAGE + 1;
-    const none = filters.text.trim() ? t('nothing-found') : t('no-songs');
+    const none = t(filters.text.trim() ? 'nothing-found' : filters.label ? 'nothing-labelled' : 'no-songs');
     setText(count, !isKnown && !page.length ? t('loading') : page.length ? t('songs-shown', { from, to: from + page.length - 1, n: total }) : none);
     const picked = chosenSongs();
     choosing.hidden = !page.length;
     setText(chosenCount, t('selected', { n: picked.length }));
     downloadChosen.disabled = !picked.some(({ status }) => status === 'SPLIT');
-    deleteChosen.disabled = !picked.length;
+    deleteChosen.disabled = labelChosen.disabled = splitChosen.disabled = !picked.length;
+    splitChosen.hidden = !hasChoice();
     const shown = new Set(page.map(({ id }) => id));
     for (const [id, { element }] of rows) {
       if (shown.has(id)) continue;
@@ -338,6 +418,20 @@ export function view() {
     }
   }
 
+  function showLabelFilter() {
+    const known = hasMore() ? answer.labels : countLabels();
+    label.hidden = !known.length && !filters.label;
+    const chosen = known.find((each) => isSameLabel(each.label, filters.label))?.label ?? filters.label;
+    const now = JSON.stringify([currentLanguage(), known, chosen]);
+    if (label.dataset.of === now) return;
+    label.dataset.of = now;
+    const options = known.map((each) => h('option', { value: each.label }, t('label-counted', { label: each.label, n: each.songs })));
+    // A label that no song has may be in the address.
+    const lacks = chosen && !known.some((each) => each.label === chosen);
+    label.replaceChildren(h('option', { value: '', t: 'label-all' }), ...options, ...lacks ? [h('option', { value: chosen }, chosen)] : []);
+    label.value = chosen;
+  }
+
   const changed = () => {
     if (hasMore() && !waiting) refreshLater(REFRESH_MS);
     show();
@@ -345,6 +439,7 @@ export function view() {
   const playing = () => { for (const { showPlaying } of rows.values()) showPlaying(); };
   document.addEventListener('mini', playing);
   songs.addEventListener('change', changed);
+  models.addEventListener('change', show);
   const ticking = setInterval(() => { for (const [id, { update }] of rows) if (get(id)?.status === 'SPLITTING') update(get(id), chosen.has(id)); }, 1000);
   show();
   return {
@@ -352,6 +447,7 @@ export function view() {
     show,
     end: () => {
       songs.removeEventListener('change', changed);
+      models.removeEventListener('change', show);
       document.removeEventListener('mini', playing);
       clearInterval(ticking);
       clearTimeout(waiting);

@@ -1,5 +1,5 @@
 // A small player below every view: it plays a song of the list while the user opens other views.
-import { h, icon, setText, toast } from './dom.js';
+import { announce, explain, h, icon, setText, toast } from './dom.js';
 import { outside } from './outside.js';
 import { slider } from './slider.js';
 import { clock, t } from './text.js';
@@ -8,6 +8,8 @@ import { trash } from './trash.js';
 const audio = new Audio();
 /** @type {{ id: string, title: string } | null} */
 let song = null;
+/** @type {(id: string) => Promise<{ id: string, title: string } | null>} */
+let following;
 /** @type {ReturnType<typeof outside> | null} */
 let controls = null;
 
@@ -16,7 +18,8 @@ const play = h('button', { class: 'round', id: 'mini-play', label: 'play', oncli
 const title = h('a', { class: 'mini-title', dir: 'auto' });
 const time = h('span', { class: 'dim', id: 'mini-time' });
 const place = slider({ id: 'mini-place', min: 0, max: 1, step: 1, value: 0, label: 'place' }, (at) => { audio.currentTime = at; });
-const bar = h('section', { id: 'mini', label: 'mini-player' }, play, title, place, time, h('button', { class: 'plain', id: 'mini-close', label: 'close', onclick: close }, icon('close')));
+const forth = h('button', { class: 'plain', id: 'mini-next', label: 'next-song', onclick: skip }, icon('next'));
+const bar = h('section', { id: 'mini', label: 'mini-player' }, play, forth, title, place, time, h('button', { class: 'plain', id: 'mini-close', label: 'close', onclick: close }, icon('close')));
 
 const isOn = () => !audio.paused && !audio.ended;
 const length = () => (Number.isFinite(audio.duration) ? audio.duration : 0);
@@ -75,17 +78,30 @@ function open(next) {
     play: () => audio.play(),
     pause: () => audio.pause(),
     isOn,
+    next: skip,
     skip: (seconds) => { audio.currentTime += seconds; },
     seek: (seconds) => { audio.currentTime = seconds; },
   });
   if (!bar.isConnected) document.querySelector('footer').before(bar);
 }
 
-/** Plays a song, or pauses it if it plays. */
-export async function toggle(next) {
+/** Plays a song, or pauses it if it plays. `after` finds the song behind another one. */
+export async function toggle(next, after = following) {
+  following = after;
   if (next.id !== song?.id) open(next);
   else if (isOn()) return audio.pause();
   // It fails if another song is chosen meanwhile; a file that cannot be played is an `error` event.
   await audio.play().catch(() => {});
   return undefined;
+}
+
+async function skip() {
+  try {
+    const next = await following(song?.id);
+    if (!next) return toast(t('mini-last'));
+    announce(t('mini-plays', { title: next.title }));
+    return toggle(next);
+  } catch (error) {
+    return toast(explain(error), { bad: true });
+  }
 }

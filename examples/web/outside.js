@@ -1,6 +1,6 @@
 // What controls playback from outside the page: other tabs, which must not play at the same time, and the system's media keys.
 
-/** @param {{ title: () => string, play, pause, isOn: () => boolean, skip: (seconds: number) => void, seek: (seconds: number) => void }} act */
+/** @param {{ title: () => string, play, pause, isOn: () => boolean, skip: (seconds: number) => void, seek: (seconds: number) => void, next?: () => void }} act */
 export function outside(act) {
   const tabs = new BroadcastChannel('vocalizer-playing');
   tabs.onmessage = () => { if (act.isOn()) act.pause(); };
@@ -12,6 +12,7 @@ export function outside(act) {
     pause: act.pause,
     stop: act.pause,
     previoustrack: () => act.seek(0),
+    nexttrack: act.next ?? null,
     seekbackward: ({ seekOffset = 10 }) => act.skip(-seekOffset),
     seekforward: ({ seekOffset = 10 }) => act.skip(seekOffset),
     seekto: ({ seekTime }) => act.seek(seekTime),

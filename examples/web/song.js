@@ -2,6 +2,7 @@
 import { ask, onDemand } from './api.js';
 import { explain, h, icon, setText, toast } from './dom.js';
 import { downloads } from './downloads.js';
+import { labelEditor } from './labels.js';
 import { limits } from './limits.js';
 import { listAddress, openness, remove, retry, state } from './list.js';
 import { player } from './player.js';
@@ -32,8 +33,9 @@ export function view(id) {
   const cancelButton = h('button', { id: 'cancel-split', t: 'cancel-split', onclick: () => cancel(get(id)) });
   const stand = h('div', { class: 'card stand-alone' }, status, waiting, bar, why, h('div', { class: 'row' }, retryButton, cancelButton));
   const head = h('div', { class: 'song-head' }, title, badge, edit, shareButton, deleteButton);
+  const labels = labelEditor([id]);
   const inside = h('div');
-  const element = h('article', { class: 'song-view' }, h('p', {}, h('a', { href: listAddress(), class: 'back' }, icon('back'), h('span', { t: 'all-songs' }))), head, stand, inside);
+  const element = h('article', { class: 'song-view' }, h('p', {}, h('a', { href: listAddress(), class: 'back' }, icon('back'), h('span', { t: 'all-songs' }))), head, labels.element, stand, inside);
   let playing = null;
   let takes = null;
   // Tempo and key.
@@ -76,6 +78,8 @@ export function view(id) {
 
   function update() {
     const song = get(id);
+    labels.element.hidden = !song;
+    labels.update();
     if (!song) {
       if (!isLoaded()) return setText(status, t('loading'));
       endInside();
@@ -180,6 +184,7 @@ export function view(id) {
     show: () => {
       // While it is replaced by the form of a new title, the page does not translate it.
       translate(head);
+      translate(labels.element);
       update();
       playing?.update();
       takes?.update();

@@ -14,7 +14,8 @@ let rest = false;
 /**
  * @typedef {{ id: string, title: string, uploader_id: string | null, uploaded_at: string, status: string, progress?: number, hash: string,
  *   queue_position?: number, failure_reason?: string, lossless?: boolean, provenance?: Record<string, any>, model?: string, parts?: string[],
- *   waiting_for?: string, artist?: string, duration_ms?: number, has_cover?: boolean }} Song
+ *   waiting_for?: string, artist?: string, duration_ms?: number, has_cover?: boolean,
+ *   labels?: string[] }} Song
  */
 /** @type {Map<string, Song>} */
 const known = new Map();
@@ -40,10 +41,10 @@ export function put(song) {
   updatedDuringLoad.add(song.id);
   const ended = song.status === 'SPLIT' || song.status === 'FAILED';
   // Some responses omit details. Those of the stems, and why a song waits, are no longer true in another status.
-  const { uploaded_at = new Date().toISOString(), model, parts, lossless, provenance, waiting_for, artist, duration_ms, has_cover } = before ?? {};
+  const { uploaded_at = new Date().toISOString(), model, parts, lossless, provenance, waiting_for, artist, duration_ms, has_cover, labels } = before ?? {};
   const isSame = before?.status === song.status;
   const details = song.parts ? {} : { model, ...(isSame || song.status !== 'SPLIT') && { parts }, ...isSame && { lossless, provenance, waiting_for } };
-  known.set(song.id, { uploaded_at, artist, duration_ms, has_cover, ...details, ...song });
+  known.set(song.id, { uploaded_at, artist, duration_ms, has_cover, labels, ...details, ...song });
   forget(song.id);
   pace(song);
   if (before && ended && !isSame) {
