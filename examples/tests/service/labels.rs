@@ -1,6 +1,6 @@
 //! Labels of songs.
 
-use reqwest::Method;
+use reqwest::{Method, Url};
 use serde_json::{Value, json};
 
 use super::support::{Answer, Browser, Service, id, song};
@@ -10,8 +10,8 @@ async fn add(browser: &Browser, song: &Value, label: &str) -> Answer {
 }
 
 async fn remove(browser: &Browser, song: &Value, label: &str) -> Answer {
-    let path = format!("/songs/{}/labels", id(song));
-    Browser::send(browser.request(Method::DELETE, &path).query(&[("label", label)])).await
+    let query = Url::parse_with_params("http://x", [("label", label)]).unwrap().query().unwrap().to_owned();
+    browser.delete(&format!("/songs/{}/labels?{query}", id(song))).await
 }
 
 async fn labels(browser: &Browser, song: &Value) -> Value {
