@@ -124,7 +124,7 @@ async fn only_the_owner_changes_labels_and_guests_with_a_link_see_none() {
 
 #[tokio::test]
 async fn songs_in_the_trash_keep_their_labels() {
-    let service = Service::idle().await;
+    let service = Service::with(super::trash::settings(30)).await;
     let browser = Browser::new(&service);
     let uploaded = browser.upload("x", &song(1)).await;
     add(&browser, &uploaded, "Live").await.data();

@@ -13,7 +13,7 @@ use super::watching::Watch;
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-fn settings(days: u32) -> Settings {
+pub(crate) fn settings(days: u32) -> Settings {
     let policy = Policy { trash: (days > 0).then(|| DAY * days), ..Policy::default() };
     Settings { workers: 0, policy, ..Settings::default() }
 }
