@@ -1,6 +1,6 @@
 // The list of songs.
-import { ask } from './api.js';
-import { announce, confirmed, explain, h, icon, onDemand, setText, toast } from './dom.js';
+import { ask, onDemand } from './api.js';
+import { announce, confirmed, explain, h, icon, setText, toast } from './dom.js';
 import { limits } from './limits.js';
 import { hasChoice, models } from './models.js';
 import { pushAddress, replaceAddress } from './places.js';
