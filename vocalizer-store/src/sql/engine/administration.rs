@@ -11,7 +11,7 @@ use vocalizer_core::quota::QuotaChange;
 use vocalizer_core::song::{SongHash, StatusKind};
 
 use super::engine::{Statement, Store, repository};
-use crate::sql::rows::{self, micros, read, read_all};
+use crate::sql::rows::{self, micros, read, read_all, song_columns};
 
 /// The columns of [`rows::user_record`].
 macro_rules! user_record {
@@ -119,14 +119,15 @@ impl Administration for Store {
     }
 
     async fn songs(&self, search: &SongSearch) -> Result<Vec<SongRecord>, RepositoryError> {
-        const SQL: &str = "\
-            SELECT songs.id, title, hash, uploader, uploaded_at_us, status, failure, stems, provenance, model, result_key, \
-            wanted_stems, shown_key, shown_model, stem_names, artist, duration_ms, has_cover, size_bytes, username, \
-            (SELECT count(*) FROM outbox WHERE outbox.hash = songs.result_key) AS pending \
-            FROM songs LEFT JOIN users ON users.id = songs.uploader \
-            WHERE ($1 IS NULL OR uploader = $1) AND ($2 IS NULL OR status = $2) \
-            AND uploaded_at_us <= $3 AND (uploaded_at_us < $3 OR songs.id > $4) \
-            ORDER BY uploaded_at_us DESC, songs.id LIMIT $5";
+        const SQL: &str = concat!(
+            "SELECT ",
+            song_columns!(),
+            ", size_bytes, (SELECT username FROM users WHERE users.id = songs.uploader) AS username, \
+             (SELECT count(*) FROM outbox WHERE outbox.hash = songs.result_key) AS pending FROM songs \
+             WHERE ($1 IS NULL OR uploader = $1) AND ($2 IS NULL OR status = $2) \
+             AND uploaded_at_us <= $3 AND (uploaded_at_us < $3 OR id > $4) \
+             ORDER BY uploaded_at_us DESC, id LIMIT $5"
+        );
         let (before_us, after_id) = match search.after {
             Some(cursor) => (cursor.uploaded_at_us, cursor.id.to_string()),
             None => (i64::MAX, String::new()),
