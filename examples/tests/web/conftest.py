@@ -113,6 +113,11 @@ class Service:
         raise AssertionError(f"song not {status} after {seconds} s: {now}")
 
 
+def without_full_screen(page):
+    """Makes karaoke cover only the page: Chromium resizes no window in full screen."""
+    page.evaluate("Element.prototype.requestFullscreen = undefined")
+
+
 def tone(hertz, seconds=1.0):
     """A WAV file; each frequency has a different hash."""
     import math

@@ -9,7 +9,7 @@ import urllib.error
 import urllib.request
 
 import pytest
-from conftest import ROOT, WEB as LOCAL, begin, deliver, give_up, register, row, throttle, tone
+from conftest import ROOT, WEB as LOCAL, begin, deliver, give_up, register, row, throttle, tone, without_full_screen
 from playwright.sync_api import expect
 from test_admin import promote
 
@@ -70,6 +70,7 @@ def views(page, service, songs):
         yield title
     page.locator("#practice summary").click()
     yield "practice"
+    without_full_screen(page)
     page.get_by_role("button", name="Sing along").click()
     file = {"name": "x.lrc", "mimeType": "text/plain", "buffer": b"[00:00.00]One\n[00:01.00]Two"}
     page.set_input_files("#lyrics-file", file)
@@ -499,7 +500,7 @@ def test_browser_enforces_the_policy(idle, browser):
 
 
 # The limit of the project is 90 kB; the rest is for features to come.
-MOST_BYTES = 80_000
+MOST_BYTES = 82_000
 
 
 def weight(page, service):

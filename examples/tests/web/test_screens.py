@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from conftest import DEMO, begin, deliver, give_up, register, row, shot, throttle, tone
+from conftest import DEMO, begin, deliver, give_up, register, row, shot, throttle, tone, without_full_screen
 from playwright.sync_api import expect
 
 SIZES = {360: 780, 768: 1024, 1440: 900}
@@ -78,6 +78,7 @@ def test_song_pages(idle, visit, songs):
     page.locator("#speed").fill("0.8")
     page.locator("#bpm").fill("96")
     taken(page, "practice", at="#practice")
+    without_full_screen(page)
     page.get_by_role("button", name="Sing along").click()
     lines = ["The city sleeps, the river shines", "I count the windows one by one", "", "And here it comes, the first light", "A train goes by", "The night is gone"]
     text = "\n".join(f"[00:{2 + 3 * n:02}.00]{line}" for n, line in enumerate(lines))

@@ -93,7 +93,7 @@ def test_tempo_and_key_are_shown(idle, visit, owner):
     page.route("**/analysis", known)
     page.goto(link)
     expect(page.locator("#tempo-found")).to_contain_text("120")
-    expect(page.locator("#key-found")).to_contain_text("A minor")
+    expect(page.locator("#key-found")).to_have_text("Key: Am")
     page.locator("#tempo-double").click()
     expect(page.locator("#tempo-found")).to_contain_text("240")
 

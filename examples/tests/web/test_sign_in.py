@@ -121,6 +121,7 @@ def test_account_is_disconnected(signing_in, opened):
     for name, text in {"username": "bob", "password1": PASSWORD, "password2": PASSWORD}.items():
         page.locator(f"#register-{name}").fill(text)
     page.locator("#register").get_by_role("button", name="Create account").click()
+    expect(page.locator("#account-link")).to_have_text("bob")
     page.locator("#account-link").click()
     page.locator("#connect").click()
     consent(page, "bob@example.org")

@@ -5,7 +5,7 @@ import os
 import listening
 from listening import listen, opened, playing, run_on, together
 
-SYNC_S = float(os.environ.get("VOCALIZER_SYNC_S", "180"))
+SYNC_S = float(os.environ.get("VOCALIZER_SYNC_S", "60"))
 
 
 def test_stems_stay_in_sync_for_minutes_with_seeks(visit, service, demo):
