@@ -77,6 +77,17 @@ def consent(page, subject):
     page.locator("input[name=sub]").press("Enter")
 
 
+def connect_bob(page):
+    """Creates an account with a password, and connects it."""
+    for name, text in {"username": "bob", "password1": PASSWORD, "password2": PASSWORD}.items():
+        page.locator(f"#register-{name}").fill(text)
+    page.locator("#register").get_by_role("button", name="Create account").click()
+    expect(page.locator("#account-link")).to_have_text("bob")
+    page.locator("#account-link").click()
+    page.locator("#connect").click()
+    consent(page, "bob@example.org")
+
+
 def test_button_signs_in_and_registers(signing_in, opened):
     page = opened(signing_in(OIDC_CREATE="true"), "/#/account")
     expect(page.locator("#login")).to_be_visible()
@@ -100,13 +111,7 @@ def test_account_is_connected_by_its_user(signing_in, opened):
     consent(page, "bob@example.org")
     expect(page.locator("#provider-trouble")).to_contain_text("No account here is connected to this sign-in")
     assert "sign-in=" not in page.url
-    for name, text in {"username": "bob", "password1": PASSWORD, "password2": PASSWORD}.items():
-        page.locator(f"#register-{name}").fill(text)
-    page.locator("#register").get_by_role("button", name="Create account").click()
-    expect(page.locator("#account-link")).to_have_text("bob")
-    page.locator("#account-link").click()
-    page.locator("#connect").click()
-    consent(page, "bob@example.org")
+    connect_bob(page)
     expect(page.locator("#connection")).to_have_text("You can sign in to this account with Example.")
     page.locator("#logout").click()
     page.locator("#account-link").click()
@@ -118,13 +123,7 @@ def test_account_is_connected_by_its_user(signing_in, opened):
 def test_account_is_disconnected(signing_in, opened):
     service = signing_in(OIDC_CREATE="true")
     page = opened(service, "/#/account")
-    for name, text in {"username": "bob", "password1": PASSWORD, "password2": PASSWORD}.items():
-        page.locator(f"#register-{name}").fill(text)
-    page.locator("#register").get_by_role("button", name="Create account").click()
-    expect(page.locator("#account-link")).to_have_text("bob")
-    page.locator("#account-link").click()
-    page.locator("#connect").click()
-    consent(page, "bob@example.org")
+    connect_bob(page)
     page.locator("#disconnect").click()
     page.get_by_role("dialog").get_by_role("button", name="Disconnect").click()
     expect(page.locator("#connect")).to_be_focused()

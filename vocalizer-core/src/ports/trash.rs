@@ -42,9 +42,9 @@ pub struct TrashFilter {
 /// Keeps deleted songs for a while.
 ///
 /// For every other method of the repository a song in the trash does not exist, except that its bytes are needed:
-/// [`with_hash`](super::SongRepository::with_hash) and [`known_keys`](super::ResultRepository::known_keys) return it, [`remove`](super::SongRepository::remove) removes and
-/// counts it, [`expired`](super::SongRepository::expired) returns it, and its identifier stays in use. Its share links
-/// stay; they open nothing until it is restored.
+/// [`with_hash`](super::SongRepository::with_hash), [`known_keys`](super::ResultRepository::known_keys) and
+/// [`expired`](super::SongRepository::expired) return it, [`remove`](super::SongRepository::remove) removes and counts it,
+/// and its identifier stays in use. Its share links stay; they open nothing until it is restored.
 ///
 /// ```
 /// # #[cfg(not(feature = "memory"))] fn main() {}

@@ -134,8 +134,8 @@ impl SongService {
     ///
     /// # Errors
     ///
-    /// [`ServiceError::Invalid`] for a search that is too long, a label that no song can have, or a cursor of another order, [`ServiceError::Unavailable`]
-    /// or [`ServiceError::Internal`].
+    /// [`ServiceError::Invalid`] for a search that is too long, a label that no song can have, or a cursor of another order,
+    /// [`ServiceError::Unavailable`] or [`ServiceError::Internal`].
     pub async fn library(&self, viewer: Viewer, listing: LibraryListing) -> Result<LibraryPage, ServiceError> {
         let LibraryListing { search, label, whose, status, sort, descending, after, limit, details, total } = listing;
         if search.chars().count() > MAX_SEARCH_CHARS {

@@ -7,6 +7,7 @@
 //! The arguments are the number of rounds and precisions, by default all. They take turns in each round, and the fastest round
 //! of each operation counts. The Fourier transforms are left out.
 
+mod layer;
 mod noise;
 
 use std::collections::BTreeMap;
@@ -15,11 +16,12 @@ use std::time::Instant;
 use vocalizer_kernels::attention::{Projection, attention};
 use vocalizer_kernels::conv::{self, Axis, GluExtras};
 use vocalizer_kernels::dconv::{self, DConvLayer};
-use vocalizer_kernels::gemm::{Panels, Precision, pack_as};
+use vocalizer_kernels::gemm::Precision;
 use vocalizer_kernels::memory::Keeper;
-use vocalizer_kernels::transformer::{self, Linear};
+use vocalizer_kernels::transformer;
 use vocalizer_kernels::{Extent, norm};
 
+use self::layer::Layer;
 use self::noise::Noise;
 
 /// Frames of the spectrogram, and samples of the waveform.
@@ -31,43 +33,6 @@ const LEVELS: [[usize; 2]; 4] = [[48, 512], [96, 128], [192, 32], [384, 8]];
 const WIDTH: usize = 512;
 const HIDDEN: usize = 2048;
 const HEADS: usize = 8;
-
-/// A matrix in each precision, and a bias.
-struct Layer {
-    packed: [Vec<f32>; 4],
-    bias: Vec<f32>,
-    terms: usize,
-}
-
-impl Layer {
-    fn random(noise: &mut Noise, rows: usize, terms: usize) -> Self {
-        Self::with_taps(noise, rows, terms, [1, 1])
-    }
-
-    fn with_taps(noise: &mut Noise, rows: usize, channels: usize, taps: [usize; 2]) -> Self {
-        let terms = channels * taps[0] * taps[1];
-        let scale = (1.0 / terms as f32).sqrt();
-        let weights = noise.values(rows * terms);
-        let at = |row: usize, term: usize| scale * weights[row * terms + term];
-        let packed = Precision::ALL.map(|precision| match taps {
-            [1, 1] => pack_as(precision, rows, terms, at),
-            _ => conv::pack_same(precision, rows, channels, taps, at),
-        });
-        Self { packed, bias: vec![0.1; rows], terms }
-    }
-
-    fn packed(&self, precision: Precision) -> &[f32] {
-        &self.packed[precision as usize]
-    }
-
-    fn panels(&self, precision: Precision) -> Panels<'_> {
-        Panels::new(self.packed(precision), self.bias.len(), self.terms)
-    }
-
-    fn linear(&self, precision: Precision) -> Linear<'_> {
-        Linear { weights: self.panels(precision), bias: &self.bias }
-    }
-}
 
 struct Run<'a> {
     noise: Noise,

@@ -6,60 +6,27 @@
 //!
 //! Each line has the GFLOP/s in f32, then for bf16, int16 and int8 the speed relative to it and the signal to error ratio.
 
+mod layer;
 mod noise;
 
 use std::time::Instant;
 
 use vocalizer_kernels::attention::{Projection, attention};
 use vocalizer_kernels::conv::{self, Axis, GluExtras};
-use vocalizer_kernels::gemm::{Panels, Precision, pack_as};
+use vocalizer_kernels::gemm::Precision;
 use vocalizer_kernels::memory::Keeper;
-use vocalizer_kernels::transformer::{self, Linear};
+use vocalizer_kernels::transformer;
 use vocalizer_kernels::{Extent, rms, roofline, rotary};
 
+use self::layer::Layer;
 use self::noise::Noise;
 
 /// Rounds per layer; the fastest counts.
 const ROUNDS: usize = 8;
 
-/// A matrix in each precision, and a bias.
-struct Layer {
-    packed: [Vec<f32>; 4],
-    bias: Vec<f32>,
-    terms: usize,
-}
-
-impl Layer {
-    fn random(noise: &mut Noise, rows: usize, terms: usize) -> Self {
-        let scale = (1.0 / terms as f32).sqrt();
-        let weights = noise.values(rows * terms);
-        let packed = Precision::ALL
-            .map(|precision| pack_as(precision, rows, terms, |row, term| scale * weights[row * terms + term]));
-        Self { packed, bias: vec![0.0; rows], terms }
-    }
-
-    /// A GLU convolution of as many channels as its input has.
-    fn gated(noise: &mut Noise, channels: usize, taps: [usize; 2]) -> Self {
-        let (rows, terms) = (2 * channels, channels * taps[0] * taps[1]);
-        let weights = noise.values(rows * terms);
-        let scale = (1.0 / terms as f32).sqrt();
-        let at = |row: usize, term: usize| scale * weights[row * terms + term];
-        let packed = Precision::ALL.map(|precision| conv::pack_same(precision, rows, channels, taps, at));
-        Self { packed, bias: vec![0.0; rows], terms }
-    }
-
-    fn panels(&self, precision: Precision) -> Panels<'_> {
-        Panels::new(&self.packed[precision as usize], self.bias.len(), self.terms)
-    }
-
-    fn linear(&self, precision: Precision) -> Linear<'_> {
-        Linear { weights: self.panels(precision), bias: &self.bias }
-    }
-
-    /// Returns the floating point operations per position.
-    fn flop(&self) -> usize {
-        2 * self.bias.len() * self.terms
-    }
+/// Returns the floating point operations per position.
+fn flop_of(layer: &Layer) -> usize {
+    2 * layer.bias.len() * layer.terms
 }
 
 /// Prints a line; `work` writes its output to the memory, which holds the same values before each round.
@@ -104,23 +71,23 @@ fn main() {
         let values = noise.values(x.len());
         let positions = rows * x.frames;
         for taps in [[1, 1], [3, 3]] {
-            let layer = Layer::gated(noise, channels, taps);
+            let layer = Layer::with_taps(noise, 2 * channels, channels, taps);
             let name = format!("GLU convolution {} × {}, {channels}", taps[0], taps[1]);
-            measure(&name, layer.flop() * positions, &vec![0.0; x.len()], |precision, out| {
+            measure(&name, flop_of(&layer) * positions, &vec![0.0; x.len()], |precision, out| {
                 let extras = GluExtras::default();
-                conv::conv_glu((&values, x), &layer.packed[precision as usize], &layer.bias, taps, extras, out);
+                conv::conv_glu((&values, x), layer.packed(precision), &layer.bias, taps, extras, out);
             });
         }
         let layer = Layer::random(noise, 2 * channels, conv::TAPS * channels);
         let y = conv::strided(x, 2 * channels, Axis::Rows);
         let name = format!("strided convolution, {channels}");
-        measure(&name, layer.flop() * y.rows * y.frames, &vec![0.0; y.len()], |precision, out| {
+        measure(&name, flop_of(&layer) * y.rows * y.frames, &vec![0.0; y.len()], |precision, out| {
             conv::strided_gelu((&values, x), layer.panels(precision), &layer.bias, Axis::Rows, out);
         });
         let layer = Layer::random(noise, conv::STRIDE * channels / 2, 2 * channels);
         let y = conv::transposed(x, channels / 2, Axis::Rows, x.frames);
         let name = format!("transposed convolution, {channels}");
-        measure(&name, layer.flop() * positions, &vec![0.0; y.len()], |precision, out| {
+        measure(&name, flop_of(&layer) * positions, &vec![0.0; y.len()], |precision, out| {
             let weights = layer.panels(precision);
             let bias = &layer.bias[..channels / 2];
             conv::transposed_gelu((&values, x), weights, bias, (Axis::Rows, true), (out, y));
@@ -134,7 +101,7 @@ fn main() {
     let [ones, zeros] = [vec![1.0; 512], vec![0.0; 512]];
     let layer = Layer::random(noise, 1536, 512);
     let y = Extent { channels: 1536, ..x };
-    measure("HTDemucs, norm and projections", layer.flop() * positions, &vec![0.0; y.len()], |precision, out| {
+    measure("HTDemucs, norm and projections", flop_of(&layer) * positions, &vec![0.0; y.len()], |precision, out| {
         transformer::linear((&values, x), Some([&ones, &zeros]), layer.linear(precision), out);
     });
     let projections = noise.values(Extent { channels: 1536, ..x }.len());
@@ -145,7 +112,7 @@ fn main() {
         attention(queries, keys, others, [8, x.channels], precision, out);
     });
     let [up, down] = [[2048, 512], [512, 2048]].map(|[rows, terms]| Layer::random(noise, rows, terms));
-    measure("HTDemucs, feed-forward", (up.flop() + down.flop()) * positions, &values, |precision, out| {
+    measure("HTDemucs, feed-forward", (flop_of(&up) + flop_of(&down)) * positions, &values, |precision, out| {
         let layers = [&up, &down].map(|layer| layer.linear(precision));
         transformer::feed_forward((out, x), [&ones, &zeros], layers[0], layers[1], &ones);
     });
@@ -156,7 +123,7 @@ fn main() {
     let positions = x.rows * x.frames;
     let values = noise.values(x.len());
     let [up, down] = [[1536, 384], [384, 1536]].map(|[rows, terms]| Layer::random(noise, rows, terms));
-    measure("RoFormer, feed-forward", (up.flop() + down.flop()) * positions, &values, |precision, out| {
+    measure("RoFormer, feed-forward", (flop_of(&up) + flop_of(&down)) * positions, &values, |precision, out| {
         rms::feed_forward((out, x), up.linear(precision), down.linear(precision));
     });
     let qkv = Layer::random(noise, 3 * heads * width, 384);
@@ -165,7 +132,7 @@ fn main() {
     for (name, axis, length) in [("time", Axis::Frames, x.frames), ("bands", Axis::Rows, x.rows)] {
         let angles = (0..width / 2 * length).map(|i| (i % length) as f32 / (1 + i / length) as f32);
         let (cos, sin): (Vec<f32>, Vec<f32>) = angles.map(|angle| (angle.cos(), angle.sin())).unzip();
-        let flop = qkv.flop() + gates.flop() + out_layer.flop() + 4 * heads * width * length;
+        let flop = flop_of(&qkv) + flop_of(&gates) + flop_of(&out_layer) + 4 * heads * width * length;
         measure(&format!("RoFormer, attention over {name}"), flop * positions, &values, |precision, out| {
             let layer = rotary::Layer {
                 qkv: qkv.panels(precision),
