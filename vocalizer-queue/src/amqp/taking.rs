@@ -29,7 +29,7 @@ const RECONSUME_PAUSE: Duration = Duration::from_millis(250);
 
 /// How long a consumer whose caller is gone waits for a job before it is cancelled. A quorum queue takes back a delivery that
 /// crosses the cancellation, and counts an attempt. Jobs that are published together arrive within this time.
-const LINGER: Duration = Duration::from_millis(200);
+const LINGER: Duration = Duration::from_secs(1);
 
 /// Waits for a job.
 pub(super) async fn take(broker: &Arc<Broker>) -> Result<HeldDelivery, AmqpError> {
