@@ -50,6 +50,19 @@ function readAddress() {
   filters.page = Math.max(0, Math.floor(Number(query.get('page') ?? 1)) - 1) || 0;
 }
 
+// The cover of a song, if its file has one that can be shown.
+export function coverOf(id) {
+  let isBroken = false;
+  const element = h('img', { class: 'cover', alt: '', loading: 'lazy', hidden: true, onerror: () => { element.hidden = isBroken = true; } });
+  return {
+    element,
+    update: (song) => {
+      element.hidden = isBroken || !song?.has_cover;
+      if (song?.has_cover && !element.src) element.src = `songs/${id}/cover`;
+    },
+  };
+}
+
 // A song's status as text.
 export function state(song) {
   if (song.status === 'SPLITTING') {
@@ -149,11 +162,13 @@ function row(id, select) {
   const by = h('span', { class: 'dim by', dir: 'auto' });
   const length = h('span', { class: 'dim length' });
   const labels = h('span', { class: 'labels' });
-  const element = h('li', { class: 'song', 'data-id': id }, h('div', { class: 'names' }, h('label', { class: 'choice' }, check), title, by, length, badge, labels),
+  const cover = coverOf(id);
+  const element = h('li', { class: 'song', 'data-id': id }, cover.element, h('div', { class: 'names' }, h('label', { class: 'choice' }, check), title, by, length, badge, labels),
     h('div', { class: 'meta' }, h('div', { class: 'stand' }, status, bar), when),
     h('div', { class: 'actions' }, retryButton, playButton, deleteButton), why);
   const update = (song, isChosen) => {
     setText(title, song.title);
+    cover.update(song);
     by.hidden = !song.artist;
     setText(by, song.artist ?? '');
     length.hidden = song.duration_ms === undefined;

@@ -4,7 +4,7 @@ import { explain, h, icon, setText, toast } from './dom.js';
 import { downloads } from './downloads.js';
 import { labelEditor } from './labels.js';
 import { limits } from './limits.js';
-import { listAddress, openness, remove, retry, state } from './list.js';
+import { coverOf, listAddress, openness, remove, retry, state } from './list.js';
 import { player } from './player.js';
 import { cancel, results } from './results.js';
 import { get, isLoaded, putAndRefresh, refresh, songs } from './songs.js';
@@ -32,7 +32,8 @@ export function view(id) {
   const retryButton = h('button', { class: 'primary', id: 'retry', t: 'try-again', onclick: () => retry(get(id)) });
   const cancelButton = h('button', { id: 'cancel-split', t: 'cancel-split', onclick: () => cancel(get(id)) });
   const stand = h('div', { class: 'card stand-alone' }, status, waiting, bar, why, h('div', { class: 'row' }, retryButton, cancelButton));
-  const head = h('div', { class: 'song-head' }, title, badge, edit, shareButton, deleteButton);
+  const cover = coverOf(id);
+  const head = h('div', { class: 'song-head' }, cover.element, title, badge, edit, shareButton, deleteButton);
   const labels = labelEditor([id]);
   const inside = h('div');
   const element = h('article', { class: 'song-view' }, h('p', {}, h('a', { href: listAddress(), class: 'back' }, icon('back'), h('span', { t: 'all-songs' }))), head, labels.element, stand, inside);
@@ -94,9 +95,10 @@ export function view(id) {
       return;
     }
     // A deletion may have been undone.
-    if (!edit.parentNode) head.replaceChildren(title, badge, edit, shareButton, deleteButton);
+    if (!edit.parentNode) head.replaceChildren(cover.element, title, badge, edit, shareButton, deleteButton);
     setText(title, song.title);
     document.title = `${song.title} · Vocalizer`;
+    cover.update(song);
     badge.replaceChildren(openness(song));
     shareButton.hidden = !limits()?.max_shares;
     stand.hidden = song.status === 'SPLIT';

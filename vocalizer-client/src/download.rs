@@ -45,6 +45,9 @@ pub struct Download {
     idle: Pin<Box<Sleep>>,
 }
 
+/// The most bytes of a cover.
+const MAX_COVER_BYTES: u64 = 1 << 20;
+
 type Body = Pin<Box<dyn Stream<Item = reqwest::Result<Bytes>> + Send>>;
 
 enum State {
@@ -190,6 +193,34 @@ impl Client {
             content_type: source.content_type().map(str::to_owned),
             etag: source.etag().map(str::to_owned),
         })
+    }
+
+    /// Returns the cover in the tags of a song's file: a JPEG of at most 256 × 256 pixels. The server makes it on the first request.
+    ///
+    /// ```
+    /// # use vocalizer_client::{Error, ErrorCode, Upload};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let server = vocalizer_testing::TestServer::start().await;
+    /// # let client = server.client();
+    /// # let folder = tempfile::tempdir()?;
+    /// # let id = client.upload(Upload::from_bytes("Clair de lune", "clair.mp3", "any bytes")).await?.id;
+    /// match client.cover(id).await {
+    ///     Ok(jpeg) => std::fs::write(folder.path().join("cover.jpg"), jpeg)?,
+    ///     Err(error) if error.has_code(ErrorCode::NotFound) => println!("no cover"),
+    ///     Err(error) => return Err(error.into()),
+    /// }
+    /// # assert_eq!(std::fs::read(folder.path().join("cover.jpg"))?, b"fake cover");
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Api`] if the song does not exist or its file has no cover that can be shown.
+    pub async fn cover(&self, id: SongId) -> Result<Bytes, Error> {
+        let file = RemoteFile::new(self, self.url(&format!("songs/{id}/cover"))?, ("cover", &["image/jpeg"]));
+        Download::open(file).await?.into_bytes(MAX_COVER_BYTES).await
     }
 
     pub(crate) fn source(&self, id: SongId, file: SongFile) -> Result<RemoteFile, Error> {

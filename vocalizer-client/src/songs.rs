@@ -12,7 +12,8 @@ use tokio::time::{Instant, sleep, timeout};
 use vocalizer_api::id::SongId;
 use vocalizer_api::part::Part;
 use vocalizer_api::{
-    Analysis, AnalysisData, LimitsData, LimitsView, PeaksData, PeaksView, SongChange, SongData, SongView, SongsData,
+    Analysis, AnalysisData, LimitsData, LimitsView, LyricsData, PeaksData, PeaksView, SongChange, SongData, SongView,
+    SongsData,
 };
 
 use crate::resumable::THRESHOLD_BYTES;
@@ -289,6 +290,30 @@ impl Client {
     /// [`Error::Api`] if the song does not exist.
     pub async fn analysis(&self, id: SongId) -> Result<Analysis, Error> {
         self.read::<AnalysisData>(&format!("songs/{id}/analysis")).await.map(|data| data.analysis)
+    }
+
+    /// Returns the lyrics in the tags of a song's file, plain or in the LRC format; `None` if there are none.
+    ///
+    /// ```
+    /// # use vocalizer_client::{Error, Upload};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Error> {
+    /// # let server = vocalizer_testing::TestServer::start().await;
+    /// # let client = server.client();
+    /// # let id = client.upload(Upload::from_bytes("Clair de lune", "clair.mp3", "any bytes")).await?.id;
+    /// if let Some(lyrics) = client.lyrics(id).await? {
+    ///     println!("{lyrics}");
+    /// }
+    /// # assert_eq!(client.lyrics(id).await?.as_deref(), Some("[00:01.00]fake lyrics"));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Api`] if the song does not exist.
+    pub async fn lyrics(&self, id: SongId) -> Result<Option<String>, Error> {
+        self.read::<LyricsData>(&format!("songs/{id}/lyrics")).await.map(|data| data.lyrics)
     }
 
     /// Returns a page of the songs that match `query`, and the query for the next page.

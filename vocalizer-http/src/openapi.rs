@@ -7,10 +7,10 @@ use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 use vocalizer_core::api::{
     AdminJobsData, AdminSongsData, AdminUserData, AdminUsersData, AnalysisData, ApiError, AuditData, ConnectionData,
-    DeliveriesData, DeliveryData, HoldData, JobData, LabelsData, LimitsData, MarkerData, MarkersData, ModelsData,
-    NewPasswordData, NewShareData, NewTokenData, NewWebhookData, PeaksData, ProviderAddressData, SharedData,
-    SharesData, SignInData, SongData, SongView, SongsData, StorageData, TokensData, TrashData, UploadData, UserData,
-    WantedData, WebhookData, WebhookEvent, WebhookPayload, WebhooksData,
+    DeliveriesData, DeliveryData, HoldData, JobData, LabelsData, LimitsData, LyricsData, MarkerData, MarkersData,
+    ModelsData, NewPasswordData, NewShareData, NewTokenData, NewWebhookData, PeaksData, ProviderAddressData,
+    SharedData, SharesData, SignInData, SongData, SongView, SongsData, StorageData, TokensData, TrashData, UploadData,
+    UserData, WantedData, WebhookData, WebhookEvent, WebhookPayload, WebhooksData,
 };
 use vocalizer_core::part::Part;
 
@@ -109,6 +109,7 @@ fn schemas() -> Map<String, Value> {
     add::<WantedData>(&mut generator);
     add::<JobData>(&mut generator);
     add::<AnalysisData>(&mut generator);
+    add::<LyricsData>(&mut generator);
     add::<PeaksData>(&mut generator);
     add::<LimitsData>(&mut generator);
     add::<ModelsData>(&mut generator);
@@ -191,7 +192,7 @@ fn parameters(route: &Route) -> Vec<Value> {
     ));
     let headers: &[_] = match route.operation {
         Operation::Part | Operation::Source => &["Range", "If-Range", "If-None-Match"],
-        Operation::Peaks => &["If-None-Match"],
+        Operation::Peaks | Operation::Cover | Operation::Lyrics => &["If-None-Match"],
         Operation::Events => &["Last-Event-ID"],
         Operation::Upload => &["Idempotency-Key"],
         Operation::CreateUpload => &["Upload-Metadata", "Idempotency-Key"],
@@ -322,6 +323,7 @@ fn content(output: Output) -> Option<Value> {
             let archives = ["application/zip", "application/x-tar"].map(str::to_owned);
             types.into_iter().chain(archives).map(|kind| (kind, binary.clone())).collect::<Map<_, _>>().into()
         }
+        Output::Picture => json!({"image/jpeg": binary}),
         Output::Events => json!({"text/event-stream": {"schema": {"type": "string",
             "description": "Events: `song` with a SongView, and `deleted`, in a list with the `id`"}}}),
         Output::Text => json!({

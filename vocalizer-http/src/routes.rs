@@ -9,7 +9,7 @@ use crate::app::App;
 use crate::fields::{self, Field, Input};
 use crate::handlers::{
     Answer, admin, analyses, auth, events, jobs, labels, list_events, markers, operations, parts, results, resumable,
-    shares, sign_in, songs, trash, upload, webhooks, work,
+    shares, sign_in, songs, tagged, trash, upload, webhooks, work,
 };
 use crate::request::Request;
 
@@ -48,6 +48,8 @@ pub(crate) enum Output {
     /// Binary data.
     Bytes,
     Audio,
+    /// A JPEG.
+    Picture,
     Events,
     Text,
     Json,
@@ -251,6 +253,13 @@ routes! {
         GET "/songs/{song_id}/analysis" Reader Input::Nothing => Output::Data("AnalysisData"), []
         [404, 429, 507]
         "Returns the tempo and the key of a song, each null if none was found; found once";
+    Cover "cover" tagged::cover,
+        GET "/songs/{song_id}/cover" Reader Input::Nothing => Output::Picture, [] [304, 404, 429, 507]
+        "Returns the cover in the tags of a song's file, as a JPEG of at most 256 × 256 pixels; made once";
+    Lyrics "lyrics" tagged::lyrics,
+        GET "/songs/{song_id}/lyrics" Reader Input::Nothing => Output::Data("LyricsData"), []
+        [304, 404, 429, 507]
+        "Returns the lyrics in the tags of a song's file, plain or in the LRC format, or null";
     Part "part" parts::part,
         GET "/songs/{song_id}/{file}" Reader Input::Nothing => Output::Audio,
         [DOWNLOAD, FORMAT, QUALITY, STEMS_CHOSEN, NUMBERED, TEMPO, KEY, DRUMS, BASS, OTHER, VOCALS, LEVELS] [304, 404, 409, 416, 422, 429, 507]

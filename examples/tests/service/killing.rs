@@ -59,6 +59,8 @@ impl Killer {
             | BlobKey::Preview(..)
             | BlobKey::Peaks(..)
             | BlobKey::Analysis(_)
+            | BlobKey::Cover(_)
+            | BlobKey::Lyrics(_)
             | BlobKey::Piece(..) => {}
         }
     }

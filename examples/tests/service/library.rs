@@ -14,36 +14,13 @@ async fn listed(browser: &Browser, query: &str) -> Vec<String> {
     titles(&data).into_iter().map(str::to_owned).collect()
 }
 
-/// An MP3 file whose ID3 tag has this artist and a cover.
-fn tagged(artist: &str) -> Vec<u8> {
-    fn frame(id: &[u8; 4], content: &[u8]) -> Vec<u8> {
-        let mut frame = id.to_vec();
-        frame.extend_from_slice(&u32::try_from(content.len()).unwrap().to_be_bytes());
-        frame.extend_from_slice(&[0, 0]);
-        frame.extend_from_slice(content);
-        frame
-    }
-    let mut text = vec![3];
-    text.extend_from_slice(artist.as_bytes());
-    let mut picture = b"\0image/png\0\x03\0".to_vec();
-    picture.extend_from_slice(b"\x89PNG\r\n\x1a\n and the rest");
-    let frames = [frame(b"TPE1", &text), frame(b"APIC", &picture)].concat();
-    let size = u32::try_from(frames.len()).unwrap();
-    let mut file = b"ID3\x03\0\0".to_vec();
-    // Seven bits per byte.
-    file.extend([21, 14, 7, 0].map(|shift| u8::try_from((size >> shift) & 0x7f).unwrap()));
-    file.extend_from_slice(&frames);
-    file.extend_from_slice(&super::support::mp3(3));
-    file
-}
-
 #[tokio::test]
 async fn list_is_searched_sorted_and_counted() {
     let service = Service::idle().await;
     let (ada, guest) = (Browser::registered(&service, "ada").await, Browser::new(&service));
     ada.upload("Щёлкни пальцами", &wav(1, 4410)).await;
     guest.upload("Für Elise", &wav(2, 8820)).await;
-    ada.upload("abc", &tagged("Édith Piaf")).await;
+    ada.upload("abc", &tagged("Édith Piaf", b"\x89PNG\r\n\x1a\n and the rest")).await;
     assert_eq!(listed(&ada, "q=щелкни").await, ["Щёлкни пальцами"]);
     assert_eq!(listed(&guest, "q=щелкни").await, [""; 0]);
     assert_eq!(listed(&ada, "q=edith").await, ["abc"], "the artist");
@@ -115,7 +92,7 @@ async fn pages_of_every_order_are_contiguous() {
 async fn details_have_length_artist_and_cover() {
     let service = Service::idle().await;
     let browser = Browser::new(&service);
-    let tagged = browser.upload("tagged", &tagged("Édith Piaf")).await;
+    let tagged = browser.upload("tagged", &tagged("Édith Piaf", b"\x89PNG\r\n\x1a\n and the rest")).await;
     let plain = browser.upload("plain", &wav(1, 44_100)).await;
     let detailed = |song: Value| async move {
         let browser = browser.clone();

@@ -61,6 +61,7 @@ mod signing_in;
 mod slow;
 mod support;
 mod sweeping;
+mod tagged;
 mod transfers;
 mod trash;
 mod trusted_user;

@@ -528,6 +528,29 @@ pub(crate) fn wav(number: u32, frames: u32) -> Vec<u8> {
     wav
 }
 
+/// An MP3 with this artist and this front cover in its tags.
+pub(crate) fn tagged(artist: &str, cover: &[u8]) -> Vec<u8> {
+    with_frames(&[(b"TPE1", &[&[3], artist.as_bytes()]), (b"APIC", &[b"\0image/\0\x03\0", cover])])
+}
+
+/// An MP3 with these lyrics in its tags.
+pub(crate) fn with_lyrics(text: &str) -> Vec<u8> {
+    with_frames(&[(b"USLT", &[b"\x03fra\0", text.as_bytes()])])
+}
+
+/// An MP3 with an ID3v2.3 tag of frames, each with its parts.
+fn with_frames(frames: &[(&[u8; 4], &[&[u8]])]) -> Vec<u8> {
+    let len = |bytes: &[u8]| u32::try_from(bytes.len()).unwrap();
+    let mut tag = Vec::new();
+    for (id, parts) in frames {
+        let content = parts.concat();
+        tag.extend([&id[..], &len(&content).to_be_bytes(), &[0, 0], &content].concat());
+    }
+    // Seven bits per byte.
+    let size = [21, 14, 7, 0].map(|shift| u8::try_from((len(&tag) >> shift) & 0x7f).unwrap());
+    [b"ID3\x03\0\0", &size[..], &tag, &mp3(3)].concat()
+}
+
 /// A tenth of a second of MP3, with a different tone for each number.
 pub(crate) fn mp3(number: u32) -> Bytes {
     tone(AudioFormat::Mp3(Bitrate::Cbr(128)), number)

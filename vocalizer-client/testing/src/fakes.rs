@@ -38,7 +38,7 @@ impl Separator for FakeSeparator {
     }
 }
 
-/// Renders any files as a short text, and hears the same tempo and key in all songs.
+/// Renders any files as a short text, hears the same tempo and key in all songs, and reads the same cover and lyrics.
 pub(crate) struct FakeRenderer;
 
 #[async_trait]
@@ -51,6 +51,14 @@ impl Renderer for FakeRenderer {
         let mut peaks = Peaks::new(44_100);
         peaks.extend([0.0, 0.5, 1.0].into_iter());
         Ok(peaks)
+    }
+
+    async fn cover(&self, _: Blob) -> Result<Option<Bytes>, AudioError> {
+        Ok(Some("fake cover".into()))
+    }
+
+    async fn lyrics(&self, _: Blob) -> Result<Option<String>, AudioError> {
+        Ok(Some("[00:01.00]fake lyrics".to_owned()))
     }
 
     async fn analyse(&self, _: Blob) -> Result<Analysis, AudioError> {

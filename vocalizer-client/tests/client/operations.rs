@@ -7,7 +7,7 @@ use serde_json::Value;
 use vocalizer_client::ErrorCode;
 
 /// The methods of `Client` for each operation of the OpenAPI document.
-const METHODS: [(&str, &[&str]); 77] = [
+const METHODS: [(&str, &[&str]); 79] = [
     ("register", &["register", "register_with_invite"]),
     ("login", &["login"]),
     ("logout", &["logout"]),
@@ -47,6 +47,8 @@ const METHODS: [(&str, &[&str]); 77] = [
     ("list_events", &["watch_all"]),
     ("peaks", &["peaks", "peaks_between"]),
     ("analysis", &["analysis"]),
+    ("cover", &["cover"]),
+    ("lyrics", &["lyrics"]),
     ("part", &["download", "download_bytes", "download_range", "download_to", "download_stems", "resume"]),
     ("part_head", &["file_info"]),
     ("create_share", &["share"]),

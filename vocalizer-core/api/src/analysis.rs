@@ -159,3 +159,11 @@ pub struct AnalysisData {
     /// The analysis.
     pub analysis: Analysis,
 }
+
+/// The `data` of a response about the lyrics of a song.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct LyricsData {
+    /// The lyrics, plain or in the LRC format; `None` if the tags have none.
+    pub lyrics: Option<String>,
+}

@@ -40,7 +40,7 @@ mod failure;
 mod provenance;
 mod wire;
 
-pub use analysis::{Analysis, AnalysisData, Key, Mode, Tempo, Tonic};
+pub use analysis::{Analysis, AnalysisData, Key, LyricsData, Mode, Tempo, Tonic};
 pub use failure::FailureReason;
 pub use provenance::{InvalidProvenance, Provenance, Speed};
 pub use wire::*;

@@ -404,6 +404,7 @@ macro_rules! renderer_conformance {
             previews_are_not_larger_than_files_at_full_quality
             peaks_are_limited
             analysis_is_within_bounds_or_unsupported
+            file_without_tags_has_neither_cover_nor_lyrics
             files_that_are_no_audio_are_rejected
             dropped_rendering_does_not_affect_the_next
             files_are_rendered_concurrently

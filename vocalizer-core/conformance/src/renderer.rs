@@ -67,6 +67,11 @@ pub async fn analysis_is_within_bounds_or_unsupported(place: &impl RendererPlace
     }
 }
 
+pub async fn file_without_tags_has_neither_cover_nor_lyrics(place: &impl RendererPlace) {
+    assert_eq!(place.renderer().cover(place.file(0).into()).await.unwrap(), None);
+    assert_eq!(place.renderer().lyrics(place.file(0).into()).await.unwrap(), None);
+}
+
 pub async fn files_that_are_no_audio_are_rejected(place: &impl RendererPlace) {
     let Some(no_file) = place.no_file() else { return };
     assert!(place.renderer().render(vec![no_file.clone().into()], Format::Wav).await.is_err());

@@ -64,6 +64,9 @@ impl fmt::Debug for Stems {
     }
 }
 
+/// The most pixels of each side of a [cover](Renderer::cover).
+pub const COVER_PIXELS: u32 = 256;
+
 /// Receives the progress of a separation.
 ///
 /// ```
@@ -343,6 +346,26 @@ pub trait Renderer: Send + Sync {
     /// Any [`AudioError`]; [`AudioError::Unsupported`] from the default.
     async fn analyse(&self, _song: Blob) -> Result<Analysis, AudioError> {
         Err(AudioError::Unsupported { what: "this server finds neither tempo nor key".to_owned() })
+    }
+
+    /// Makes a small picture of the cover in a song's tags: a JPEG whose sides have at most [`COVER_PIXELS`] pixels. `None` if there is no
+    /// cover, or if it is damaged or too large. The future must not block the caller's thread. The default finds none.
+    ///
+    /// # Errors
+    ///
+    /// Any [`AudioError`].
+    async fn cover(&self, _song: Blob) -> Result<Option<Bytes>, AudioError> {
+        Ok(None)
+    }
+
+    /// Returns the lyrics in a song's tags, plain or in the LRC format, with at most 100,000 characters. `None` if there are none. The
+    /// future must not block the caller's thread. The default finds none.
+    ///
+    /// # Errors
+    ///
+    /// Any [`AudioError`].
+    async fn lyrics(&self, _song: Blob) -> Result<Option<String>, AudioError> {
+        Ok(None)
     }
 
     /// Mixes these files unchanged: [`Self::mix`] with every gain at 1.

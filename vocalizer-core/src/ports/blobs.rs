@@ -40,12 +40,22 @@ pub enum BlobKey {
     Peaks(SongHash, Part),
     /// The tempo and the key of the uploaded file, derived like a rendition.
     Analysis(SongHash),
+    /// The cover of the uploaded file as a small picture, derived like a rendition; empty if there is none.
+    Cover(SongHash),
+    /// The lyrics of the uploaded file, derived like a rendition; empty if there are none.
+    Lyrics(SongHash),
     /// A piece of a resumable upload, by its number; see [`PartialUpload::hash_of`](super::PartialUpload::hash_of).
     Piece(SongHash, u64),
 }
 
 /// The file name of an analysis.
 const ANALYSIS: &str = "song.analysis";
+
+/// The file name of a cover.
+const COVER: &str = "song.cover";
+
+/// The file name of lyrics.
+const LYRICS: &str = "song.lyrics";
 
 impl BlobKey {
     /// Returns the hash that the blob belongs to.
@@ -59,6 +69,8 @@ impl BlobKey {
             | Self::Preview(hash, _)
             | Self::Peaks(hash, _)
             | Self::Analysis(hash)
+            | Self::Cover(hash)
+            | Self::Lyrics(hash)
             | Self::Piece(hash, _) => hash,
         }
     }
@@ -66,14 +78,25 @@ impl BlobKey {
     /// Returns whether the blob is derived from another, so that it can be deleted and made again.
     #[must_use]
     pub const fn is_made(&self) -> bool {
-        matches!(self, Self::Rendition(..) | Self::Preview(..) | Self::Peaks(..) | Self::Analysis(_))
+        match self {
+            Self::Rendition(..)
+            | Self::Preview(..)
+            | Self::Peaks(..)
+            | Self::Analysis(_)
+            | Self::Cover(_)
+            | Self::Lyrics(_) => true,
+            Self::Source(_) | Self::Stem(..) | Self::Lossless(..) | Self::Piece(..) => false,
+        }
     }
 
     /// Returns the key for a file name in the folder `made` of a hash; `None` for a foreign file.
     #[must_use]
     pub fn of_made(hash: SongHash, name: &str) -> Option<Self> {
-        if name == ANALYSIS {
-            return Some(Self::Analysis(hash));
+        match name {
+            ANALYSIS => return Some(Self::Analysis(hash)),
+            COVER => return Some(Self::Cover(hash)),
+            LYRICS => return Some(Self::Lyrics(hash)),
+            _ => {}
         }
         let (part, extension) = name.split_once('.')?;
         let part = part.parse().ok()?;
@@ -86,8 +109,8 @@ impl BlobKey {
 }
 
 /// Writes a relative path, the same in every store: `<hash>/source`, `<hash>/<stem>.mp3`, `<hash>/<stem>.flac`,
-/// `<hash>/made/<part>.<ext>`, `<hash>/made/<part>.preview`, `<hash>/made/<part>.peaks`, `<hash>/made/song.analysis` or
-/// `<hash>/pieces/<number>`.
+/// `<hash>/made/<part>.<ext>`, `<hash>/made/<part>.preview`, `<hash>/made/<part>.peaks`, `<hash>/made/song.analysis`,
+/// `<hash>/made/song.cover`, `<hash>/made/song.lyrics` or `<hash>/pieces/<number>`.
 impl fmt::Display for BlobKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -98,6 +121,8 @@ impl fmt::Display for BlobKey {
             Self::Preview(hash, part) => write!(f, "{hash}/made/{part}.preview"),
             Self::Peaks(hash, part) => write!(f, "{hash}/made/{part}.peaks"),
             Self::Analysis(hash) => write!(f, "{hash}/made/{ANALYSIS}"),
+            Self::Cover(hash) => write!(f, "{hash}/made/{COVER}"),
+            Self::Lyrics(hash) => write!(f, "{hash}/made/{LYRICS}"),
             Self::Piece(hash, number) => write!(f, "{hash}/pieces/{number}"),
         }
     }

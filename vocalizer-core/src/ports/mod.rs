@@ -39,7 +39,9 @@ pub use administration::{
     UserSearch,
 };
 pub use attempts::{Attempts, ThrottleSettings, Tries};
-pub use audio::{AudioError, AudioFacts, AudioProbe, Progress, Renderer, Separator, StemSet, Stems, Track};
+pub use audio::{
+    AudioError, AudioFacts, AudioProbe, COVER_PIXELS, Progress, Renderer, Separator, StemSet, Stems, Track,
+};
 pub use backend::{Backend, BackendError};
 pub use blob::{Blob, BlobStream};
 pub use blobs::{BlobKey, BlobStore, BlobWriter, LocalRead, MadeBlob, Space};

@@ -51,6 +51,7 @@ mod song_settings;
 mod songs;
 mod storage;
 mod sweep;
+mod tagged;
 mod throttle;
 mod tokens;
 mod trash;

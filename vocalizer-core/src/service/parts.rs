@@ -456,7 +456,7 @@ impl SongService {
         Ok(blobs)
     }
 
-    /// Stores a rendition, peaks or an analysis, unless the last song was deleted meanwhile: then nothing may be stored under its
+    /// Stores what was derived from a song, unless the last song was deleted meanwhile: then nothing may be stored under its
     /// hash.
     async fn keep_made(
         &self,

@@ -13,7 +13,7 @@ use crate::account::Share;
 use crate::ports::{BlobKey, Clock};
 use crate::tally::Tally;
 
-/// How other formats, mixes, peaks and analyses are made, and how many are cached.
+/// How other formats, mixes, peaks, analyses and covers are made, and how many are cached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RenderingSettings {
     /// Whether tempo and key of songs are found. Default: yes.

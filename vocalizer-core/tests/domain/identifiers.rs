@@ -49,7 +49,7 @@ fn blobs(hash: SongHash) -> Vec<BlobKey> {
     let made = Part::ALL.into_iter().flat_map(|part| Format::ALL.map(|format| BlobKey::Rendition(hash, part, format)));
     let peaks = Part::ALL.map(|part| BlobKey::Peaks(hash, part));
     let previews = Part::ALL.map(|part| BlobKey::Preview(hash, part));
-    let whole = [BlobKey::Source(hash), BlobKey::Analysis(hash)];
+    let whole = [BlobKey::Source(hash), BlobKey::Analysis(hash), BlobKey::Cover(hash), BlobKey::Lyrics(hash)];
     whole.into_iter().chain(stems).chain(made).chain(peaks).chain(previews).collect()
 }
 

@@ -138,6 +138,8 @@ impl BlobWriter for Writer {
                 | BlobKey::Preview(..)
                 | BlobKey::Peaks(..)
                 | BlobKey::Analysis(_)
+                | BlobKey::Cover(_)
+                | BlobKey::Lyrics(_)
                 | BlobKey::Piece(..) => {}
             }
             inner.commit(key).await

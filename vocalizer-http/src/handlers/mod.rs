@@ -19,6 +19,7 @@ pub(crate) mod resumable;
 pub(crate) mod shares;
 pub(crate) mod sign_in;
 pub(crate) mod songs;
+pub(crate) mod tagged;
 pub(crate) mod trash;
 pub(crate) mod upload;
 pub(crate) mod webhooks;

@@ -1,5 +1,5 @@
 //! Implementations of core's audio ports: [`FileProbe`] checks uploads, `ModelSeparator` (feature `separate`) splits
-//! songs, [`AudioRenderer`] converts stored audio to other formats.
+//! songs, [`AudioRenderer`] converts stored audio to other formats, draws it, and finds tempo, key and cover.
 //!
 //! All three need a tokio runtime. They work on its blocking pool, so the caller's thread stays free, and block by
 //! block, so memory use does not grow with the length of the song. Each job keeps its files in a private folder under
@@ -23,6 +23,8 @@
 //! # }
 //! ```
 
+#[cfg(feature = "tags")]
+mod cover;
 mod error;
 mod mix;
 mod pool;

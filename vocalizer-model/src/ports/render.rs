@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
+#[cfg(feature = "tags")]
+use bytes::Bytes;
 use vocalizer_core::api::Analysis;
 use vocalizer_core::part::Format;
 use vocalizer_core::ports::{AudioError, Blob, Peaks, Renderer, Track};
@@ -13,6 +15,8 @@ use super::error;
 use super::mix::Mix;
 use super::pool::{self, OnDrop, Turns};
 use super::work::{self, WorkDir};
+#[cfg(feature = "tags")]
+use crate::audio::SongTags;
 use crate::audio::analysis::Analyzer;
 use crate::audio::{AudioFormat, AudioLimits, AudioReader, Bitrate, StemWriter, WriteOptions};
 
@@ -94,6 +98,22 @@ impl Renderer for AudioRenderer {
                 frames.clear();
             }
             analyzer.finish().map_err(error::resample)
+        })
+        .await
+    }
+
+    #[cfg(feature = "tags")]
+    async fn lyrics(&self, song: Blob) -> Result<Option<String>, AudioError> {
+        self.work(vec![(song, 1.0)], |files, _, _, _| {
+            Ok(files.first().and_then(|(file, _)| SongTags::read(file).lyrics))
+        })
+        .await
+    }
+
+    #[cfg(feature = "tags")]
+    async fn cover(&self, song: Blob) -> Result<Option<Bytes>, AudioError> {
+        self.work(vec![(song, 1.0)], |files, _, _, _| {
+            Ok(files.first().and_then(|(file, _)| super::cover::cover(file)).map(Bytes::from))
         })
         .await
     }

@@ -1,6 +1,8 @@
 //! Core's audio ports.
 
 mod conformance;
+#[cfg(feature = "tags")]
+mod covers;
 #[cfg(feature = "mp3")]
 mod encoded;
 #[cfg(unix)]

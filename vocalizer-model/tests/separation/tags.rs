@@ -72,6 +72,20 @@ fn tags_of_common_formats_are_read() {
 }
 
 #[test]
+fn lyrics_keep_their_lines() {
+    let dir = dir();
+    let plain = dir.path().join("plain.wav");
+    write(&plain, AudioFormat::Wav16, RATE_HZ, &song(30_000, RATE_HZ));
+    let lyrics = "[00:01.00]Größe des Mondes\n[00:05.50]東京";
+    for name in ["song.mp3", "song.flac", "song.m4a", "song.ogg"] {
+        // Without any other tag.
+        let metadata = ["-map_metadata", "-1", "-fflags", "+bitexact", "-metadata", &format!("lyrics={lyrics}")];
+        let file = ffmpeg(&["-i", plain.to_str().expect("a plain path")], &metadata, &dir.path().join(name));
+        assert_eq!(SongTags::read(&file).lyrics.as_deref(), Some(lyrics), "{name}");
+    }
+}
+
+#[test]
 fn files_without_readable_tags_have_none() {
     let dir = dir();
     let path = dir.path().join("file");

@@ -22,7 +22,7 @@ pub(super) fn bytes(len: usize, seed: u8) -> Bytes {
 }
 
 /// Returns keys of all kinds.
-pub(super) fn keys(hash: SongHash) -> [BlobKey; 10] {
+pub(super) fn keys(hash: SongHash) -> [BlobKey; 12] {
     [
         BlobKey::Source(hash),
         BlobKey::Stem(hash, Stem::DRUMS),
@@ -33,6 +33,8 @@ pub(super) fn keys(hash: SongHash) -> [BlobKey; 10] {
         BlobKey::Preview(hash, Part::Drums),
         BlobKey::Peaks(hash, Part::Drums),
         BlobKey::Analysis(hash),
+        BlobKey::Cover(hash),
+        BlobKey::Lyrics(hash),
         BlobKey::Piece(hash, 3),
     ]
 }

@@ -14,6 +14,9 @@ const MAX_COVER_BYTES: usize = 8 << 20;
 /// The most characters of a text that is carried.
 const MAX_TEXT_CHARS: usize = 1_000;
 
+/// The most characters of lyrics that are read.
+const MAX_LYRICS_CHARS: usize = 100_000;
+
 /// The tags that a stem takes over from its song: [`SongTags::read`] reads them, [`WriteOptions`](crate::WriteOptions) writes
 /// them.
 ///
@@ -60,6 +63,8 @@ pub struct SongTags {
     pub disc_total: Option<u32>,
     /// The front cover.
     pub cover: Option<Cover>,
+    /// The lyrics, plain or in the LRC format, with at most 100,000 characters. Stems do not carry them.
+    pub lyrics: Option<String>,
     /// Name of the stem. It is added to the title: `<title> (<stem>)`.
     pub stem: Option<String>,
 }
@@ -118,6 +123,7 @@ impl SongTags {
             disc,
             disc_total,
             cover,
+            lyrics: _,
             stem: _,
         } = self;
         let texts = [title, artist, album, album_artist, genre, date];
@@ -130,6 +136,14 @@ impl SongTags {
         let title = self.title.as_deref()?;
         Some(self.stem.as_deref().map_or_else(|| title.to_owned(), |stem| format!("{title} ({stem})")))
     }
+}
+
+/// Returns the lines of a text from a file, without other control characters. Returns `None` if nothing is left.
+fn lines(text: &str) -> Option<String> {
+    let text = text.replace("\r\n", "\n").replace('\r', "\n");
+    let text: String = text.chars().filter(|c| !c.is_control() || *c == '\n').take(MAX_LYRICS_CHARS).collect();
+    let text = text.trim();
+    (!text.is_empty()).then(|| text.to_owned())
 }
 
 /// Makes one line of a text from a file. Returns `None` if nothing is left.

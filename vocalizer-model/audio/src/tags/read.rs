@@ -11,7 +11,7 @@ use lofty::picture::PictureType;
 use lofty::probe::Probe;
 use lofty::tag::{Accessor as _, ItemKey, Tag};
 
-use super::{Cover, SongTags, line, matroska};
+use super::{Cover, SongTags, line, lines, matroska};
 use crate::input_file::InputFile;
 use crate::ogg;
 
@@ -47,7 +47,7 @@ impl SongTags {
 
 /// Turns a panic into an absence of tags: a bug in a parser must not end the process.
 fn guarded(read: impl FnOnce() -> Option<SongTags>) -> Option<SongTags> {
-    catch_unwind(AssertUnwindSafe(read)).ok().flatten().filter(|tags| !tags.is_empty())
+    catch_unwind(AssertUnwindSafe(read)).ok().flatten().filter(|tags| !tags.is_empty() || tags.lyrics.is_some())
 }
 
 /// Reads the headers of the stream as those of a FLAC file.
@@ -83,6 +83,9 @@ fn with_lofty(file: impl Read + Seek) -> Option<SongTags> {
             let front = pictures.iter().find(|picture| picture.pic_type() == PictureType::CoverFront);
             front.or(pictures.first()).and_then(|picture| Cover::new(picture.data()))
         }),
+        lyrics: [ItemKey::Lyrics, ItemKey::UnsyncLyrics]
+            .into_iter()
+            .find_map(|key| tags.iter().find_map(|tag| tag.get_strings(key).find_map(lines))),
         stem: None,
     })
 }
