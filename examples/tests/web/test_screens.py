@@ -3,8 +3,13 @@
 import re
 
 import pytest
-from conftest import DEMO, begin, deliver, give_up, register, row, shot, throttle, tone, without_full_screen
+from conftest import DEMO, Service, begin, deliver, give_up, register, row, shot, throttle, tone, without_full_screen
 from playwright.sync_api import expect
+from test_admin import ada  # noqa: F401 (a fixture)
+from test_choices import six, split, two  # noqa: F401 (fixtures)
+from test_labels import label
+from test_sharing import owner, shared  # noqa: F401 (a fixture)
+from test_tags import covered
 
 SIZES = {360: 780, 768: 1024, 1440: 900}
 LONG = "A song with a title so long that it takes more than one line of a phone"
@@ -33,6 +38,11 @@ def taken(page, name, at=None):
             page.emulate_media(color_scheme=colours, reduced_motion="reduce")
             page.evaluate("(at) => at ? document.querySelector(at).scrollIntoView() : scrollTo(0, 0)", at)
             shot(page, f"{name}-{width}-{colours}")
+
+
+def waits_for_waves(page):
+    expect(page.get_by_role("button", name="Play", exact=True)).to_be_enabled()
+    expect(page.locator(".wave.drawing")).to_have_count(0)
 
 
 def test_empty_list(idle, visit):
@@ -78,6 +88,12 @@ def test_song_pages(idle, visit, songs):
     page.locator("#speed").fill("0.8")
     page.locator("#bpm").fill("96")
     taken(page, "practice", at="#practice")
+    for at_ms, name in [(3600, "Verse"), (14000, "Chorus")]:
+        idle.ask("POST", f"/songs/{songs[0]['id']}/markers", {"at_ms": str(at_ms), "name": name})
+    page.reload()
+    waits_for_waves(page)
+    page.locator("#markers summary").click()
+    taken(page, "markers", at="#markers")
     without_full_screen(page)
     page.get_by_role("button", name="Sing along").click()
     lines = ["The city sleeps, the river shines", "I count the windows one by one", "", "And here it comes, the first light", "A train goes by", "The night is gone"]
@@ -112,3 +128,69 @@ def test_in_russian(idle, visit, songs):
     expect(page.get_by_role("button", name="Воспроизвести", exact=True)).to_be_enabled()
     expect(page.locator(".wave.drawing")).to_have_count(0)
     shot(page, "player-768-russian")
+
+
+def test_list_with_covers_labels_and_the_small_player(idle, visit, stems):
+    """Songs with tags, one of which plays."""
+    pictures = {"First Light": ("The Tides", "0x2f6fde"), "Night Train": ("Vox Humana", "0xd9822b"), "Rosa": ("Ада", "0x8e44ad"), "No cover": (None, None)}
+    for title, (artist, colour) in pictures.items():
+        song = idle.upload(title, data=covered(artist, colour) if colour else tone(500, 20))
+        deliver(idle, song, stems)
+        for each in {"First Light": ["Choir", "Sunday"], "Rosa": ["Choir"]}.get(title, []):
+            label(idle, song, each)
+    page = visit(idle)
+    expect(page.locator(".song .cover:visible")).to_have_count(3)
+    row(page, "First Light").get_by_role("button", name="Play First Light").click()
+    expect(page.locator("#mini-time")).to_have_text(re.compile("/ 0:"))
+    page.locator("#mini-play").click()
+    taken(page, "library", at="#search")
+    row(page, "First Light").locator(".song-title").click()
+    waits_for_waves(page)
+    taken(page, "song-with-cover")
+
+
+def test_choices_and_six_stems(two, visit, six, stems):  # noqa: F811
+    song = two.upload("Night Train", data=tone(440, 20))
+    split(two, "htdemucs", stems)
+    page = visit(two)
+    expect(page.locator("#upload-model")).to_be_visible()
+    taken(page, "choices")
+    two.ask("POST", f"/songs/{song['id']}/split", {"model": "htdemucs_6s"})
+    split(two, "htdemucs_6s", six)
+    page.goto(f"{two.address}/#/songs/{song['id']}")
+    waits_for_waves(page)
+    expect(page.locator(".track")).to_have_count(6)
+    taken(page, "six-stems")
+
+
+def test_sharing(owner, visit, idle):  # noqa: F811
+    owner.locator("#share").click()
+    expect(owner.locator("#share-create")).to_be_visible()
+    taken(owner, "share")
+    owner.locator("#share-close").click()
+    link = shared(owner)
+    page = visit(idle)
+    page.goto(link)
+    waits_for_waves(page)
+    taken(page, "shared")
+
+
+def test_administration_and_callbacks(ada, idle):  # noqa: F811
+    taken(ada, "administration")
+    ada.goto(f"{idle.address}/#/account")
+    taken(ada, "callbacks", at="#callback")
+
+
+def test_server_that_does_not_answer(visit, stems):
+    service = Service("--no-worker")
+    try:
+        song = service.upload("First Light", data=tone(440, 20))
+        deliver(service, song, stems)
+        page = visit(service)
+        expect(row(page, "First Light").locator(".state")).to_have_text("Done")
+        service.stop()
+        expect(page.locator("#offline")).to_be_visible()
+        taken(page, "server-down")
+        service.start()
+    finally:
+        service.close()
