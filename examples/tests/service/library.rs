@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::server::sql;
-use super::support::{Browser, Service, Settings, archive, id, song, wav};
+use super::support::{Browser, Service, Settings, archive, id, song, tagged, wav};
 
 fn titles(data: &Value) -> Vec<&str> {
     data["songs"].as_array().unwrap().iter().map(|song| song["title"].as_str().unwrap()).collect()
