@@ -408,13 +408,15 @@ export function player(song, shared = null, isGuest = false) {
       known = { tempo, key };
       drill?.know(tempo, key);
     },
-    // The mix, the position and the loop, as the form fields of a share link; and the stems that these have no field for, unless their level is the usual one.
+    // The mix, the position and the loop, as the form fields of a share link.
     shared: () => {
       const ms = (sample) => Math.round(seconds(sample) * 1000);
-      const levels = Object.fromEntries(FOUR.filter((stem) => stems.includes(stem)).map((stem) => [stem, Math.round(audible(stem) * 1000) / 1000]));
+      const level = (stem) => Math.round(audible(stem) * 1000) / 1000;
+      const levels = Object.fromEntries(FOUR.filter((stem) => stems.includes(stem)).map((stem) => [stem, level(stem)]));
+      const others = stems.filter((stem) => !FOUR.includes(stem)).map((stem) => `${stem}:${level(stem)}`);
+      if (others.length) levels.levels = others.join(',');
       const [from, to] = engine.loop ?? [];
-      const fields = { ...levels, start_ms: ms(engine.position), ...(engine.loop && { loop_from_ms: ms(from), loop_to_ms: ms(to) }) };
-      return { fields, left: stems.filter((stem) => !FOUR.includes(stem) && audible(stem) !== 1) };
+      return { ...levels, start_ms: ms(engine.position), ...(engine.loop && { loop_from_ms: ms(from), loop_to_ms: ms(to) }) };
     },
     update: () => { applyMix(); showLoop(); told = -1; zoomed?.update(); marks?.update(); showPosition(); drill?.show(); stage?.showControls(); },
     close: () => {

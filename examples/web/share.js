@@ -1,15 +1,14 @@
 // The dialog that creates, lists and revokes a song's share links.
 import { ask } from './api.js';
 import { copyText, explain, h, setText, toast } from './dom.js';
-import { stemName } from './stems.js';
-import { date, listed, t } from './text.js';
+import { date, t } from './text.js';
 
-// Opens the dialog. `mix` has the player's mix as form `fields`, and `left`, the stems whose levels a link cannot carry; without a player it is null.
+// Opens the dialog. `mix` is the player's mix as form fields; without a player it is null.
 export function shareDialog(song, mix) {
   const at = `songs/${song.id}/shares`;
   const trouble = h('p', { class: 'trouble', role: 'alert' });
-  const withMix = h('input', { type: 'checkbox', id: 'share-mix', disabled: !mix || mix.left.length > 0, 'aria-describedby': 'share-mix-hint' });
-  const whyNot = !mix ? t('share-mix-later') : mix.left.length ? t('share-mix-left', { stems: listed(mix.left.map(stemName)) }) : '';
+  const withMix = h('input', { type: 'checkbox', id: 'share-mix', disabled: !mix, 'aria-describedby': 'share-mix-hint' });
+  const whyNot = mix ? '' : t('share-mix-later');
   const until = h('input', { type: 'date', id: 'share-until', 'aria-describedby': 'share-until-hint', min: today() });
   const create = h('button', { class: 'primary', type: 'submit', id: 'share-create', t: 'share-create' });
   const made = h('div', { class: 'secret', role: 'status' });
@@ -22,7 +21,7 @@ export function shareDialog(song, mix) {
     try {
       // The link lasts until the end of the day here.
       const end = until.value ? { expires_at: new Date(`${until.value}T23:59:59`).toISOString() } : {};
-      const { secret, share } = await ask('POST', at, { ...end, ...(withMix.checked ? mix.fields : {}) });
+      const { secret, share } = await ask('POST', at, { ...end, ...(withMix.checked ? mix : {}) });
       const link = h('input', { readonly: true, value: `${location.origin}${location.pathname}#/s/${secret}`, label: 'share-link', class: 'mono', id: 'share-link' });
       const copy = h('button', { id: 'share-copy', t: 'copy', onclick: () => copyText(link) });
       made.dataset.of = share.id;

@@ -4,6 +4,7 @@ use reqwest::Method;
 use serde::de::IgnoredAny;
 use serde_json::{Map, Value};
 use vocalizer_api::id::{ShareId, SongId};
+use vocalizer_api::part::Stem;
 use vocalizer_api::secret::Secret;
 use vocalizer_api::{NewShareData, ShareMix, ShareView, SharedData, SharesData};
 
@@ -46,7 +47,13 @@ impl Share {
         let mut form = Map::new();
         form.extend(self.expires_at.iter().map(|end| ("expires_at".to_owned(), end.as_str().into())));
         let Some(ShareMix { levels, start_ms, loop_ms, .. }) = &self.mix else { return form };
-        form.extend(levels.iter().map(|(stem, &gain)| (stem.to_string(), gain.into())));
+        // Only the four stems of the original system have fields of their own.
+        let (four, others): (Vec<_>, Vec<_>) = levels.iter().partition(|(stem, _)| Stem::FOUR.contains(stem));
+        form.extend(four.into_iter().map(|(stem, &gain)| (stem.to_string(), gain.into())));
+        if !others.is_empty() {
+            let others: Vec<_> = others.into_iter().map(|(stem, gain)| format!("{stem}:{gain}")).collect();
+            form.insert("levels".to_owned(), others.join(",").into());
+        }
         form.extend(start_ms.iter().map(|&at| ("start_ms".to_owned(), at.into())));
         if let Some([from, to]) = *loop_ms {
             form.extend([("loop_from_ms".to_owned(), from.into()), ("loop_to_ms".to_owned(), to.into())]);

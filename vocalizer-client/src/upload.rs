@@ -322,10 +322,12 @@ impl Upload {
     /// Returns what a resumable upload tells about the song.
     pub(crate) fn metadata(&self) -> String {
         let id = self.id.to_string();
+        let with = self.with.fields();
         let mut fields = vec![("title", &*self.title), ("filename", &*self.file_name), ("id", &*id)];
         if self.refuses_duplicates {
             fields.push(("duplicates", "refuse"));
         }
+        fields.extend(with.iter().map(|(name, text)| (*name, text.as_str())));
         let pairs = fields.iter().map(|(name, value)| format!("{name} {}", STANDARD.encode(value)));
         pairs.collect::<Vec<_>>().join(",")
     }

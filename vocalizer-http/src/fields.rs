@@ -182,3 +182,10 @@ fields! {
 /// The gain of each stem in a mix.
 pub(crate) static GAINS: [(Stem, &Field); 4] =
     [(Stem::DRUMS, &DRUMS), (Stem::BASS, &BASS), (Stem::OTHER, &OTHER), (Stem::VOCALS, &VOCALS)];
+
+/// Parses gains of any stems, as in `piano:0.5,guitar:0`. The stems of other models have no fields of their own.
+pub(crate) fn levels(text: &str) -> Option<Vec<(Stem, f32)>> {
+    let gain = |text: &str| text.parse().ok().filter(|gain| (0.0..=Levels::MOST).contains(gain));
+    let one = |text: &str| text.split_once(':').and_then(|(stem, level)| Some((stem.parse().ok()?, gain(level)?)));
+    text.split(',').map(one).collect()
+}

@@ -108,7 +108,7 @@ impl Request {
 
 /// Returns the credentials of a request: its token, or else the user that a trusted proxy names, or else its session cookie.
 pub(crate) fn proof(headers: &HeaderMap, peer: Peer, settings: &HttpSettings) -> Option<Proof> {
-    if let Some(token) = bearer(headers) {
+    if let Some(token) = token(headers, peer, settings) {
         return Some(Proof::Token(token));
     }
     named(headers, peer, settings).or_else(|| cookie::session(headers, peer.secure).map(Proof::Cookie))
@@ -138,8 +138,14 @@ pub(crate) fn check_worker(headers: &HeaderMap, settings: &HttpSettings) -> Resu
     Err(Failure::new(ErrorCode::Unauthenticated, "worker token required"))
 }
 
+/// Returns the token of a request. A proxy that names users forwards the password that it checked itself; that is none.
+pub(crate) fn token(headers: &HeaderMap, peer: Peer, settings: &HttpSettings) -> Option<Secret<String>> {
+    let is_for_proxy = settings.user_header.is_some() && peer.is_proxied;
+    bearer(headers).filter(|token| !is_for_proxy || !token.expose().is_empty())
+}
+
 /// Returns the token from `Authorization: Bearer …`. Other schemes give an empty token, which never matches.
-pub(crate) fn bearer(headers: &HeaderMap) -> Option<Secret<String>> {
+fn bearer(headers: &HeaderMap) -> Option<Secret<String>> {
     let value = headers.get(header::AUTHORIZATION)?;
     let text = value.to_str().unwrap_or_default();
     let token = text.split_once(' ').filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));

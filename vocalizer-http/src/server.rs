@@ -30,6 +30,7 @@ use crate::body::{Body, Incoming, RequestBody, full, in_span};
 use crate::caps::{Connections, LongResponses};
 use crate::failure::Failure;
 use crate::handlers::resumable;
+use crate::handlers::sign_in::Refused;
 use crate::metrics::{self, Metrics, WebhookMetrics, WorkMetrics};
 pub use crate::metrics::{Metric, MoreMetrics};
 use crate::page::{Page, PageFile};
@@ -278,11 +279,11 @@ async fn respond(app: Arc<App>, routes: &Routes, peer: IpAddr, request: http::Re
         Found::Nothing if app.page.has(&path) => "page",
         Found::Methods(_) | Found::Nothing => "none",
     };
+    let peer = Peer::of(peer, request.headers(), &app.settings);
     let is_shared = matches!(&found, Found::Route(Route { access: Access::Reader | Access::Share, .. }, _))
-        && share::shown(request.headers()).is_some();
+        && share::shown(request.headers(), peer, &app.settings).is_some();
     let is_resumable = path.strip_prefix(resumable::PATH).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
     let logged_path = share::loggable(&path);
-    let peer = Peer::of(peer, request.headers(), &app.settings);
     let traced = trace::begin(
         app.songs.settings().traces,
         &request,
@@ -324,7 +325,8 @@ async fn respond(app: Arc<App>, routes: &Routes, peer: IpAddr, request: http::Re
         headers.insert(REQUEST_ID, id);
     }
     let status = response.status().as_u16();
-    app.metrics.answered(operation, status, timed.then(|| began.elapsed()));
+    let counted = response.extensions().get().map_or(status, |Refused(status)| status.as_u16());
+    app.metrics.answered(operation, counted, timed.then(|| began.elapsed()));
     let took_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
     tracing::info!(parent: &span, path = %logged_path, status, took_ms, "request completed");
     span.record("status", status);

@@ -9,7 +9,8 @@ use vocalizer_core::song::SongId;
 use crate::app::App;
 use crate::cookie;
 use crate::failure::Failure;
-use crate::request::{Peer, bearer, proof};
+use crate::request::{Peer, proof, token};
+use crate::settings::HttpSettings;
 
 /// The secret of a share link, as a request carries it.
 pub(crate) enum Shown {
@@ -21,8 +22,8 @@ pub(crate) enum Shown {
 
 /// Returns the secret of a share link that a request carries. Another token in `Authorization` has priority over a
 /// cookie.
-pub(crate) fn shown(headers: &HeaderMap) -> Option<Shown> {
-    match bearer(headers) {
+pub(crate) fn shown(headers: &HeaderMap, peer: Peer, settings: &HttpSettings) -> Option<Shown> {
+    match token(headers, peer, settings) {
         Some(token) => token.expose().starts_with(SHARE_PREFIX).then_some(Shown::Bearer(token)),
         None => cookie::share(headers).map(Shown::Cookie),
     }
@@ -36,7 +37,7 @@ pub(crate) async fn reader(
     peer: Peer,
     song: Option<SongId>,
 ) -> Result<Caller, Failure> {
-    let (secret, own) = match shown(headers) {
+    let (secret, own) = match shown(headers, peer, &app.settings) {
         None => return Ok(app.accounts.authenticate(proof(headers, peer, &app.settings).as_ref()).await?),
         Some(Shown::Bearer(secret)) => (secret, None),
         Some(Shown::Cookie(secret)) => {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use http::HeaderMap;
+use vocalizer_core::account::Viewer;
 use vocalizer_core::service::{ModelChoice, SongUpload};
 use vocalizer_core::song::SongId;
 
@@ -75,6 +76,11 @@ impl UploadFields {
         };
         read.title = read.title.or_else(|| fields.get("filename").map(stem));
         Ok(read)
+    }
+
+    /// Returns the ID of the song, if the client chose it or a key.
+    pub(crate) fn chosen_id(&self, viewer: Viewer) -> Option<SongId> {
+        self.id.or_else(|| Some(SongUpload::id_of_key(viewer, self.key.as_ref()?)))
     }
 
     /// Prepares an upload: sets the ID, the model and the stems, and refuses duplicates if asked to.

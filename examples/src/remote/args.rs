@@ -211,7 +211,7 @@ pub(crate) struct Get {
     /// The song, or `latest` for the newest split song
     #[arg(value_name = "ID|latest")]
     pub(crate) song: SongArg,
-    /// Parts, separated by commas: song, drums, bass, other, vocals, accompaniment, or all for the four stems
+    /// Parts, separated by commas: song, drums, bass, other, vocals, accompaniment, or all for all stems of the song
     #[arg(long, value_delimiter = ',', value_name = "PARTS", default_value = "all")]
     pub(crate) part: Vec<PartArg>,
     /// Format: mp3, wav or flac

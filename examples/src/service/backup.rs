@@ -4,7 +4,6 @@
 //! its name, so the later copy has every blob of the snapshot except those of songs deleted meanwhile; these songs are removed from
 //! the snapshot.
 
-use std::collections::HashSet;
 use std::ffi::OsString;
 use std::fmt;
 use std::fs;
@@ -15,8 +14,10 @@ use std::process::ExitCode;
 use tokio::runtime::Runtime;
 use vocalizer_core::causes::chain;
 use vocalizer_core::part::Format;
-use vocalizer_core::ports::{Blob, BlobError, BlobKey, BlobStore, BoxError, ResultRepository as _, SongRepository};
-use vocalizer_core::song::{SongHash, SongHasher, StatusKind};
+use vocalizer_core::ports::{
+    Blob, BlobError, BlobKey, BlobStore, BoxError, ResultRepository as _, SongRepository, TrashRepository as _,
+};
+use vocalizer_core::song::{SongHash, SongHasher};
 use vocalizer_store::files::FileBlobs;
 use vocalizer_store::sqlite::SqliteStore;
 use vocalizer_store::system::create_private_folder;
@@ -211,43 +212,41 @@ async fn copy_blobs(
     from: &FileBlobs,
     to: &FileBlobs,
 ) -> Result<Copied, BoxError> {
-    let (mut copied, mut seen) = (Copied::default(), HashSet::new());
-    for status in StatusKind::ALL {
-        for key in copy.hashes_in(status).await? {
-            let Some(hash) = copy.with_key(&key).await?.first().map(|song| *song.hash()) else { continue };
-            if !seen.insert(hash) {
-                continue;
-            }
-            let mut keys = vec![BlobKey::Source(hash)];
-            for result in copy.results(&hash).await? {
-                let (place, formats) = (result.key.unwrap_or(hash), result.formats);
-                if formats.has(Format::Mp3) {
-                    keys.extend(result.names().iter().map(|&stem| BlobKey::Stem(place, stem)));
-                }
-                if formats.is_lossless() {
-                    keys.extend(result.names().iter().map(|&stem| BlobKey::Lossless(place, stem)));
-                }
-            }
-            let mut faults = Vec::new();
-            for key in keys {
-                match copy_blob(&key, from, to).await? {
-                    Original::Good { bytes } => copied.bytes += bytes,
-                    Original::Bad { fault } => faults.push(format!("{key} {fault}")),
-                }
-            }
-            copied.hashes += 1;
-            if !faults.is_empty()
-                && let Some(live) = live
-            {
-                copied.deleted += forget_deleted(copy, live, &hash).await?;
-                if copy.with_hash(&hash).await?.is_empty() {
-                    faults.clear();
-                    copied.hashes -= 1;
-                    to.delete_all(&hash).await?;
-                }
-            }
-            copied.faults.append(&mut faults);
+    let mut copied = Copied::default();
+    for hash in copy.known_keys().await? {
+        // Further keys belong to results. Songs in the trash need their files, too.
+        if copy.with_hash(&hash).await?.is_empty() {
+            continue;
         }
+        let mut keys = vec![BlobKey::Source(hash)];
+        for result in copy.results(&hash).await? {
+            let (place, formats) = (result.key.unwrap_or(hash), result.formats);
+            if formats.has(Format::Mp3) {
+                keys.extend(result.names().iter().map(|&stem| BlobKey::Stem(place, stem)));
+            }
+            if formats.is_lossless() {
+                keys.extend(result.names().iter().map(|&stem| BlobKey::Lossless(place, stem)));
+            }
+        }
+        let mut faults = Vec::new();
+        for key in keys {
+            match copy_blob(&key, from, to).await? {
+                Original::Good { bytes } => copied.bytes += bytes,
+                Original::Bad { fault } => faults.push(format!("{key} {fault}")),
+            }
+        }
+        copied.hashes += 1;
+        if !faults.is_empty()
+            && let Some(live) = live
+        {
+            copied.deleted += forget_deleted(copy, live, &hash).await?;
+            if copy.with_hash(&hash).await?.is_empty() {
+                faults.clear();
+                copied.hashes -= 1;
+                to.delete_all(&hash).await?;
+            }
+        }
+        copied.faults.append(&mut faults);
     }
     Ok(copied)
 }
@@ -256,7 +255,8 @@ async fn copy_blobs(
 async fn forget_deleted(copy: &SqliteStore, live: &SqliteStore, hash: &SongHash) -> Result<u64, BoxError> {
     let mut deleted = 0;
     for song in copy.with_hash(hash).await? {
-        if SongRepository::find(live, song.id()).await?.is_none() {
+        let is_there = SongRepository::find(live, song.id()).await?.is_some();
+        if !is_there && live.find_trashed(song.id()).await?.is_none() {
             copy.remove(song.id()).await?;
             deleted += 1;
         }

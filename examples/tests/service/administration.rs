@@ -264,6 +264,13 @@ async fn verify_finds_damaged_and_missing_files() {
     let report = json(&data, &["storage", "report"]);
     assert_eq!((&report[0]["songs"]["SPLIT"], &report[0]["files"]["mp3"]["files"]), (&3.into(), &12.into()));
     assert_eq!((&report[0]["hashes"], &report[0]["orphans"]), (&4.into(), &0.into()));
+    // A song in the trash needs its files.
+    browser.delete(&format!("/songs/{}", id(&songs[0]))).await.data();
+    let all = json(&data, &["storage", "verify"]);
+    assert_eq!((&all[0]["files"], &all[0]["faults"]), (&16.into(), &0.into()), "{all:?}");
+    let report = json(&data, &["storage", "report"]);
+    assert_eq!((&report[0]["hashes"], &report[0]["trashed"]), (&4.into(), &1.into()));
+    assert_eq!((&report[0]["songs"]["SPLIT"], &report[0]["files"]["mp3"]["files"]), (&2.into(), &12.into()));
 
     let source = blobs_of(&data, &songs[0]).join("source");
     let mut bytes = std::fs::read(&source).unwrap();

@@ -51,6 +51,31 @@ async fn logged_in_browser(server: &Server) -> Browser {
     browser
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn backup_has_the_files_of_songs_in_the_trash() {
+    let dir = tempfile::tempdir().unwrap();
+    let (data, saved, restored) = (dir.path().join("data"), dir.path().join("saved"), dir.path().join("restored"));
+    let server = Server::start(&data);
+    let browser = server.browser();
+    browser.register("ada", "correct horse").await.data();
+    let trashed = browser.upload("trashed", &song(1)).await;
+    browser.result(&trashed, archive()).await.data();
+    browser.delete(&format!("/songs/{}", id(&trashed))).await.data();
+    let output = command(&data, "backup", &saved);
+    assert!(output.status.success(), "{}", output_text(&output));
+    assert!(output_text(&output).contains("1 song file"), "{}", output_text(&output));
+    drop(server);
+
+    let output = command(&restored, "restore", &saved);
+    assert!(output.status.success(), "{}", output_text(&output));
+    let server = Server::start(&restored);
+    let browser = logged_in_browser(&server).await;
+    browser.post(&format!("/songs/{}/restore", id(&trashed)), &[]).await.data();
+    assert_song_bytes(&browser, &trashed, &song(1)).await;
+    let bass = browser.get(&format!("/songs/{}/bass.mp3", id(&trashed))).await;
+    assert_eq!((bass.status, bass.bytes), (200, stems().bass));
+}
+
 #[cfg(unix)]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn backup_is_private_and_leaves_no_temporary_files() {

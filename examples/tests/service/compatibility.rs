@@ -1,9 +1,12 @@
 //! Clients and workers of the original system with each later setting. docs/scaling.md has the table.
 
+use std::time::Duration;
+
 use reqwest::Method;
 use serde_json::{Value, json};
 use vocalizer::service::{Oidc, Policy, SignIn, WebhookPolicy};
 use vocalizer_client::oidc::OidcSettings;
+use vocalizer_core::quota::Quota;
 use vocalizer_core::service::{ProviderSettings, ResumableSettings};
 use vocalizer_http::settings::UserHeader;
 
@@ -72,6 +75,14 @@ async fn original_result_does_not_replace_that_of_a_further_model() {
     result(&service, &uploaded).await;
     let waiting = browser.get(&format!("/songs/{}?details", id(&uploaded))).await.data()["song"].clone();
     assert_eq!((&waiting["status"], &waiting["model"]), (&json!("UPLOADED"), &json!("mine")));
+}
+
+#[tokio::test]
+async fn original_client_and_worker_know_nothing_of_trash_and_quotas() {
+    let quota = Quota { max_songs: Some(1), max_uploads_per_minute: Some(9), ..Quota::default() };
+    let trash = Some(Duration::from_secs(30 * 24 * 60 * 60));
+    let policy = Policy { per_user: quota, per_address: quota, trash, ..Policy::default() };
+    session_with(Settings { policy, ..settings() }).await;
 }
 
 #[tokio::test]

@@ -10,6 +10,7 @@ use vocalizer_core::part::Stem;
 use vocalizer_core::ports::{Backend as _, Blob, BlobError, StemSet};
 use vocalizer_core::song::SongHash;
 
+use super::server::sql;
 use super::support::{Browser, Service, Settings, id, mp3, song};
 
 /// Stems of a model that took this long.
@@ -36,6 +37,11 @@ async fn upload(browser: &Browser, number: u32, model: &str) -> Value {
 fn key(song: &Value, model: &str) -> SongHash {
     let hash = song["hash"].as_str().unwrap().parse().unwrap();
     if model == "htdemucs" { hash } else { result_key(&hash, &model.parse().unwrap()) }
+}
+
+/// Makes all songs as long as those that were measured.
+fn lengthen(service: &Service) {
+    sql(&service.database(), "UPDATE songs SET duration_ms = 120000");
 }
 
 async fn left(browser: &Browser, song: &Value) -> Value {
@@ -88,8 +94,10 @@ async fn time_left_follows_the_turns_of_owners_and_the_times_of_models() {
     for number in 0..3 {
         of_ada.push(upload(&ada, number, "best").await);
     }
+    lengthen(&service);
     assert_eq!(left(&ada, &of_ada[2]).await, 180);
     let of_bob = upload(&bob, 10, "htdemucs").await;
+    lengthen(&service);
     // Bob waits for one of Ada's songs, not for three; the times of htdemucs are 8 and 12 seconds.
     assert_eq!(left(&bob, &of_bob).await, 60 + 10);
     let mut times = Vec::new();
@@ -111,6 +119,7 @@ async fn time_left_follows_the_turns_of_owners_and_the_times_of_models() {
     let carols = carol.get("/auth/me").await.data()["user"]["id"].as_str().unwrap().parse().unwrap();
     service.songs.repository().set_priority(carols, 5).await.unwrap();
     let urgent = upload(&carol, 20, "best").await;
+    lengthen(&service);
     assert_eq!((left(&carol, &urgent).await, left(&bob, &of_bob).await), (json!(30 + 60), json!(30 + 60 + 10)));
 
     // Two busy workers share what is ahead.
@@ -127,6 +136,7 @@ async fn time_left_of_an_unmeasured_model_follows_its_cost_and_is_not_guessed_ot
     // htdemucs has the cost 1 and takes 10 s, best 28.5 and takes 60 s; fast has the cost 0.7.
     let expected = ((10.0 + 60.0 / 28.5) / 2.0 * 0.7_f64).ceil();
     let fast = upload(&browser, 1, "fast").await;
+    lengthen(&service);
     assert_eq!(left(&browser, &fast).await.as_f64(), Some(expected));
 
     let service = Service::idle().await;
@@ -134,4 +144,27 @@ async fn time_left_of_an_unmeasured_model_follows_its_cost_and_is_not_guessed_ot
     let unknown = browser.upload("x", &song(1)).await;
     service.songs.worker_seen(&able("htdemucs")).await;
     assert_eq!(left(&browser, &unknown).await, Value::Null);
+}
+
+#[tokio::test]
+async fn time_left_follows_the_length_of_the_song() {
+    let service = measured().await;
+    let browser = Browser::new(&service);
+    let uploaded = upload(&browser, 1, "best").await;
+    let with_length = async |length: &str| {
+        sql(&service.database(), &format!("UPDATE songs SET duration_ms = {length} WHERE id = '{}'", id(&uploaded)));
+        left(&browser, &uploaded).await
+    };
+    // Two minutes of music took a minute.
+    assert_eq!((with_length("240000").await, with_length("30000").await), (json!(120), json!(15)));
+    assert_eq!(with_length("NULL").await, json!(60));
+    // So does one that is being split.
+    let lease = service.songs.queue().lease_for(&able("best")).await.unwrap();
+    service.songs.begin(&lease.job().key).await.unwrap();
+    service.songs.progress(&lease.job().key, 50).await.unwrap();
+    assert_eq!((with_length("240000").await, with_length("NULL").await), (json!(60), json!(30)));
+    let other = upload(&browser, 2, "best").await;
+    lengthen(&service);
+    with_length("240000").await;
+    assert_eq!(left(&browser, &other).await, 60 + 60);
 }

@@ -4,8 +4,11 @@ use futures_util::future::join_all;
 use reqwest::Method;
 use reqwest::multipart::{Form, Part};
 use serde_json::Value;
+use vocalizer::service::Policy;
+use vocalizer_core::quota::Quota;
 
-use super::support::{Answer, Browser, Service, id, song};
+use super::resumable::{create, create_request, patch};
+use super::support::{Answer, Browser, Service, Settings, id, song};
 
 async fn keyed(browser: &Browser, key: &str, bytes: Vec<u8>) -> Answer {
     Browser::send(browser.upload_request("x", bytes).header("idempotency-key", key)).await
@@ -95,4 +98,76 @@ async fn repeated_upload_with_key_is_no_duplicate() {
         Browser::send(request.multipart(form)).await.data()["song"]["id"].clone()
     };
     assert_eq!(upload().await, upload().await);
+}
+
+async fn described(browser: &Browser, key: &str, fields: &[(&'static str, &'static str)]) -> Answer {
+    let form = fields.iter().fold(Form::new(), |form, &(name, text)| form.text(name, text));
+    let form = form.part("file", Part::bytes(song(1)).file_name("x.wav"));
+    let request = browser.request(Method::POST, "/songs/upload").header("idempotency-key", key.to_owned());
+    Browser::send(request.multipart(form)).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn key_with_another_title_model_or_stems_is_rejected() {
+    let models = "htdemucs,htdemucs_6s".parse().unwrap();
+    let service = Service::with(Settings { models, workers: 0, ..Settings::default() }).await;
+    let ada = Browser::registered(&service, "ada").await;
+    let first = [("title", "x"), ("model", "htdemucs_6s"), ("stems", "piano,guitar")];
+    let song = described(&ada, "key", &first).await.data()["song"]["id"].clone();
+    let same = [("title", " x "), ("model", "htdemucs_6s"), ("stems", "guitar, piano")];
+    assert_eq!(described(&ada, "key", &same).await.data()["song"]["id"], song);
+    for other in [
+        [("title", "y"), ("model", "htdemucs_6s"), ("stems", "piano,guitar")],
+        [("title", "x"), ("model", "htdemucs"), ("stems", "drums")],
+        [("title", "x"), ("model", "htdemucs_6s"), ("stems", "piano")],
+    ] {
+        described(&ada, "key", &other).await.refused_field(422, "invalid", "Idempotency-Key");
+    }
+    described(&ada, "key", &[("title", "x")]).await.refused_field(422, "invalid", "Idempotency-Key");
+    assert_eq!(count(&ada).await, 1);
+    // The default is the same with and without its name.
+    let default = described(&ada, "default", &[("title", "x")]).await.data()["song"]["id"].clone();
+    let named = described(&ada, "default", &[("title", "x"), ("model", "htdemucs")]).await;
+    assert_eq!(named.data()["song"]["id"], default);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn repeat_succeeds_at_a_full_quota_and_stores_nothing() {
+    let per_user = Quota { max_songs: Some(1), max_uploads_per_minute: Some(2), ..Quota::default() };
+    let policy = Policy { per_user, per_address: per_user, ..Policy::default() };
+    let service = Service::with(Settings { workers: 0, policy, ..Settings::default() }).await;
+    let (ada, bob) = (Browser::registered(&service, "ada").await, Browser::registered(&service, "bob").await);
+    for (number, browser) in [&ada, &Browser::new(&service)].into_iter().enumerate() {
+        let bytes = song(u32::try_from(number).unwrap());
+        let first = keyed(browser, "key", bytes.clone()).await.data()["song"]["id"].clone();
+        let before = service.stored(number + 1).await;
+        for _ in 0..4 {
+            assert_eq!(keyed(browser, "key", bytes.clone()).await.data()["song"]["id"], first);
+        }
+        keyed(browser, "key", song(7)).await.refused_field(422, "invalid", "Idempotency-Key");
+        keyed(browser, "another key", bytes.clone()).await.refused(403, "quota_exceeded");
+        assert_eq!(service.stored(number + 1).await, before);
+    }
+    // The same with an ID, and in parts.
+    let id = "0d5b1e1c-7a3f-4e55-9c11-2f6f0a8b9c01";
+    for _ in 0..2 {
+        let form = Form::new().text("title", "x").text("id", id).part("file", Part::bytes(song(3)).file_name("x.wav"));
+        let answer = Browser::send(bob.request(Method::POST, "/songs/upload").multipart(form)).await;
+        assert_eq!(answer.data()["song"]["id"], id);
+    }
+    let path = create(&bob, song(3).len(), &[("title", "x"), ("id", id)]).await;
+    assert_eq!(patch(&bob, &path, 0, &song(3)).await.header("song-id"), id);
+    let other = create_request(&bob, song(4).len(), &[("title", "x"), ("id", "0d5b1e1c-7a3f-4e55-9c11-2f6f0a8b9c02")]);
+    Browser::send(other).await.refused(403, "quota_exceeded");
+    // A repeat that finds no song any more counts.
+    let path = create(&bob, song(5).len(), &[("title", "x"), ("id", id)]).await;
+    bob.delete(&format!("/songs/{id}")).await.data();
+    keyed(&bob, "new", song(6)).await.data();
+    let refused = patch(&bob, &path, 0, &song(5)).await;
+    assert!(refused.status == 403 || refused.status == 409, "{refused:?}");
+    assert_eq!(count_own(&bob).await, 1);
+}
+
+async fn count_own(browser: &Browser) -> usize {
+    browser.get("/songs/?whose=mine").await.data()["songs"].as_array().unwrap().len()
 }

@@ -36,7 +36,7 @@ fn metadata(fields: &[(&str, &str)]) -> String {
     pairs.collect::<Vec<_>>().join(",")
 }
 
-fn create_request(browser: &Browser, size_bytes: usize, fields: &[(&str, &str)]) -> RequestBuilder {
+pub(super) fn create_request(browser: &Browser, size_bytes: usize, fields: &[(&str, &str)]) -> RequestBuilder {
     tus(browser, Method::POST, "/songs/uploads")
         .header("Upload-Length", size_bytes)
         .header("Upload-Metadata", metadata(fields))

@@ -8,11 +8,11 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
-use vocalizer_client::{Client, Upload};
+use vocalizer_client::{Client, SplitWith, Stem, Upload};
 
 use super::resumable::{assert_bytes, create, large, offset, patch, patch_request, settings};
 use super::server::Server;
-use super::support::{Browser, Service, random};
+use super::support::{Browser, Service, Settings, random};
 
 const MIB: usize = 1024 * 1024;
 
@@ -234,4 +234,20 @@ async fn tuspy_uploads_a_song() {
     let browser = Browser::new(&service);
     assert_eq!(browser.get(&format!("/songs/{song}")).await.data()["song"]["title"], "Lied 🎵");
     assert_bytes(&browser, &song, &whole).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn client_chooses_model_and_stems_of_a_resumable_upload() {
+    let models = "htdemucs,htdemucs_6s".parse().unwrap();
+    let service = Service::with(Settings { models, ..settings() }).await;
+    let client = client(&format!("http://{}", service.address), 0);
+    let whole = large(1);
+    let with = SplitWith::model("htdemucs_6s").with_stems([Stem::PIANO]);
+    let uploaded = client.upload(Upload::from_bytes("x", "x.wav", whole).split_with(with)).await.unwrap();
+    let song = client.song_in_detail(uploaded.id).await.unwrap();
+    assert_eq!(song.model.as_deref(), Some("htdemucs_6s"));
+    let chosen: [(String,); 1] = [("piano".to_owned(),)];
+    let stored = service.songs.repository().find(uploaded.id).await.unwrap().unwrap();
+    let stems = stored.target().stems.clone().unwrap();
+    assert_eq!(stems.iter().map(|stem| (stem.to_string(),)).collect::<Vec<_>>(), chosen);
 }

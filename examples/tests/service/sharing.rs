@@ -3,6 +3,7 @@
 use reqwest::header::RANGE;
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
+use vocalizer_client::{Client, Share, ShareMix, Stem, Upload};
 use vocalizer_core::limits::Limits;
 
 use super::server::{Server, sql};
@@ -336,4 +337,69 @@ async fn secret_is_neither_logged_nor_counted() {
     let log = server.log();
     assert!(log.contains("path=/%23/s/ ") && log.contains("share link created"), "{log}");
     assert!(!log.contains("vcs_"), "{log}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn link_reveals_neither_the_uploader_nor_labels() {
+    let (service, ada, uploaded) = split(Settings::default()).await;
+    let at = format!("/songs/{}", id(&uploaded));
+    ada.post(&format!("{at}/labels"), &[("label", "for the wedding")]).await.data();
+    ada.post(&format!("{at}/markers"), &[("at_ms", "10"), ("name", "Chorus")]).await.data();
+    let own = ada.get(&format!("{at}?details")).await.data()["song"].clone();
+    assert_eq!((&own["uploader_id"], &own["labels"]), (&uploaded["uploader_id"], &json!(["for the wedding"])));
+    let private = [uploaded["uploader_id"].as_str().unwrap(), "for the wedding", "ada"];
+    let (_, secret) = share(&ada, &uploaded, &[]).await;
+    let guest = Browser::new(&service);
+    let details = get(&secret, &guest, &format!("{at}?details")).await.data()["song"].clone();
+    assert_eq!((&details["uploader_id"], &details["labels"]), (&Value::Null, &Value::Null));
+    assert_eq!((&details["title"], &details["model"]), (&own["title"], &own["model"]));
+    let cookie = guest.request(Method::GET, &format!("{at}?details")).header("cookie", format!("share={secret}"));
+    assert_eq!(Browser::send(cookie).await.data()["song"], details);
+    for path in [
+        String::new(),
+        "?details".to_owned(),
+        "/markers".to_owned(),
+        "/peaks/song".to_owned(),
+        "/vocals.mp3".to_owned(),
+    ] {
+        let answer = get(&secret, &guest, &format!("{at}{path}")).await;
+        assert_eq!(answer.status, 200, "{path}: {answer:?}");
+        let text = format!("{:?} {}", answer.headers, String::from_utf8_lossy(&answer.bytes));
+        assert!(!private.iter().any(|private| text.contains(private)), "{path}: {text}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn link_carries_levels_of_any_stem() {
+    let (service, ada, uploaded) = split(Settings::default()).await;
+    let created = ada.post(&shares(&uploaded), &[("vocals", "0"), ("levels", "guitar:0.5,piano:0")]).await.data();
+    let mix = &created["share"]["mix"];
+    assert_eq!(mix, &json!({"levels": {"vocals": 0.0, "guitar": 0.5, "piano": 0.0}}));
+    assert_eq!(&opened(created["secret"].as_str().unwrap(), &service).await.data()["mix"], mix);
+    let many: Vec<_> = (0..33).map(|number| format!("s{number}:1")).collect();
+    for wrong in [
+        "piano",
+        "piano:",
+        "piano:loud",
+        "piano:2.1",
+        "piano:-1",
+        "piano:NaN",
+        "Piano:1",
+        "song:1",
+        "piano:1,",
+        &many.join(","),
+    ] {
+        ada.post(&shares(&uploaded), &[("levels", wrong)]).await.refused_field(422, "invalid", "levels");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn link_of_the_client_carries_levels_of_any_stem() {
+    let service = Service::with(Settings { workers: 0, ..Settings::default() }).await;
+    let client = Client::builder(&format!("http://{}", service.address)).build().unwrap();
+    let song = client.upload(Upload::from_bytes("x", "x.wav", song(1))).await.unwrap();
+    let mix =
+        ShareMix::default().with_level(Stem::PIANO, 0.0).with_level(Stem::GUITAR, 0.25).with_level(Stem::DRUMS, 1.5);
+    let created = client.share(song.id, Share::new().with_mix(mix.clone())).await.unwrap();
+    assert_eq!(created.share.mix, Some(mix));
 }

@@ -139,3 +139,36 @@ fn header_needs_proxies_and_no_open_registration() {
     let (code, what) = check(&["--trusted-proxies", "127.0.0.1", "--registration", "closed"]);
     assert!(code == Some(0) && what.contains("TRUSTED_USER_HEADER=remote-user"), "{what}");
 }
+
+/// nginx with `auth_basic` forwards the password that it checked.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn password_for_the_proxy_is_no_token() {
+    let service = behind("127.0.0.1/32", true).await;
+    let browser = Browser::new(&service);
+    let basic = |path: &str, names: &[&str]| {
+        let request = browser.request(Method::GET, path).basic_auth("ada", Some("for the proxy"));
+        Browser::send(names.iter().fold(request, |request, name| request.header("Remote-User", *name)))
+    };
+    assert_eq!(basic("/auth/me", &["ada"]).await.data()["user"]["username"], "ada");
+    assert_eq!(basic("/auth/me", &[]).await.data()["user"], Value::Null);
+    let uploaded = browser.upload("x", &song(1)).await;
+    basic(&format!("/songs/{}", uploaded["id"].as_str().unwrap()), &["ada"]).await.data();
+    // A link in a cookie is read, too.
+    let private = browser.request(Method::POST, "/songs/upload").header("Remote-User", "ada");
+    let form =
+        reqwest::multipart::Form::new().text("title", "y").part("file", reqwest::multipart::Part::bytes(song(2)));
+    let private = Browser::send(private.multipart(form)).await.data()["song"]["id"].as_str().unwrap().to_owned();
+    let path = format!("/songs/{private}");
+    let share = browser.request(Method::POST, &format!("{path}/shares")).header("Remote-User", "ada");
+    let secret = Browser::send(share.form(&[("expires_at", "")])).await.data()["secret"].as_str().unwrap().to_owned();
+    let guest = browser.request(Method::GET, &path).basic_auth("bob", Some("x")).header("Remote-User", "bob");
+    Browser::send(guest.header("cookie", format!("share={secret}"))).await.data();
+
+    // Without such a proxy, another scheme is a wrong token.
+    for service in [behind("10.0.0.0/8", true).await, Service::idle().await] {
+        let browser = Browser::new(&service);
+        let request =
+            browser.request(Method::GET, "/auth/me").basic_auth("ada", Some("x")).header("Remote-User", "ada");
+        Browser::send(request).await.refused(401, "unauthenticated");
+    }
+}

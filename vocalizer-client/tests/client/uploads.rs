@@ -5,14 +5,16 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use futures_core::Stream;
 use tokio::net::TcpListener;
 use tokio::time::{Sleep, sleep};
 use vocalizer_api::hash::SongHash;
-use vocalizer_client::{Client, Error, SongStatus, Upload};
+use vocalizer_client::{Client, Error, SongStatus, SplitWith, Stem, Upload};
 
-use super::backend;
+use super::{backend, canned};
 
 /// A stream of blocks, with an error or the end after them.
 struct Blocks {
@@ -201,4 +203,20 @@ fn debug_output_of_upload_has_no_bytes() {
     let upload = Upload::from_bytes("My song", "x.mp3", "these bytes");
     let printed = format!("{upload:?}");
     assert!(printed.contains("My song") && printed.contains("11 bytes") && !printed.contains("these"), "{printed}");
+}
+
+#[tokio::test]
+async fn resumable_upload_tells_the_model_and_the_stems() {
+    let refused =
+        canned::answer("422 Unprocessable Content", "application/json", r#"{"ok":false,"errors":[],"data":null}"#);
+    let (address, requests) = canned::script(vec![refused]).await;
+    let with = SplitWith::model("htdemucs_6s").with_stems([Stem::PIANO, Stem::VOCALS]);
+    let mut upload = Upload::from_bytes("x", "x.mp3", "any bytes").split_with(with);
+    backend::client(&address).begin_upload(&mut upload).await.unwrap_err();
+    let request = requests.lock().unwrap()[0].clone();
+    let metadata = request.lines().find_map(|line| line.strip_prefix("upload-metadata: ")).unwrap();
+    for (name, text) in [("model", "htdemucs_6s"), ("stems", "piano,vocals"), ("title", "x")] {
+        let expected = format!("{name} {}", STANDARD.encode(text));
+        assert!(metadata.split(',').any(|field| field == expected), "{expected}: {metadata}");
+    }
 }

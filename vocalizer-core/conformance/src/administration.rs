@@ -3,6 +3,7 @@
 #![expect(missing_docs, reason = "each check is named after the guarantee it tests")]
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 
@@ -10,6 +11,7 @@ use super::support::{at_us, hash};
 use vocalizer_core::account::{
     Account, Identity, PasswordHash, Session, SessionDigest, TokenId, TokenName, UserId, Username,
 };
+use vocalizer_core::api::WebhookEvent;
 use vocalizer_core::ports::{
     AccountRepository, Action, Administration, AuditEntry, AuditLog, AuditSearch, Charge, Cursor, SongRepository,
     SongSearch, UserSearch,
@@ -17,6 +19,7 @@ use vocalizer_core::ports::{
 use vocalizer_core::quota::{Limit, Quota, QuotaChange, Uploader, Weight};
 use vocalizer_core::secret::Secret;
 use vocalizer_core::song::{Song, SongId, StatusKind, Title};
+use vocalizer_core::webhook::{Delivery, Health, Webhook, WebhookId};
 
 /// A separate store for one test.
 #[async_trait]
@@ -61,7 +64,7 @@ impl AdministeredStores {
         let title = Title::parse(bytes, usize::MAX).unwrap();
         let mut song = Song::begin(SongId::random(), title, hash(bytes), user, at_us(at));
         song.finish_upload().unwrap();
-        let weight = Weight { size_bytes: 100, audio: std::time::Duration::ZERO };
+        let weight = Weight { size_bytes: 100, audio: Duration::ZERO };
         let uploader = user.map(Uploader::User);
         let charge = Charge { uploader, quota: Quota::default(), weight, now: at_us(at) };
         self.songs.admit_within(&song, &charge).await.unwrap()
@@ -173,6 +176,43 @@ pub async fn disabled_user_has_no_sessions_until_enabled(place: &impl Administra
     assert!(!stores.is_open(session).await && !stores.is_open(token).await);
     assert!(!stores.administration.disable(UserId::random(), at_us(3)).await.unwrap());
     assert!(!stores.administration.enable(UserId::random()).await.unwrap());
+}
+
+pub async fn webhooks_of_disabled_user_wait_until_enabled(place: &impl AdministrationPlace) {
+    let stores = place.stores().await;
+    let (ada, bob) = (stores.register("ada").await, stores.register("bob").await);
+    let webhooks = stores.songs.webhooks().expect("a repository with webhooks");
+    let mut pings = Vec::new();
+    for user in [ada, bob] {
+        let webhook = Webhook {
+            id: WebhookId::random(),
+            user,
+            url: Secret::new("https://ada.example.org/songs".to_owned()),
+            secret: Secret::new("whsec_00ff".to_owned()),
+            events: WebhookEvent::SONG.to_vec(),
+            created_at: at_us(0),
+            health: Health::default(),
+        };
+        assert!(webhooks.insert_webhook(&webhook, 100).await.unwrap());
+        let ping = Delivery::new(webhook.id, WebhookEvent::Ping, None, at_us(if user == ada { 1 } else { 2 }));
+        webhooks.insert_delivery(&ping).await.unwrap();
+        pings.push(ping.id);
+    }
+    // Each claim is long enough ago for the next one.
+    let claimed = |at: i64| async move {
+        let claimed = webhooks.claim_deliveries(9, Duration::from_micros(1), at_us(at)).await.unwrap();
+        claimed.into_iter().map(|one| one.delivery.id).collect::<Vec<_>>()
+    };
+    assert!(stores.administration.disable(ada, at_us(5)).await.unwrap());
+    assert_eq!(claimed(10).await, [pings[1]]);
+    let backlog = webhooks.backlog().await.unwrap();
+    assert_eq!((backlog.pending, backlog.oldest, backlog.disabled), (1, Some(at_us(2)), 0));
+    assert!(stores.administration.enable(ada).await.unwrap());
+    let mut all = claimed(20).await;
+    all.sort_unstable();
+    pings.sort_unstable();
+    assert_eq!(all, pings);
+    assert_eq!(webhooks.backlog().await.unwrap().oldest, Some(at_us(1)));
 }
 
 pub async fn password_is_set_without_closing_sessions(place: &impl AdministrationPlace) {

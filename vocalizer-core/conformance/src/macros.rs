@@ -251,6 +251,7 @@ macro_rules! administration_conformance {
             users_are_found_by_a_part_of_the_name
             administrators_are_marked_until_revoked_or_disabled
             disabled_user_has_no_sessions_until_enabled
+            webhooks_of_disabled_user_wait_until_enabled
             password_is_set_without_closing_sessions
             quota_of_a_user_is_stored_unchanged
             songs_of_all_users_are_listed_newest_first

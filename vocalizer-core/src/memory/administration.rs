@@ -93,10 +93,12 @@ impl Administration for MemoryAdministration {
     async fn disable(&self, id: UserId, now: OffsetDateTime) -> Result<bool, RepositoryError> {
         let exists = self.mark(id, |marks| marks.disabled_at = marks.disabled_at.or(Some(now)));
         self.accounts.state().sessions.retain(|session| session.user != id);
+        self.songs.state().webhooks.waiting_users.insert(id);
         Ok(exists)
     }
 
     async fn enable(&self, id: UserId) -> Result<bool, RepositoryError> {
+        self.songs.state().webhooks.waiting_users.remove(&id);
         Ok(self.mark(id, |marks| marks.disabled_at = None))
     }
 

@@ -1,8 +1,11 @@
 //! The state of webhooks in memory, which changes with that of songs.
 
+use std::collections::HashSet;
+
 use time::OffsetDateTime;
 use vocalizer_api::WebhookEvent;
 
+use crate::account::UserId;
 use crate::events::{event_of, snapshot};
 use crate::song::Song;
 use crate::webhook::{Delivery, MAX_PENDING, Webhook, WebhookId};
@@ -14,6 +17,8 @@ pub(super) struct Webhooks {
     /// Oldest first.
     pub(super) deliveries: Vec<Delivery>,
     pub(super) claims: u64,
+    /// Disabled users, whose deliveries wait.
+    pub(super) waiting_users: HashSet<UserId>,
 }
 
 #[derive(Debug)]

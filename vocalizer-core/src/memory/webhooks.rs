@@ -78,10 +78,10 @@ impl WebhookRepository for MemorySongs {
         lasts: Duration,
         now: OffsetDateTime,
     ) -> Result<Vec<ClaimedDelivery>, RepositoryError> {
-        let Webhooks { entries, deliveries, claims } = &mut self.state().webhooks;
+        let Webhooks { entries, deliveries, claims, waiting_users } = &mut self.state().webhooks;
         entries.sort_by_key(|entry| entry.last_claim);
         let mut claimed = Vec::new();
-        for entry in entries {
+        for entry in entries.iter_mut().filter(|entry| !waiting_users.contains(&entry.webhook.user)) {
             if claimed.len() == limit as usize {
                 break;
             }
@@ -135,8 +135,11 @@ impl WebhookRepository for MemorySongs {
     }
 
     async fn backlog(&self) -> Result<Backlog, RepositoryError> {
-        let Webhooks { entries, deliveries, .. } = &self.state().webhooks;
-        let pending = || deliveries.iter().filter(|delivery| delivery.next_attempt_at.is_some());
+        let Webhooks { entries, deliveries, waiting_users, .. } = &self.state().webhooks;
+        let waits = |entry: &&Entry| waiting_users.contains(&entry.webhook.user);
+        let waiting: Vec<_> = entries.iter().filter(waits).map(|entry| entry.webhook.id).collect();
+        let is_pending = |one: &&Delivery| one.next_attempt_at.is_some() && !waiting.contains(&one.webhook);
+        let pending = || deliveries.iter().filter(is_pending);
         Ok(Backlog {
             pending: pending().count() as u64,
             oldest: pending().map(|delivery| delivery.created_at).min(),

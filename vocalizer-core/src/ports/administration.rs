@@ -94,7 +94,8 @@ pub trait Administration: Send + Sync {
     /// Those of every method.
     async fn user(&self, id: UserId) -> Result<Option<UserRecord>, RepositoryError>;
 
-    /// Disables a user, closes all sessions and revokes all tokens. The time of the first call stays.
+    /// Disables a user, closes all sessions and revokes all tokens. Deliveries to the user's webhooks wait. The time of the
+    /// first call stays.
     ///
     /// # Errors
     ///

@@ -86,7 +86,8 @@ pub trait WebhookRepository: Send + Sync {
     /// Those of every method.
     async fn deliveries(&self, webhook: WebhookId, limit: u32) -> Result<Vec<Delivery>, RepositoryError>;
 
-    /// Claims up to `limit` webhooks that are enabled and have a delivery due at `now`, and returns the delivery of each
+    /// Claims up to `limit` webhooks that are enabled, whose user is not [disabled](super::Administration::disable), and that
+    /// have a delivery due at `now`, and returns the delivery of each
     /// that has been due for the longest time. Webhooks whose last claim is the oldest come first, so that slow receivers
     /// do not delay others. Until the attempt is recorded, or `lasts` has passed, no other caller in any process gets a
     /// delivery of the same webhook.
@@ -119,7 +120,7 @@ pub trait WebhookRepository: Send + Sync {
     /// Those of every method.
     async fn forget_deliveries(&self, before: OffsetDateTime, keep: u32) -> Result<u64, RepositoryError>;
 
-    /// Returns what is left to deliver.
+    /// Returns what is left to deliver, without what waits for a disabled user.
     ///
     /// # Errors
     ///

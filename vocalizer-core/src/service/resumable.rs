@@ -17,6 +17,7 @@ use crate::api::id::UploadId;
 use crate::api::{SongView, UploadView};
 use crate::causes::chain;
 use crate::ports::{BlobError, BlobKey, BlobWriter, Held, PartialUpload, UploadBounds, UploadTotals};
+use crate::quota::Quota;
 use crate::song::SongId;
 use crate::wire::rfc3339;
 
@@ -65,7 +66,7 @@ impl SongService {
     /// # let clock = Arc::new(ManualClock::new());
     /// # let service = SongService::builder_with_clock(songs, blobs, queue, clock).build();
     /// let address = "192.0.2.1".parse()?;
-    /// let id = service.create_resumable(Viewer::Anonymous, address, 8, BTreeMap::new()).await?.id;
+    /// let id = service.create_resumable(Viewer::Anonymous, address, 8, BTreeMap::new(), None).await?.id;
     ///
     /// let mut upload = service.resume(Viewer::Anonymous, id).await?;
     /// upload.write("the ".into()).await?;
@@ -94,6 +95,7 @@ impl SongService {
         address: IpAddr,
         size_bytes: u64,
         fields: BTreeMap<String, String>,
+        id: Option<SongId>,
     ) -> Result<UploadView, ServiceError> {
         let (settings, ports) = (self.settings(), self.ports());
         let max_bytes = settings.limits.max_upload_bytes.min(i64::MAX.unsigned_abs());
@@ -108,9 +110,9 @@ impl SongService {
         self.check_room_for(size_bytes.saturating_mul(2)).await?;
         let (uploader, quota) = self.uploader(viewer, address).await?;
         let Some(uploader) = uploader else { return Err(ServiceError::Internal("an upload without uploader".into())) };
-        if !quota.is_unlimited() {
-            ports.songs.begin_upload(&uploader, &quota, ports.clock.now()).await?;
-        }
+        // If it turns out not to be a repeat, its end checks the quota.
+        let quota = if self.has_uploaded(viewer, id).await? { Quota::default() } else { quota };
+        self.count_upload(Some(uploader), &quota).await?;
         let ResumableSettings { max_per_uploader, max_bytes_per_uploader, max_total, max_total_bytes, .. } =
             settings.resumable;
         let bounds = UploadBounds {

@@ -179,8 +179,14 @@ impl SongService {
 
 const NO_SHARE: ServiceError = ServiceError::NotFound { what: "share link" };
 
+/// The most stems of a mix. Models have fewer.
+const MAX_LEVELS: usize = 32;
+
 /// Checks that a player can apply the mix.
 fn check(mix: &ShareMix) -> Result<(), ServiceError> {
+    if mix.levels.len() > MAX_LEVELS {
+        return Err(ServiceError::invalid("levels", format!("a mix has levels of at most {MAX_LEVELS} stems")));
+    }
     if mix.levels.values().any(|gain| !(0.0..=Levels::MOST).contains(gain)) {
         let message = format!("the gain of a stem must be a number from 0 to {}", Levels::MOST);
         return Err(ServiceError::invalid("mix", message));

@@ -357,11 +357,7 @@ impl SongService {
     /// [`ServiceError::NotFound`], also for another user's song; [`ServiceError::Unavailable`] or
     /// [`ServiceError::Internal`].
     pub async fn song(&self, viewer: Viewer, id: SongId) -> Result<SongView, ServiceError> {
-        let mut view = self.view(&self.visible(viewer, id).await?).await?;
-        if matches!(viewer, Viewer::Shared(_)) {
-            view.uploader_id = None;
-        }
-        Ok(view)
+        Ok(shown_to(viewer, self.view(&self.visible(viewer, id).await?).await?))
     }
 
     /// Returns a song and a listener for its changes, registered before the song is read so that no change is missed.
@@ -457,11 +453,7 @@ impl SongService {
     /// As [`Self::song`].
     pub async fn song_in_detail(&self, viewer: Viewer, id: SongId) -> Result<SongView, ServiceError> {
         let song = self.visible(viewer, id).await?;
-        let mut view = self.in_detail(&song).await?;
-        if !viewer.may_change(&song) {
-            view.labels = None;
-        }
-        Ok(view)
+        Ok(shown_to(viewer, self.in_detail(&song).await?))
     }
 
     /// Returns a song with details, as the API has it.
@@ -579,4 +571,12 @@ impl SongService {
         }
         Ok(view)
     }
+}
+
+/// Hides what a share link does not reveal: who uploaded the song, and that user's labels.
+fn shown_to(viewer: Viewer, mut view: SongView) -> SongView {
+    if matches!(viewer, Viewer::Shared(_)) {
+        (view.uploader_id, view.labels) = (None, None);
+    }
+    view
 }

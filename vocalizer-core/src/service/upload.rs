@@ -1,5 +1,6 @@
 //! Uploads.
 
+use std::mem;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -11,6 +12,8 @@ use super::{Invalid, ModelChoice, ServiceError};
 use crate::account::Viewer;
 use crate::api::SongView;
 use crate::causes::chain;
+use crate::models::ModelName;
+use crate::part::Stem;
 use crate::ports::{AudioFacts, BlobKey, BlobWriter, Charge, RepositoryError};
 use crate::quota::{Quota, Uploader, Weight};
 use crate::song::{Song, SongFacts, SongHash, SongHasher, SongId, StatusKind, Title};
@@ -28,6 +31,8 @@ pub struct SongUpload {
     viewer: Viewer,
     uploader: Option<Uploader>,
     quota: Quota,
+    /// Whether it counts towards the quota already. A repeat never does.
+    is_counted: bool,
     writer: Box<dyn BlobWriter>,
     hasher: SongHasher,
     size_bytes: u64,
@@ -35,6 +40,9 @@ pub struct SongUpload {
 
 impl SongService {
     /// Begins an upload from an address and counts it towards the uploader's quota.
+    ///
+    /// If the viewer has a song with the `id` that the client chose ([`SongUpload::with_id`], [`SongUpload::id_of_key`]),
+    /// this may be a repeat. It is counted only if it turns out to be none.
     ///
     /// ```
     /// # #[cfg(not(feature = "memory"))] fn main() {}
@@ -52,12 +60,12 @@ impl SongService {
     /// # let builder = SongService::builder_with_clock(songs, blobs, queue, clock);
     /// let service = builder.with_settings(settings).build();
     /// # let address = "192.0.2.1".parse()?;
-    /// let mut upload = service.begin_upload_from(Viewer::Anonymous, address).await?;
+    /// let mut upload = service.begin_upload_from(Viewer::Anonymous, address, None).await?;
     /// # upload.write("the file".into()).await?;
     /// # upload.finish("Clair de lune").await?;
     ///
     /// // After this song, the quota is used up.
-    /// let second = service.begin_upload_from(Viewer::Anonymous, address).await;
+    /// let second = service.begin_upload_from(Viewer::Anonymous, address, None).await;
     /// assert!(matches!(second, Err(ServiceError::Exceeded(Exceeded::Songs { max_songs: 1 }))));
     /// # Ok(())
     /// # }
@@ -67,13 +75,33 @@ impl SongService {
     ///
     /// [`ServiceError::Exceeded`] when a quota is reached, [`ServiceError::Unauthenticated`] when anonymous uploads are
     /// not allowed, and the errors of [`Self::begin_upload`].
-    pub async fn begin_upload_from(&self, viewer: Viewer, address: IpAddr) -> Result<SongUpload, ServiceError> {
+    pub async fn begin_upload_from(
+        &self,
+        viewer: Viewer,
+        address: IpAddr,
+        id: Option<SongId>,
+    ) -> Result<SongUpload, ServiceError> {
         self.check_may_upload(viewer)?;
         let (uploader, quota) = self.uploader(viewer, address).await?;
-        if let Some(uploader) = uploader.filter(|_| !quota.is_unlimited()) {
-            self.ports().songs.begin_upload(&uploader, &quota, self.ports().clock.now()).await?;
+        let is_counted = !self.has_uploaded(viewer, id).await?;
+        if is_counted {
+            self.count_upload(uploader, &quota).await?;
         }
-        self.begin_counted(viewer, address).await
+        Ok(SongUpload { is_counted, ..self.begin_counted(viewer, address).await? })
+    }
+
+    /// Returns whether the viewer has a song with the ID, without those in the trash.
+    pub(super) async fn has_uploaded(&self, viewer: Viewer, id: Option<SongId>) -> Result<bool, ServiceError> {
+        let Some(id) = id else { return Ok(false) };
+        Ok(self.ports().songs.find(id).await?.is_some_and(|song| song.uploader() == viewer.user()))
+    }
+
+    /// Counts the start of an upload towards a quota.
+    pub(super) async fn count_upload(&self, uploader: Option<Uploader>, quota: &Quota) -> Result<(), ServiceError> {
+        if let Some(uploader) = uploader.filter(|_| !quota.is_unlimited()) {
+            self.ports().songs.begin_upload(&uploader, quota, self.ports().clock.now()).await?;
+        }
+        Ok(())
     }
 
     /// Returns who uploads, and the limits for that: a user's own ones replace those of all users.
@@ -144,6 +172,7 @@ impl SongService {
             viewer,
             uploader,
             quota,
+            is_counted: true,
             writer,
             hasher: SongHasher::new(),
             size_bytes: 0,
@@ -189,7 +218,8 @@ impl SongUpload {
     }
 
     /// Gives the song an ID that follows from the uploader and a key that the client chose, for the same purpose as
-    /// [`Self::with_id`].
+    /// [`Self::with_id`]. A repeat must have the same title, model and stems, too. All anonymous uploaders share one space
+    /// of keys.
     ///
     /// ```
     /// # #[cfg(not(feature = "memory"))] fn main() {}
@@ -213,14 +243,20 @@ impl SongUpload {
     /// ```
     #[must_use]
     pub fn with_key(self, key: &str) -> Self {
-        let user = self.viewer.user().map(|user| user.to_string()).unwrap_or_default();
+        Self { chosen_id: Some(Self::id_of_key(self.viewer, key)), has_key: true, ..self }
+    }
+
+    /// Returns the ID of a viewer's song that is uploaded [with a key](Self::with_key).
+    #[must_use]
+    pub fn id_of_key(viewer: Viewer, key: &str) -> SongId {
+        let user = viewer.user().map(|user| user.to_string()).unwrap_or_default();
         let digest: [u8; 32] = Sha256::digest(format!("vocalizer upload key {user} {key}")).into();
         let mut id = [0; 16];
         id.copy_from_slice(&digest[..16]);
         // A UUID of version 8, which is for derived identifiers.
         id[6] = id[6] & 0x0f | 0x80;
         id[8] = id[8] & 0x3f | 0x80;
-        Self { chosen_id: Some(SongId::from_bytes(id)), has_key: true, ..self }
+        SongId::from_bytes(id)
     }
 
     /// Fails with [`ServiceError::Duplicate`] if the user has a song with the same bytes. Anonymous uploads are not
@@ -283,7 +319,8 @@ impl SongUpload {
     ///
     /// [`ServiceError::Invalid`] for the title, an empty file, the model or a stem, [`ServiceError::NotASong`],
     /// [`ServiceError::Conflict`] if another song has the [chosen ID](Self::with_id), [`ServiceError::Invalid`] if
-    /// another one has the [key](Self::with_key), [`ServiceError::Duplicate`], [`ServiceError::Exceeded`], [`ServiceError::Full`], [`ServiceError::Unavailable`] or [`ServiceError::Internal`].
+    /// another one has the [key](Self::with_key), [`ServiceError::Duplicate`], [`ServiceError::Exceeded`], [`ServiceError::Full`],
+    /// [`ServiceError::Unavailable`] or [`ServiceError::Internal`].
     /// Nothing is stored then.
     pub async fn finish(self, title: &str) -> Result<SongView, ServiceError> {
         let size_bytes = self.size_bytes;
@@ -308,7 +345,7 @@ impl SongUpload {
         };
         let facts = ports.probe.probe(self.writer.reader().await?).await?;
 
-        let hash = self.hasher.finish();
+        let hash = mem::replace(&mut self.hasher, SongHasher::new()).finish();
         let now = ports.clock.now();
         let weight = Weight { size_bytes: self.size_bytes, audio: audio(&facts, self.size_bytes) };
         let charge = Charge { uploader: self.uploader, quota: self.quota, weight, now };
@@ -320,14 +357,22 @@ impl SongUpload {
         let song = {
             let lock = ports.coordination.lock(&hash).await?;
             let key = BlobKey::Source(hash);
+            let uncounted = self.uploader.filter(|_| !self.is_counted);
             let known = ports.songs.with_hash(&hash).await?;
             let is_repeat = |known: &&Song| Some(known.id()) == self.chosen_id && known.uploader() == song.uploader();
-            if let Some(song) = known.iter().find(is_repeat) {
-                let restored = ports.songs.restore(song.id()).await?;
+            if let Some(first) = known.iter().find(is_repeat) {
+                if self.has_key {
+                    self.check_same(first, song.title(), &model.name, stems.as_deref())?;
+                }
+                if ports.songs.find(first.id()).await?.is_none() {
+                    // It leaves the trash, so it takes room again.
+                    self.service.count_upload(uncounted, &self.quota).await?;
+                }
+                let restored = ports.songs.restore(first.id()).await?;
                 drop(lock);
                 return match restored {
                     Some(restored) => self.service.restored(&restored).await,
-                    None => self.service.view(song).await,
+                    None => self.service.view(first).await,
                 };
             }
             let is_own = |known: &&Song| known.uploader().is_some() && known.uploader() == song.uploader();
@@ -337,6 +382,10 @@ impl SongUpload {
                     return Err(ServiceError::Duplicate { song: own.id() });
                 }
             }
+            if !self.is_counted && self.service.has_uploaded(self.viewer, self.chosen_id).await? {
+                return Err(taken(self.has_key));
+            }
+            self.service.count_upload(uncounted, &self.quota).await?;
             let is_limited = charge.uploader.is_some() && !charge.quota.is_unlimited();
             let may_be_rejected = is_limited || self.chosen_id.is_some();
             let is_new = may_be_rejected && ports.blobs.size_bytes(&key).await?.is_none();
@@ -354,14 +403,7 @@ impl SongUpload {
                 self.service.discard(&hash).await;
             }
             match admitted {
-                Err(RepositoryError::Conflict) if self.has_key => {
-                    let message = "the key was used for another file, maybe of a song in the trash; use a new key for each upload";
-                    return Err(ServiceError::invalid("Idempotency-Key", message));
-                }
-                Err(RepositoryError::Conflict) if self.chosen_id.is_some() => {
-                    let message = "another song has this ID, maybe one in the trash; choose a new ID";
-                    return Err(ServiceError::Conflict { message, field: Some("id") });
-                }
+                Err(RepositoryError::Conflict) if self.chosen_id.is_some() => return Err(taken(self.has_key)),
                 admitted => admitted?,
             }
         };
@@ -373,6 +415,35 @@ impl SongUpload {
         self.service.changes().announce(&song.target().key);
         self.service.view(&song).await
     }
+
+    /// Checks that the song of a key is what this upload asks for.
+    fn check_same(
+        &self,
+        song: &Song,
+        title: &Title,
+        model: &ModelName,
+        stems: Option<&[Stem]>,
+    ) -> Result<(), ServiceError> {
+        if song.title() == title
+            && self.service.model_of_song(song) == *model
+            && song.target().stems.as_deref() == stems
+        {
+            return Ok(());
+        }
+        let message = "the key was used for an upload whose song has another title, model or other stems; use a new key for \
+                       each upload";
+        Err(ServiceError::invalid("Idempotency-Key", message))
+    }
+}
+
+/// Returns the error of an ID or a key that another song has.
+fn taken(has_key: bool) -> ServiceError {
+    if has_key {
+        let message = "the key was used for another file, maybe of a song in the trash; use a new key for each upload";
+        return ServiceError::invalid("Idempotency-Key", message);
+    }
+    let message = "another song has this ID, maybe one in the trash; choose a new ID";
+    ServiceError::Conflict { message, field: Some("id") }
 }
 
 /// Assumed bytes per second of a file without a duration: 128 kbit/s.

@@ -82,12 +82,8 @@ async fn mix(app: &Arc<App>, request: &Request, format: Format) -> Answer {
         let with = |text: &str| levels.clone().with(stem, text.parse().ok()?);
         levels = query.get(gain, with)?.unwrap_or(levels);
     }
-    // The stems of other models have no parameters of their own.
     let others = |text: &str| {
-        text.split(',').try_fold(levels.clone(), |levels, one| {
-            let (stem, gain) = one.split_once(':')?;
-            levels.with(stem.parse().ok()?, gain.parse().ok()?)
-        })
+        fields::levels(text)?.into_iter().try_fold(levels.clone(), |levels, (stem, gain)| levels.with(stem, gain))
     };
     levels = query.get(&fields::LEVELS, others)?.unwrap_or(levels);
     let (viewer, id) = (request.viewer(), request.param("song_id")?);

@@ -74,9 +74,9 @@ pub(crate) async fn create(app: &Arc<App>, request: Request) -> Answer {
     }
     let mut fields = metadata(&request.headers)?;
     keep_key(&mut fields, &request.headers)?;
-    check_fields(app, &fields)?;
     let (viewer, address) = (request.viewer(), request.peer.address);
-    let created = app.songs.create_resumable(viewer, address, size_bytes, fields).await?;
+    let id = check_fields(app, &fields)?.chosen_id(viewer);
+    let created = app.songs.create_resumable(viewer, address, size_bytes, fields, id).await?;
     let (mut upload, mut song) = (created, None);
     if has_bytes {
         let resumed = app.songs.resume(viewer, upload.id).await?;
@@ -219,13 +219,14 @@ async fn finish(upload: ResumableUpload, address: std::net::IpAddr) -> Result<(U
     Ok((view, Some(song)))
 }
 
-/// Checks what can be checked before the bytes arrive.
-fn check_fields(app: &App, fields: &BTreeMap<String, String>) -> Result<(), Failure> {
-    let UploadFields { title, choice, .. } = UploadFields::kept(fields)?;
-    app.songs.check_choice(&choice)?;
-    let title = title.ok_or_else(|| Failure::field("title", "Upload-Metadata must have a title or a filename"))?;
-    let title = Title::parse(&title, app.songs.settings().limits.max_title_chars);
-    title.map(|_| ()).map_err(|error| Failure::field("title", error.to_string()))
+/// Reads the fields and checks what can be checked before the bytes arrive.
+fn check_fields(app: &App, fields: &BTreeMap<String, String>) -> Result<UploadFields, Failure> {
+    let read = UploadFields::kept(fields)?;
+    app.songs.check_choice(&read.choice)?;
+    let missing = || Failure::field("title", "Upload-Metadata must have a title or a filename");
+    let title = Title::parse(read.title.as_ref().ok_or_else(missing)?, app.songs.settings().limits.max_title_chars);
+    title.map_err(|error| Failure::field("title", error.to_string()))?;
+    Ok(read)
 }
 
 /// A private upload must not become public because the session has expired.

@@ -38,7 +38,7 @@ pub(crate) async fn revoke(app: &Arc<App>, request: Request) -> Answer {
 }
 
 pub(crate) async fn open(app: &Arc<App>, request: Request) -> Answer {
-    let Some(Shown::Bearer(secret)) = shown(&request.headers) else {
+    let Some(Shown::Bearer(secret)) = shown(&request.headers, request.peer, &app.settings) else {
         let message = "send the secret of a share link as a bearer token";
         return Err(Failure::new(ErrorCode::Unauthenticated, message));
     };
@@ -65,6 +65,13 @@ fn mix(form: &mut Form) -> Result<Option<ShareMix>, Failure> {
             let message = || format!("{} must be a number from 0 to {}", field.name, Levels::MOST);
             mix = mix.with_level(stem, gain.ok_or_else(|| Failure::field(field.name, message()))?);
         }
+    }
+    let others = form.take(&fields::LEVELS);
+    if !others.expose().is_empty() {
+        let message = || format!("levels must be as in piano:0.5,guitar:0, with numbers from 0 to {}", Levels::MOST);
+        let levels = fields::levels(others.expose());
+        let levels = levels.ok_or_else(|| Failure::field(fields::LEVELS.name, message()))?;
+        mix = levels.into_iter().fold(mix, |mix, (stem, gain)| mix.with_level(stem, gain));
     }
     mix.start_ms = form.number(&fields::START_MS)?;
     match (form.number(&fields::LOOP_FROM_MS)?, form.number(&fields::LOOP_TO_MS)?) {

@@ -18,6 +18,10 @@ use crate::origin::may_act;
 use crate::request::{Peer, Request};
 use crate::{answer, cookie, fields};
 
+/// The status that a redirected error counts as in the metrics. Otherwise refused sign-ins would look like accepted ones.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Refused(pub(crate) StatusCode);
+
 /// The page, from the address of the callback. Relative, because a proxy may serve it under a path.
 const PAGE: &str = "../../#/";
 
@@ -122,7 +126,9 @@ fn refused(failure: Failure, headers: &HeaderMap, page: &str) -> Answer {
     if let Some(private) = &failure.private {
         tracing::warn!(error = %private, "sign-in failed");
     }
-    redirect(&format!("{page}account?sign-in={}", failure.code()))
+    let mut response = redirect(&format!("{page}account?sign-in={}", failure.code()))?;
+    response.extensions_mut().insert(Refused(answer::status_of(failure.code())));
+    Ok(response)
 }
 
 fn redirect(to: &str) -> Answer {

@@ -91,7 +91,7 @@ pub(crate) async fn upload(app: &Arc<App>, request: Request) -> Answer {
                 fields.set(&name, text(&bytes)?)?;
             }
             Some("file") if file.is_none() => {
-                let mut upload = app.songs.begin_upload_from(viewer, address).await?;
+                let mut upload = app.songs.begin_upload_from(viewer, address, fields.chosen_id(viewer)).await?;
                 receive(field, &mut upload, app, &file_bytes).await?;
                 file = Some(upload);
             }

@@ -57,10 +57,11 @@ pub(super) const LOCK_WEBHOOKS: &str = "\
     SELECT id, user_id, url, secret, events, created_at_us, failing_since_us, given_up, disabled_at_us \
     FROM webhooks WHERE user_id = $1 ORDER BY id FOR KEY SHARE";
 
-/// Claims webhooks with due deliveries. Skips rows that other servers are claiming.
+/// Claims webhooks with due deliveries, without those of disabled users. Skips rows that other servers are claiming.
 pub(super) const CLAIM_WEBHOOKS: &str = "\
     WITH free AS MATERIALIZED ( \
         SELECT id FROM webhooks WHERE disabled_at_us IS NULL \
+        AND user_id NOT IN (SELECT id FROM users WHERE disabled_at_us IS NOT NULL) \
         AND (claimed_until_us IS NULL OR claimed_until_us <= $2) \
         AND id IN (SELECT webhook_id FROM deliveries WHERE next_attempt_at_us <= $2) \
         ORDER BY claimed_at_us, id LIMIT $1 FOR NO KEY UPDATE SKIP LOCKED \

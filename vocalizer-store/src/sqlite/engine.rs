@@ -51,10 +51,11 @@ pub(super) const LOCK_WEBHOOKS: &str = "\
     SELECT id, user_id, url, secret, events, created_at_us, failing_since_us, given_up, disabled_at_us \
     FROM webhooks WHERE user_id = $1";
 
-/// Claims webhooks with due deliveries. A claim that expires later than a new one was made before the clock was set back.
+/// Claims webhooks with due deliveries, without those of disabled users. A claim that expires later than a new one was made before the clock was set back.
 pub(super) const CLAIM_WEBHOOKS: &str = "\
     UPDATE webhooks SET claimed_until_us = $3, claimed_at_us = $2 WHERE id IN ( \
         SELECT id FROM webhooks WHERE disabled_at_us IS NULL \
+        AND user_id NOT IN (SELECT id FROM users WHERE disabled_at_us IS NOT NULL) \
         AND (claimed_until_us IS NULL OR claimed_until_us <= $2 OR claimed_until_us > $3) \
         AND id IN (SELECT webhook_id FROM deliveries WHERE next_attempt_at_us <= $2) ORDER BY claimed_at_us, id LIMIT $1 \
     ) RETURNING id, user_id, url, secret, events, created_at_us, failing_since_us, given_up, disabled_at_us";

@@ -36,7 +36,8 @@ async fn each_part_may_reach_another_server() {
     let whole: Bytes = (0..20 * MIB + 7).map(|at| (at % 251) as u8).collect();
     let address = "192.0.2.1".parse().unwrap();
     let first = service(&database, &s3).await;
-    let id = first.create_resumable(Viewer::Anonymous, address, whole.len() as u64, BTreeMap::new()).await.unwrap().id;
+    let id =
+        first.create_resumable(Viewer::Anonymous, address, whole.len() as u64, BTreeMap::new(), None).await.unwrap().id;
     let ends = [1_000, 3 * MIB, usize::try_from(PIECE_BYTES).unwrap() + 1, 17 * MIB, whole.len()];
     let mut at = 0;
     for end in ends {

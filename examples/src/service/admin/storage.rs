@@ -51,7 +51,7 @@ fn report(report: &StorageReport, json: bool) {
         &kinds.iter().map(row).collect::<Vec<_>>(),
     );
     let songs: u64 = report.songs.iter().sum();
-    outln!("\n{songs} songs with {} different files", report.hashes);
+    outln!("\n{songs} songs and {} in the trash, with {} different files", report.trashed, report.hashes);
     if report.orphans > 0 {
         outln!(
             "{} hashes have files and no song; `vocalizer admin storage gc --dry-run` lists those to remove",

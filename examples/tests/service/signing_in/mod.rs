@@ -119,6 +119,13 @@ async fn state_is_good_once_and_in_one_browser() {
     // A person at the page is told there.
     let answer = Browser::send(browser.request(Method::GET, &back).header("accept", "text/html,*/*")).await;
     assert_eq!((answer.status, answer.header("location")), (303, "../../#/account?sign-in=unauthenticated"));
+    // The redirect counts as refused.
+    let metrics = String::from_utf8(browser.get("/metrics").await.bytes.to_vec()).unwrap();
+    let count = |status: u16| {
+        let line = format!("vocalizer_http_requests_total{{operation=\"finish_sign_in\",status=\"{status}\"}} ");
+        metrics.lines().find_map(|found| found.strip_prefix(&line)?.parse::<u32>().ok()).unwrap_or(0)
+    };
+    assert_eq!((count(303), count(401)), (1, 7), "{metrics}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -9,10 +9,11 @@ use serde_json::{Value, json};
 use vocalizer::service::WebhookPolicy;
 use vocalizer_client::webhooks::{TOLERANCE, VerifyError, verify};
 use vocalizer_client::{Secret, WebhookEvent, WebhookPayload};
+use vocalizer_core::account::Viewer;
 use vocalizer_core::limits::Limits;
 
 use self::receiver::{Received, Receiver, Reply};
-use super::server::{Server, sql};
+use super::server::{Server, admin, sql};
 use super::support::{Browser, Service, Settings, id, song};
 
 const ALLOWED: WebhookPolicy = WebhookPolicy { allow_private: true, allow_http: true };
@@ -342,4 +343,35 @@ async fn event_of_a_killed_server_is_delivered_after_its_restart() {
     server.wait_for_log(&["webhook delivered"]).await;
     let log = server.log();
     assert!(!log.contains("hidden-in-the-address") && !log.contains("whsec_"), "{log}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn webhooks_of_a_disabled_user_wait_until_the_user_is_enabled() {
+    let (service, ada) = service().await;
+    let receiver = Receiver::start(&[Reply::Status(204)]).await;
+    let (webhook, secret) = create(&ada, &receiver.url(), "").await;
+    let uploaded = ada.upload("Für Elise", &song(1)).await;
+    ada.until(&uploaded, "SPLIT").await;
+    receiver.until(1).await;
+    delivery(&ada, &webhook, |one| one["status"] == "delivered").await;
+    let data = service.database().parent().unwrap().to_owned();
+    let operator = async |command: &'static str| {
+        let data = data.clone();
+        let output = tokio::task::spawn_blocking(move || admin(&data, &["users", command, "ada"])).await.unwrap();
+        assert!(output.status.success(), "{output:?}");
+    };
+    operator("disable").await;
+    let id = id(&uploaded).parse().unwrap();
+    service.songs.delete(Viewer::User(uploaded["uploader_id"].as_str().unwrap().parse().unwrap()), id).await.unwrap();
+    let metrics = || async {
+        let bytes = Browser::new(&service).get("/metrics").await.bytes;
+        String::from_utf8(bytes.to_vec()).unwrap()
+    };
+    assert!(metrics().await.lines().any(|line| line == "vocalizer_webhook_pending 0"), "{}", metrics().await);
+    // Deliveries are looked for several times a second.
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(receiver.until(1).await.len(), 1);
+    operator("enable").await;
+    let deleted = receiver.until(2).await.remove(1);
+    assert_eq!(verified(&secret, &deleted).event, WebhookEvent::Deleted);
 }

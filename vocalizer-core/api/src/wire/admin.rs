@@ -284,9 +284,12 @@ pub struct SpaceView {
     schemars(extend("required" = ["songs", "hashes", "files", "orphans", "space"]))
 )]
 pub struct StorageData {
-    /// The number of songs in each status.
+    /// The number of songs in each status, without those in the trash.
     pub songs: BTreeMap<String, u64>,
-    /// The number of different uploaded files that have songs.
+    /// The number of songs in the trash, whose files are kept.
+    #[serde(default)]
+    pub trashed: u64,
+    /// The number of different uploaded files that have songs, also in the trash.
     pub hashes: u64,
     /// Files by kind: `sources`, `mp3`, `flac` and `cached`.
     pub files: BTreeMap<String, StoredView>,

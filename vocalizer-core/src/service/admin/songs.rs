@@ -80,7 +80,10 @@ impl AdminService {
     ///
     /// [`ServiceError::NotFound`], [`ServiceError::Conflict`] for a song in another state, and those of every method.
     pub async fn requeue(&self, id: SongId) -> Result<Song, ServiceError> {
-        let songs = &self.stores.songs;
+        let AdminStores { songs, coordination, .. } = &self.stores;
+        let hash = *songs.find(id).await?.ok_or(ServiceError::NO_SONG)?.hash();
+        // A concurrent cancellation must not withdraw the new job.
+        let lock = coordination.lock(&hash).await?;
         let song = songs.find(id).await?.ok_or(ServiceError::NO_SONG)?;
         let conflict = |message| Err(ServiceError::Conflict { message, field: None });
         let song = match song.status().kind() {
@@ -95,6 +98,7 @@ impl AdminService {
             StatusKind::Split => return conflict("the song is split already"),
             StatusKind::Uploading => return conflict("the song is still being uploaded"),
         };
+        drop(lock);
         if let Some(server) = &self.server {
             server.changes().announce(&song.target().key);
             server.changes().announce_entry();

@@ -26,8 +26,10 @@ pub struct Stored {
 /// What is stored.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct StorageReport {
-    /// The number of songs in each status, in the order of [`StatusKind::ALL`].
+    /// The number of songs in each status, in the order of [`StatusKind::ALL`], without those in the trash.
     pub songs: SongCounts,
+    /// The number of songs in the trash, whose files are kept.
+    pub trashed: u64,
     /// The number of different uploaded files that have songs.
     pub hashes: u64,
     /// Uploaded files.
@@ -75,11 +77,12 @@ impl From<Stored> for StoredView {
 
 impl From<&StorageReport> for StorageData {
     fn from(report: &StorageReport) -> Self {
-        let StorageReport { songs, hashes, sources, mp3, flac, made, orphans, space } = *report;
+        let StorageReport { songs, trashed, hashes, sources, mp3, flac, made, orphans, space } = *report;
         let songs = StatusKind::ALL.iter().zip(songs).map(|(kind, songs)| (kind.name().to_owned(), songs));
         let files = [("sources", sources), ("mp3", mp3), ("flac", flac), ("cached", made)];
         Self {
             songs: songs.collect(),
+            trashed,
             hashes,
             files: files.into_iter().map(|(kind, stored)| (kind.to_owned(), stored.into())).collect(),
             orphans,
@@ -96,7 +99,8 @@ impl AdminService {
     /// Those of every method.
     pub async fn report(&self) -> Result<StorageReport, ServiceError> {
         let (songs, blobs) = (&self.stores.songs, self.blobs()?);
-        let mut report = StorageReport { songs: songs.count().await?, ..StorageReport::default() };
+        let trashed = songs.census().await?.trashed;
+        let mut report = StorageReport { songs: songs.count().await?, trashed, ..StorageReport::default() };
         for hash in self.hashes().await? {
             report.hashes += 1;
             add(&mut report.sources, blobs.size_bytes(&BlobKey::Source(hash)).await?);
@@ -191,12 +195,13 @@ impl AdminService {
         })
     }
 
-    /// Returns the hashes that have songs.
+    /// Returns the hashes that have songs, also in the trash.
     async fn hashes(&self) -> Result<BTreeSet<SongHash>, ServiceError> {
         let mut hashes = BTreeSet::new();
-        for status in StatusKind::ALL {
-            for key in self.stores.songs.hashes_in(status).await? {
-                hashes.extend(self.stores.songs.with_key(&key).await?.first().map(|song| *song.hash()));
+        for key in self.stores.songs.known_keys().await? {
+            // Further keys belong to results.
+            if !self.stores.songs.with_hash(&key).await?.is_empty() {
+                hashes.insert(key);
             }
         }
         Ok(hashes)

@@ -15,6 +15,13 @@ use vocalizer_core::webhook::{DISABLED, Delivery, Health, MAX_PENDING, Webhook, 
 use super::engine::{self, Connection, Statement, Store, repository};
 use crate::sql::rows::{self, micros, read, read_all};
 
+/// Selects the webhooks of disabled users, whose deliveries wait.
+macro_rules! of_disabled_users {
+    () => {
+        "SELECT webhooks.id FROM webhooks JOIN users ON users.id = webhooks.user_id WHERE users.disabled_at_us IS NOT NULL"
+    };
+}
+
 #[async_trait]
 impl WebhookRepository for Store {
     async fn insert_webhook(&self, webhook: &Webhook, max: u32) -> Result<bool, RepositoryError> {
@@ -90,7 +97,11 @@ impl WebhookRepository for Store {
         lasts: Duration,
         now: OffsetDateTime,
     ) -> Result<Vec<ClaimedDelivery>, RepositoryError> {
-        const DUE: &str = "SELECT 1 FROM deliveries WHERE next_attempt_at_us <= $1 LIMIT 1";
+        const DUE: &str = concat!(
+            "SELECT 1 FROM deliveries WHERE next_attempt_at_us <= $1 AND webhook_id NOT IN (",
+            of_disabled_users!(),
+            ") LIMIT 1"
+        );
         const OLDEST: &str = "\
             SELECT id, webhook_id, event, song, created_at_us, attempts, first_attempt_at_us, attempted_at_us, \
             next_attempt_at_us, status_code, error FROM deliveries WHERE webhook_id = $1 AND next_attempt_at_us <= $2 \
@@ -181,10 +192,13 @@ impl WebhookRepository for Store {
     }
 
     async fn backlog(&self) -> Result<Backlog, RepositoryError> {
-        const SQL: &str = "\
-            SELECT count(*) AS pending, min(created_at_us) AS oldest, \
-            (SELECT count(*) FROM webhooks WHERE disabled_at_us IS NOT NULL) AS disabled \
-            FROM deliveries WHERE next_attempt_at_us IS NOT NULL";
+        const SQL: &str = concat!(
+            "SELECT count(*) AS pending, min(created_at_us) AS oldest, \
+             (SELECT count(*) FROM webhooks WHERE disabled_at_us IS NOT NULL) AS disabled \
+             FROM deliveries WHERE next_attempt_at_us IS NOT NULL AND webhook_id NOT IN (",
+            of_disabled_users!(),
+            ")"
+        );
         self.attempt(|| async { read(&query(SQL).fetch_one(self.read()).await.map_err(repository)?, rows::backlog) })
             .await
     }
