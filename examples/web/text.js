@@ -24,8 +24,12 @@ async function read(file) {
 
 // Adds the texts of a view that is loaded when it is opened.
 export async function addTexts(name) {
+  if (further.includes(name)) return;
+  const [loaded, texts] = [language, await read(`${name}-${language}`)];
+  if (further.includes(name)) return;
   further.push(name);
-  Object.assign(strings, await read(`${name}-${language}`));
+  // The user may have chosen another language meanwhile.
+  Object.assign(strings, loaded === language ? texts : await read(`${name}-${language}`));
 }
 
 export async function setLanguage(name) {

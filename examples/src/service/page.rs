@@ -110,6 +110,8 @@ const SOURCES: &[PageFile] = files! {
     "uploads.js" "text/javascript; charset=utf-8";
     "waveforms.js" "text/javascript; charset=utf-8";
     "zoom.js" "text/javascript; charset=utf-8";
+    "account-en.json" "application/json";
+    "account-ru.json" "application/json";
     "admin-en.json" "application/json";
     "admin-ru.json" "application/json";
     "en.json" "application/json";
