@@ -1,10 +1,13 @@
 // Plays a song's stems on one clock. Each segment is one multichannel buffer with all stems, played by one node, so the stems cannot
 // drift apart; the next segment starts at the exact sample where it ends. What plays when is decided by schedule.js.
-import { untilReachable } from './api.js';
+import { onDemand, untilReachable } from './api.js';
 import { Click } from './click.js';
 import { Schedule } from './schedule.js';
 import { Segments } from './segments.js';
-import { Source } from './source.js';
+import { Source, decode } from './source.js';
+import { t } from './text.js';
+
+const resampling = onDemand(() => import('./resample.js'));
 
 const SEGMENT = 131072;
 // A segment of a part takes 1 MiB.
@@ -72,8 +75,9 @@ export class Engine extends EventTarget {
   }
 
   async open() {
-    this.#sources.stems = await this.#openStems();
-    this.rate = this.#sources.stems[0].rate;
+    const stems = await this.#openStems();
+    this.rate = stems[0].rate;
+    this.#sources.stems = await this.#atOneRate(stems);
     this.length = Math.max(...this.#sources.stems.map(({ length }) => length));
     this.#schedule = new Schedule({ length: this.length, segment: SEGMENT, ahead: AHEAD_S * this.rate, lead: 0, late: 0 });
     this.#segments.stems = this.#cache('stems', this.stems.length);
@@ -83,13 +87,25 @@ export class Engine extends EventTarget {
     return Promise.all(this.stems.map((stem) => Source.open(this.song, stem, this.isPreview)));
   }
 
+  // All parts play on one clock, so all are read at its rate. The upload, or previews, may have another one.
+  async #atOneRate(sources) {
+    if (sources.every(({ rate }) => rate === this.rate)) return sources;
+    const module = await resampling();
+    if (!module) throw new Error(t('load-failed'));
+    return sources.map((source) => (source.rate === this.rate ? source : new module.Resampled(source, this.rate, decode)));
+  }
+
+  async #openOriginal() {
+    return this.#atOneRate([await Source.open(this.song, 'song', this.isPreview)]);
+  }
+
   // Continues with previews, or with files at full quality, at the same position. What is loaded is heard to its end.
   async setPreview(isPreview) {
     this.isPreview = isPreview;
-    const stems = await this.#openStems();
-    if (this.isPreview !== isPreview || this.#closed || stems[0].rate !== this.rate) return;
-    this.#sources.stems = stems;
-    if (this.#sources.original) this.#sources.original = [await Source.open(this.song, 'song', isPreview)];
+    const stems = await this.#atOneRate(await this.#openStems());
+    const original = this.#sources.original && await this.#openOriginal();
+    if (this.isPreview !== isPreview || this.#closed) return;
+    Object.assign(this.#sources, { stems, original });
     Object.values(this.#segments).forEach((cache) => cache.clear());
     if (!this.#settling) this.#continue();
   }
@@ -267,7 +283,7 @@ export class Engine extends EventTarget {
     const mine = {};
     this.#choice = mine;
     if (mode === 'original' && !this.#sources.original) {
-      this.#sources.original = [await Source.open(this.song, 'song', this.isPreview)];
+      this.#sources.original = await this.#openOriginal();
       this.#segments.original = this.#cache('original', 1);
     }
     const index = () => this.#schedule.indexOf(this.position + this.#schedule.lead);

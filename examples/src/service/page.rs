@@ -86,6 +86,7 @@ const SOURCES: &[PageFile] = files! {
     "practice.js" "text/javascript; charset=utf-8";
     "provider.js" "text/javascript; charset=utf-8";
     "resumable.js" "text/javascript; charset=utf-8";
+    "resample.js" "text/javascript; charset=utf-8";
     "results.js" "text/javascript; charset=utf-8";
     "saving.js" "text/javascript; charset=utf-8";
     "schedule.js" "text/javascript; charset=utf-8";
