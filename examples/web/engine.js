@@ -46,6 +46,8 @@ export class Engine extends EventTarget {
   // What plays without interruption: its nodes, and the gain that fades it in and out.
   #run = null;
   #on = false;
+  // Whether the audio clock runs for what plays.
+  #runs = false;
   #timer = null;
   #sleep = null;
   #settling = null;
@@ -170,6 +172,8 @@ export class Engine extends EventTarget {
     this.#gains.set('volume', volume);
     this.#inputs = { stems: splitter, original: volume };
     this.#click = new Click(context, volume);
+    // Phones stop the sound for calls and other programs, and unplugged devices stop it, too.
+    context.addEventListener('statechange', () => { if (this.#runs && context.state !== 'running') this.#interrupted(); });
     this.#context = context;
     const latency = context.baseLatency || 0;
     this.#schedule.lead = Math.ceil((latency + LEAD_S) * this.rate);
@@ -197,6 +201,7 @@ export class Engine extends EventTarget {
     await this.#context.resume();
     clearTimeout(timeout);
     if (!this.#on) return;
+    this.#runs = true;
     clearInterval(this.#timer);
     this.#timer = setInterval(() => this.#pump(), TICK_MS);
     this.#pump();
@@ -206,9 +211,15 @@ export class Engine extends EventTarget {
     this.#stop(this.state === 'ended' ? 'ended' : 'paused', this.position);
   }
 
+  // What was planned must not be heard when the clock runs again.
+  #interrupted() {
+    this.#run?.gain.disconnect();
+    this.pause();
+  }
+
   // Fades out, and stops the clock afterwards.
   #stop(state, position) {
-    this.#on = false;
+    this.#on = this.#runs = false;
     clearInterval(this.#timer);
     this.#schedule.seek(position);
     if (this.#context) {
@@ -323,7 +334,7 @@ export class Engine extends EventTarget {
 
   close() {
     this.#closed = true;
-    this.#on = false;
+    this.#on = this.#runs = false;
     clearInterval(this.#timer);
     clearTimeout(this.#sleep);
     clearTimeout(this.#settling);

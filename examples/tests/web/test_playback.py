@@ -309,3 +309,26 @@ def test_previews_of_another_rate_than_the_stems_play_at_their_own_speed(visit, 
         assert found["level"] > 0.2 and found["off"] < 0.05 and found["turn"] < 0.02, found
     asked = [each for each in page.context.watched.requests if each.endswith("quality=preview")]
     assert len(asked) > 4
+
+
+def test_sound_that_the_system_interrupts_is_shown_as_paused(visit, idle, hum):
+    """As phones do for a call."""
+    page = opened(visit, idle, hum)
+    playing(page)
+    run_on(page, 1)
+    page.evaluate("caught.contexts.at(-1).suspend()")
+    expect(page.locator("#player")).to_have_attribute("data-state", "paused")
+    expect(page.locator("#play")).to_have_attribute("aria-label", "Play")
+    before = seconds(page)
+    page.locator("#play").click()
+    expect(page.locator("#player")).to_have_attribute("data-state", "playing")
+    run_on(page, 1.5)
+    assert before < seconds(page) <= before + 4
+    # A pause is no interruption, however soon the next start follows.
+    for wait in [0, 250, 350]:
+        page.locator("#play").click()
+        expect(page.locator("#player")).to_have_attribute("data-state", "paused")
+        page.wait_for_timeout(wait)
+        playing(page)
+        run_on(page, 0.7)
+        expect(page.locator("#player")).to_have_attribute("data-state", "playing")
