@@ -258,11 +258,14 @@ const queryNow = () => JSON.stringify([filters.text.trim(), filters.label, liste
 let walked = { query: '', from: 0, list: [] };
 
 // The next song that is split behind another one in the list as it is, or was when another view was opened; null behind the last one.
-async function following(id) {
+/** @returns {Promise<import('./songs.js').Song | null>} */
+export async function following(id) {
   const behind = (list) => list.slice(list.findIndex((song) => song.id === id) + 1).find(({ status }) => status === 'SPLIT') ?? null;
   if (!hasMore()) return behind(visibleSongs());
   const isOn = walked.query === queryNow() && walked.list.some((song) => song.id === id);
   let { from, list } = isOn ? walked : { from: answer.from, list: answer.ids.map(get).filter(Boolean) };
+  // The list has not been shown.
+  if (!list.length) list = (await search(from)).songs;
   while (list.length) {
     const next = behind(list);
     walked = { query: queryNow(), from, list };

@@ -113,6 +113,12 @@ export function recallLevel(name, usual) {
   return kept >= 0 && kept <= 1 ? kept : usual;
 }
 
+// Stores a preference. Returns whether the browser keeps it: private windows may refuse, and there may be no room.
 export function remember(name, value) {
-  try { localStorage.setItem(`vocalizer-${name}`, value); } catch { /* private windows may refuse */ }
+  try {
+    localStorage.setItem(`vocalizer-${name}`, value);
+    return true;
+  } catch {
+    return false;
+  }
 }
