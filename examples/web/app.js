@@ -8,7 +8,7 @@ import { loadModels } from './models.js';
 import { arrive, leave, scrollToPlace } from './places.js';
 import { account, currentUser, loadUser, signOut, updateLink } from './session.js';
 import { songs, subscribe } from './songs.js';
-import { currentLanguage, preferredLanguage, recall, remember, setLanguage, t } from './text.js';
+import { addTexts, currentLanguage, preferredLanguage, recall, remember, setLanguage, t } from './text.js';
 import { view as trashView } from './trash.js';
 import { interrupted, zone } from './uploads.js';
 
@@ -18,7 +18,7 @@ const uploads = zone();
 // Views that are loaded when they are first shown.
 const song = onDemand(() => import('./song.js'));
 const shared = onDemand(() => import('./shared.js'));
-const accountPage = onDemand(() => import('./account.js'));
+const accountPage = onDemand(async () => (await Promise.all([import('./account.js'), addTexts('account')]))[0]);
 const adminPage = onDemand(() => import('./admin.js'));
 let view = null;
 let inList = false;

@@ -1,10 +1,13 @@
 // Plays a song's stems on one clock. Each segment is one multichannel buffer with all stems, played by one node, so the stems cannot
 // drift apart; the next segment starts at the exact sample where it ends. What plays when is decided by schedule.js.
-import { untilReachable } from './api.js';
+import { onDemand, untilReachable } from './api.js';
 import { Click } from './click.js';
 import { Schedule } from './schedule.js';
 import { Segments } from './segments.js';
-import { Source } from './source.js';
+import { Source, decode } from './source.js';
+import { t } from './text.js';
+
+const resampling = onDemand(() => import('./resample.js'));
 
 const SEGMENT = 131072;
 // A segment of a part takes 1 MiB.
@@ -43,6 +46,8 @@ export class Engine extends EventTarget {
   // What plays without interruption: its nodes, and the gain that fades it in and out.
   #run = null;
   #on = false;
+  // Whether the audio clock runs for what plays.
+  #runs = false;
   #timer = null;
   #sleep = null;
   #settling = null;
@@ -72,8 +77,9 @@ export class Engine extends EventTarget {
   }
 
   async open() {
-    this.#sources.stems = await this.#openStems();
-    this.rate = this.#sources.stems[0].rate;
+    const stems = await this.#openStems();
+    this.rate = stems[0].rate;
+    this.#sources.stems = await this.#atOneRate(stems);
     this.length = Math.max(...this.#sources.stems.map(({ length }) => length));
     this.#schedule = new Schedule({ length: this.length, segment: SEGMENT, ahead: AHEAD_S * this.rate, lead: 0, late: 0 });
     this.#segments.stems = this.#cache('stems', this.stems.length);
@@ -83,13 +89,25 @@ export class Engine extends EventTarget {
     return Promise.all(this.stems.map((stem) => Source.open(this.song, stem, this.isPreview)));
   }
 
+  // All parts play on one clock, so all are read at its rate. The upload, or previews, may have another one.
+  async #atOneRate(sources) {
+    if (sources.every(({ rate }) => rate === this.rate)) return sources;
+    const module = await resampling();
+    if (!module) throw new Error(t('load-failed'));
+    return sources.map((source) => (source.rate === this.rate ? source : new module.Resampled(source, this.rate, decode)));
+  }
+
+  async #openOriginal() {
+    return this.#atOneRate([await Source.open(this.song, 'song', this.isPreview)]);
+  }
+
   // Continues with previews, or with files at full quality, at the same position. What is loaded is heard to its end.
   async setPreview(isPreview) {
     this.isPreview = isPreview;
-    const stems = await this.#openStems();
-    if (this.isPreview !== isPreview || this.#closed || stems[0].rate !== this.rate) return;
-    this.#sources.stems = stems;
-    if (this.#sources.original) this.#sources.original = [await Source.open(this.song, 'song', isPreview)];
+    const stems = await this.#atOneRate(await this.#openStems());
+    const original = this.#sources.original && await this.#openOriginal();
+    if (this.isPreview !== isPreview || this.#closed) return;
+    Object.assign(this.#sources, { stems, original });
     Object.values(this.#segments).forEach((cache) => cache.clear());
     if (!this.#settling) this.#continue();
   }
@@ -154,6 +172,8 @@ export class Engine extends EventTarget {
     this.#gains.set('volume', volume);
     this.#inputs = { stems: splitter, original: volume };
     this.#click = new Click(context, volume);
+    // Phones stop the sound for calls and other programs, and unplugged devices stop it, too.
+    context.addEventListener('statechange', () => { if (this.#runs && context.state !== 'running') this.#interrupted(); });
     this.#context = context;
     const latency = context.baseLatency || 0;
     this.#schedule.lead = Math.ceil((latency + LEAD_S) * this.rate);
@@ -181,6 +201,7 @@ export class Engine extends EventTarget {
     await this.#context.resume();
     clearTimeout(timeout);
     if (!this.#on) return;
+    this.#runs = true;
     clearInterval(this.#timer);
     this.#timer = setInterval(() => this.#pump(), TICK_MS);
     this.#pump();
@@ -190,9 +211,15 @@ export class Engine extends EventTarget {
     this.#stop(this.state === 'ended' ? 'ended' : 'paused', this.position);
   }
 
+  // What was planned must not be heard when the clock runs again.
+  #interrupted() {
+    this.#run?.gain.disconnect();
+    this.pause();
+  }
+
   // Fades out, and stops the clock afterwards.
   #stop(state, position) {
-    this.#on = false;
+    this.#on = this.#runs = false;
     clearInterval(this.#timer);
     this.#schedule.seek(position);
     if (this.#context) {
@@ -267,7 +294,7 @@ export class Engine extends EventTarget {
     const mine = {};
     this.#choice = mine;
     if (mode === 'original' && !this.#sources.original) {
-      this.#sources.original = [await Source.open(this.song, 'song', this.isPreview)];
+      this.#sources.original = await this.#openOriginal();
       this.#segments.original = this.#cache('original', 1);
     }
     const index = () => this.#schedule.indexOf(this.position + this.#schedule.lead);
@@ -307,7 +334,7 @@ export class Engine extends EventTarget {
 
   close() {
     this.#closed = true;
-    this.#on = false;
+    this.#on = this.#runs = false;
     clearInterval(this.#timer);
     clearTimeout(this.#sleep);
     clearTimeout(this.#settling);

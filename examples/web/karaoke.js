@@ -1,8 +1,9 @@
 // Karaoke: a view that fills the screen, with large lyrics and few controls.
 import { announce, explain, h, icon, setText } from './dom.js';
+import { following } from './list.js';
 import { NoLyrics, decoded, lineAt, parse } from './lyrics.js';
 import { slider } from './slider.js';
-import { all, titleOf, uploadTime } from './songs.js';
+import { titleOf } from './songs.js';
 import { currentLanguage, percent, recall, recallLevel, remember, signed, t, translate } from './text.js';
 
 const MOST_BYTES = 1_000_000;
@@ -12,10 +13,8 @@ const LATER_S = 0.1;
 let guide = recallLevel('guide', 0);
 
 // The song after this one in the list, which begins again at its end.
-function following(id) {
-  const ready = all().filter((song) => song.status === 'SPLIT').sort((one, other) => (uploadTime(one) < uploadTime(other) ? 1 : -1));
-  const at = ready.findIndex((song) => song.id === id);
-  const next = at < 0 ? null : ready[(at + 1) % ready.length];
+async function after(id) {
+  const next = await following(id) ?? await following(null);
   return next?.id === id ? null : next;
 }
 
@@ -38,25 +37,37 @@ export function karaokeStage(song, act) {
   let lyrics = stored(song.id);
   let sung = -2;
   let position = 0;
-  let wake = null;
+  /** @type {Promise<WakeLockSentinel | null> | undefined} */
+  let wake;
+  // Whether the browser shows its dialog to choose a file, for which it leaves full screen.
+  let chooses = false;
   // Whether another song continues here.
   let goesOn = false;
 
   const title = h('h2', { id: 'stage-title', dir: 'auto' });
   const place = h('div', { class: 'lyrics', id: 'lyrics', role: 'region', tabindex: 0, label: 'lyrics' });
   const trouble = h('p', { class: 'trouble', role: 'alert' });
-  const input = h('input', { type: 'file', accept: '.lrc,text/plain', hidden: true, id: 'lyrics-file', onchange: () => {
+  const input = h('input', { type: 'file', accept: '.lrc,text/plain', hidden: true, id: 'lyrics-file', oncancel: () => { chooses = false; }, onchange: () => {
+    chooses = false;
     take(input.files[0]);
     input.value = '';
   } });
-  const choose = h('button', { class: 'small', id: 'lyrics-choose', onclick: () => input.click() });
+  const choose = h('button', { class: 'small', id: 'lyrics-choose', onclick: () => {
+    chooses = true;
+    input.click();
+  } });
   const remove = h('button', { class: 'small', id: 'lyrics-remove', t: 'lyrics-remove', onclick: () => keep({ text: '', lines: [], later: 0 }) });
   const playIcon = h('span', {}, icon('play'));
   const play = h('button', { class: 'round', id: 'stage-play', label: 'play', onclick: act.toggle }, playIcon);
-  const next = h('button', { id: 'next-song', t: 'next-song', onclick: () => {
-    const other = following(song.id);
-    goesOn = Boolean(other);
-    if (other) act.next(other.id);
+  const full = h('button', { class: 'small', id: 'stage-full', t: 'full-screen', onclick: () => fill() });
+  const next = h('button', { id: 'next-song', t: 'next-song', hidden: true, onclick: async () => {
+    try {
+      const other = await after(song.id);
+      goesOn = Boolean(other) && dialog.open;
+      if (goesOn) act.next(other.id);
+    } catch (error) {
+      setText(trouble, explain(error));
+    }
   } });
   const level = slider({ id: 'guide', min: 0, max: 1, step: 0.05, value: guide }, (value) => {
     guide = value;
@@ -75,23 +86,30 @@ export function karaokeStage(song, act) {
   const dialog = h('dialog', { class: 'stage', id: 'stage', 'aria-labelledby': 'stage-title' },
     h('div', { class: 'stage-head' }, title, h('button', { class: 'plain', id: 'stage-close', label: 'close', onclick: () => dialog.close() }, icon('close'))),
     place, trouble, input,
-    h('div', { class: 'stage-foot' }, play, h('label', { class: 'pair' }, h('span', { t: 'guide' }), level), pitch.element, later.element, choose, remove, next));
+    h('div', { class: 'stage-foot' }, play, h('label', { class: 'pair' }, h('span', { t: 'guide' }), level), pitch.element, later.element, choose, remove, full, next));
 
   dialog.addEventListener('close', () => {
     act.leave();
     wake?.then((lock) => lock?.release());
+    document.removeEventListener('visibilitychange', stayAwake);
     if (document.fullscreenElement && !goesOn) document.exitFullscreen();
     dialog.remove();
   });
   // Leaving full screen leaves the stage, too: Escape does both.
-  const onFull = () => { if (!document.fullscreenElement) dialog.close(); };
+  const onFull = () => {
+    full.hidden = Boolean(document.fullscreenElement) || !document.documentElement.requestFullscreen;
+    if (!document.fullscreenElement && !chooses) dialog.close();
+  };
+  // The space bar plays whatever has the focus; Enter presses a button. Arrows move a slider that has the focus.
   dialog.addEventListener('keydown', (event) => {
-    if (event.ctrlKey || event.metaKey || event.altKey || event.target.matches('button, input')) return;
+    if (event.ctrlKey || event.metaKey || event.altKey || (event.key !== ' ' && event.target.matches('input'))) return;
     const run = { ' ': act.toggle, ArrowLeft: () => act.skip(-SKIP_S), ArrowRight: () => act.skip(SKIP_S) }[event.key];
     if (!run) return;
     event.preventDefault();
-    run();
+    if (event.key !== ' ' || !event.repeat) run();
   });
+  // Some browsers press a button when the key is released.
+  dialog.addEventListener('keyup', (event) => { if (event.key === ' ') event.preventDefault(); });
   // Files dropped here are lyrics, not uploads.
   for (const name of ['dragenter', 'dragleave', 'dragover', 'drop']) {
     dialog.addEventListener(name, (event) => {
@@ -117,7 +135,8 @@ export function karaokeStage(song, act) {
   function keep(now) {
     const isSame = now.lines === lyrics.lines;
     lyrics = now;
-    remember(`lyrics-${song.id}`, JSON.stringify({ text: lyrics.text, later: lyrics.later }));
+    const isKept = remember(`lyrics-${song.id}`, JSON.stringify({ text: lyrics.text, later: lyrics.later }));
+    setText(trouble, isKept ? '' : t('lyrics-not-kept'));
     if (!isSame) draw();
     tick(position);
     showControls();
@@ -135,7 +154,21 @@ export function karaokeStage(song, act) {
     setText(choose, t(lyrics.lines.length ? 'lyrics-other' : 'lyrics-choose'));
     level.setAttribute('aria-valuetext', percent(Math.round(guide * 100)));
     remove.hidden = later.element.hidden = !lyrics.lines.length;
-    next.hidden = !following(song.id);
+  }
+
+  async function showNext() {
+    const other = await after(song.id).catch(() => null);
+    next.hidden = !other;
+  }
+
+  // Without full screen, the dialog covers the page all the same.
+  function fill() {
+    document.documentElement.requestFullscreen?.().catch(() => { full.hidden = false; });
+  }
+
+  // Keeps the screen on. The browser lets it go when the page is hidden.
+  function stayAwake() {
+    if (!document.hidden) wake = navigator.wakeLock?.request('screen').catch(() => null);
   }
 
   // Marks the line that is sung, and moves it to the middle.
@@ -164,9 +197,13 @@ export function karaokeStage(song, act) {
     dialog.showModal();
     tick(position);
     play.focus();
-    if (!document.fullscreenElement) document.documentElement.requestFullscreen?.().catch(() => { /* the dialog covers the page all the same */ });
+    showNext();
+    chooses = false;
+    full.hidden = true;
+    if (!document.fullscreenElement) fill();
     document.addEventListener('fullscreenchange', onFull);
-    wake = navigator.wakeLock?.request('screen').catch(() => null);
+    document.addEventListener('visibilitychange', stayAwake);
+    stayAwake();
   }
 
   return {
@@ -177,7 +214,11 @@ export function karaokeStage(song, act) {
       play.dataset.tLabel = on ? 'pause' : 'play';
       play.setAttribute('aria-label', play.title = t(play.dataset.tLabel));
     },
-    showControls,
+    // Titles, or the list, have changed.
+    showControls: () => {
+      showControls();
+      if (dialog.open) showNext();
+    },
     close: () => {
       document.removeEventListener('fullscreenchange', onFull);
       dialog.close();

@@ -107,19 +107,6 @@ export async function retry(song) {
   }
 }
 
-// Downloads the stems of several songs, one archive each.
-async function downloadAll(list) {
-  const format = recall('format') ?? 'mp3';
-  for (const { id, title } of list) {
-    const href = `songs/${id}/stems.zip?format=${format}`;
-    // One byte makes the server prepare the archive; a failure would be a broken download.
-    const answer = await fetch(href, { headers: { Range: 'bytes=0-0' } }).catch(() => null);
-    await answer?.body?.cancel();
-    if (answer?.ok) h('a', { href, download: true }).click();
-    else toast(t('download-failed', { title }), { bad: true });
-  }
-}
-
 // Labels that differ in case only are the same.
 export const isSameLabel = (one, other) => one.toLowerCase() === other.toLowerCase();
 const hasLabel = ({ labels = [] }, label) => labels.some((each) => isSameLabel(each, label));
@@ -258,11 +245,14 @@ const queryNow = () => JSON.stringify([filters.text.trim(), filters.label, liste
 let walked = { query: '', from: 0, list: [] };
 
 // The next song that is split behind another one in the list as it is, or was when another view was opened; null behind the last one.
-async function following(id) {
+/** @returns {Promise<import('./songs.js').Song | null>} */
+export async function following(id) {
   const behind = (list) => list.slice(list.findIndex((song) => song.id === id) + 1).find(({ status }) => status === 'SPLIT') ?? null;
   if (!hasMore()) return behind(visibleSongs());
   const isOn = walked.query === queryNow() && walked.list.some((song) => song.id === id);
   let { from, list } = isOn ? walked : { from: answer.from, list: answer.ids.map(get).filter(Boolean) };
+  // The list has not been shown.
+  if (!list.length) list = (await search(from)).songs;
   while (list.length) {
     const next = behind(list);
     walked = { query: queryNow(), from, list };
@@ -320,12 +310,12 @@ export function view() {
     for (const id of rows.keys()) chosen.add(id);
     show();
   } });
-  const downloadChosen = h('button', { class: 'small', id: 'download-chosen', onclick: () => downloadAll(chosenSongs().filter(({ status }) => status === 'SPLIT')) }, icon('download'), h('span', { t: 'take-home' }));
-  // What changes the chosen songs is loaded when it is used.
+  // What is done with the chosen songs is loaded when it is used.
   const change = (id, text, sign, run) => h('button', { class: 'small', id, onclick: async () => {
     const module = await bulk();
     if (module) run(module)(chosenSongs().map((song) => song.id));
   } }, icon(sign), h('span', { t: text }));
+  const downloadChosen = change('download-chosen', 'take-home', 'download', (module) => module.downloadSongs);
   const labelChosen = change('label-chosen', 'label-them', 'label', (module) => module.labelSongs);
   const splitChosen = change('split-chosen', 'split-them', 'retry', (module) => module.splitSongs);
   const deleteChosen = h('button', { class: 'small danger', id: 'delete-chosen', onclick: async () => {

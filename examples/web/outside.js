@@ -1,5 +1,8 @@
 // What controls playback from outside the page: other tabs, which must not play at the same time, and the system's media keys.
 
+// Who plays, or played last: the page has one media session. Others leave it alone.
+let owner = null;
+
 /** @param {{ title: () => string, play, pause, isOn: () => boolean, skip: (seconds: number) => void, seek: (seconds: number) => void, next?: () => void }} act */
 export function outside(act) {
   const tabs = new BroadcastChannel('vocalizer-playing');
@@ -24,27 +27,34 @@ export function outside(act) {
     }
   }
 
-  return {
+  const me = {
     // Playback has started: tell the other tabs and the system.
     started: () => {
       tabs.postMessage(null);
+      owner = me;
+      // Phones continue to play when they are locked or silenced.
+      const { audioSession } = /** @type {any} */ (navigator);
+      if (audioSession) audioSession.type = 'playback';
       if (!session) return;
       showTitle();
       handle(true);
     },
     // The song may have been renamed.
-    retitle: () => { if (session?.metadata) showTitle(); },
+    retitle: () => { if (owner === me && session?.metadata) showTitle(); },
     show: (playbackState, position, duration, playbackRate) => {
-      if (!session) return;
+      if (!session || owner !== me) return;
       session.playbackState = playbackState;
       session.setPositionState?.({ position: Math.min(position, duration), duration, playbackRate });
     },
     close: () => {
       tabs.close();
+      if (owner !== me) return;
+      owner = null;
       if (!session) return;
       handle(false);
       session.metadata = null;
       session.playbackState = 'none';
     },
   };
+  return me;
 }

@@ -8,7 +8,7 @@ const WAV_HEAD_BYTES = 4096;
 
 // One context per rate decodes everything: each context holds native memory and a thread until it is collected.
 const decoders = new Map();
-function decode(data, rate) {
+export function decode(data, rate) {
   if (!decoders.has(rate)) decoders.set(rate, new OfflineAudioContext(1, 1, rate));
   return decoders.get(rate).decodeAudioData(data.buffer);
 }

@@ -24,8 +24,12 @@ async function read(file) {
 
 // Adds the texts of a view that is loaded when it is opened.
 export async function addTexts(name) {
+  if (further.includes(name)) return;
+  const [loaded, texts] = [language, await read(`${name}-${language}`)];
+  if (further.includes(name)) return;
   further.push(name);
-  Object.assign(strings, await read(`${name}-${language}`));
+  // The user may have chosen another language meanwhile.
+  Object.assign(strings, loaded === language ? texts : await read(`${name}-${language}`));
 }
 
 export async function setLanguage(name) {
@@ -60,7 +64,7 @@ export function translateElement(element) {
   if (hint) element.placeholder = t(hint, {}, element.placeholder);
 }
 
-export const translate = (root) => root.querySelectorAll('[data-t], [data-t-label], [data-t-hint]').forEach(translateElement);
+export const translate = (root) => [root, ...root.querySelectorAll('[data-t], [data-t-label], [data-t-hint]')].forEach(translateElement);
 
 export const number = (value) => new Intl.NumberFormat(locale).format(value);
 // With its sign: +2, −0.5, 0.
@@ -109,6 +113,12 @@ export function recallLevel(name, usual) {
   return kept >= 0 && kept <= 1 ? kept : usual;
 }
 
+// Stores a preference. Returns whether the browser keeps it: private windows may refuse, and there may be no room.
 export function remember(name, value) {
-  try { localStorage.setItem(`vocalizer-${name}`, value); } catch { /* private windows may refuse */ }
+  try {
+    localStorage.setItem(`vocalizer-${name}`, value);
+    return true;
+  } catch {
+    return false;
+  }
 }

@@ -52,6 +52,7 @@ const SOURCES: &[PageFile] = files! {
     "style.css" "text/css; charset=utf-8";
     "icon.svg" "image/svg+xml";
     "icon-full.svg" "image/svg+xml";
+    "icon-touch.png" "image/png";
     "manifest.webmanifest" "application/manifest+json";
     "start.js" "text/javascript; charset=utf-8";
     "app.js" "text/javascript; charset=utf-8";
@@ -86,6 +87,7 @@ const SOURCES: &[PageFile] = files! {
     "practice.js" "text/javascript; charset=utf-8";
     "provider.js" "text/javascript; charset=utf-8";
     "resumable.js" "text/javascript; charset=utf-8";
+    "resample.js" "text/javascript; charset=utf-8";
     "results.js" "text/javascript; charset=utf-8";
     "saving.js" "text/javascript; charset=utf-8";
     "schedule.js" "text/javascript; charset=utf-8";
@@ -93,6 +95,7 @@ const SOURCES: &[PageFile] = files! {
     "session.js" "text/javascript; charset=utf-8";
     "share.js" "text/javascript; charset=utf-8";
     "shared.js" "text/javascript; charset=utf-8";
+    "silence.flac" "audio/flac";
     "slider.js" "text/javascript; charset=utf-8";
     "song.js" "text/javascript; charset=utf-8";
     "songs.js" "text/javascript; charset=utf-8";
@@ -110,6 +113,8 @@ const SOURCES: &[PageFile] = files! {
     "uploads.js" "text/javascript; charset=utf-8";
     "waveforms.js" "text/javascript; charset=utf-8";
     "zoom.js" "text/javascript; charset=utf-8";
+    "account-en.json" "application/json";
+    "account-ru.json" "application/json";
     "admin-en.json" "application/json";
     "admin-ru.json" "application/json";
     "en.json" "application/json";

@@ -260,3 +260,107 @@ def test_stage_fits_a_phone(visit, idle, song):
     # All controls are on the screen, and the lyrics have most of it.
     assert page.locator(".stage-foot").bounding_box()["y"] > 390
     expect(page.locator("#lyrics-choose")).to_be_in_viewport(ratio=1)
+
+
+def test_stage_stays_while_a_file_of_lyrics_is_chosen(visit, idle, song):
+    """Chromium leaves full screen when it shows the dialog of the system."""
+    page = staged(visit, idle, song)
+    full = page.locator("#stage-full")
+    page.wait_for_function("document.fullscreenElement")
+    expect(full).to_be_hidden()
+    for chooses in [True, False]:
+        with page.expect_file_chooser() as chooser:
+            page.locator("#lyrics-choose").click()
+        page.evaluate("document.exitFullscreen()")
+        expect(full).to_be_visible()
+        expect(page.get_by_role("dialog")).to_be_visible()
+        if chooses:
+            chooser.value.set_files(lrc(LYRICS))
+            expect(page.locator("#lyrics p")).to_have_count(4)
+        else:
+            page.evaluate("document.querySelector('#lyrics-file').dispatchEvent(new Event('cancel'))")
+        full.click()
+        page.wait_for_function("document.fullscreenElement")
+        expect(full).to_be_hidden()
+    # Without it, who leaves full screen leaves the stage.
+    page.evaluate("document.exitFullscreen()")
+    expect(page.get_by_role("dialog")).to_have_count(0)
+
+
+def test_keys_work_whatever_was_clicked(visit, idle, song):
+    page = staged(visit, idle, song)
+    state = page.locator("#player")
+    page.locator("#pitch-more").click()
+    expect(page.locator("#pitch-value")).to_have_text("+1")
+    page.keyboard.press(" ")
+    expect(state).to_have_attribute("data-state", "playing")
+    page.keyboard.press(" ")
+    expect(state).to_have_attribute("data-state", "paused")
+    expect(page.locator("#pitch-value")).to_have_text("+1")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowRight")
+    expect(page.locator("#time")).to_have_text(re.compile("^0:1[0-4]"))
+    page.keyboard.press("ArrowLeft")
+    page.keyboard.press("ArrowLeft")
+    page.keyboard.press("ArrowLeft")
+    expect(page.locator("#time")).to_have_text(re.compile("^0:00"))
+    # Enter presses the button; a slider has its arrows.
+    page.keyboard.press("Enter")
+    expect(page.locator("#pitch-value")).to_have_text("+2")
+    guide = page.get_by_label("Guide vocals")
+    guide.focus()
+    page.keyboard.press("ArrowRight")
+    expect(guide).to_have_value("0.05")
+    expect(page.locator("#time")).to_have_text(re.compile("^0:00"))
+    page.keyboard.press(" ")
+    expect(state).to_have_attribute("data-state", "playing")
+    # Firefox presses a button when the key is released.
+    page.locator("#next-song, #pitch-more").first.focus()
+    assert page.evaluate("document.activeElement.dispatchEvent(new KeyboardEvent('keyup', { key: ' ', bubbles: true, cancelable: true }))") is False
+
+
+def test_next_song_is_the_next_one_in_the_list(visit, idle, song, archive):
+    """With its search and its order, as in the small player."""
+    for at, title in enumerate(["Choir B", "Other", "Choir A"]):
+        delivered(idle, archive, title=title, data=tone(500 + at, 20))
+    page = visit(idle, "/#/?q=ch&sort=title")
+    expect(page.locator(".song-title")).to_have_text(["Chirp", "Choir A", "Choir B"])
+    page.locator(".song-title").first.click()
+    page.get_by_role("button", name="Sing along").click()
+    for title in ["Choir A", "Choir B", "Chirp"]:
+        page.get_by_role("button", name="Next song").click()
+        expect(page.locator("#stage-title")).to_have_text(title)
+        expect(page.locator("#player")).to_have_attribute("data-state", "playing")
+
+
+WAKE = """
+window.locks = [];
+Object.defineProperty(navigator, 'wakeLock', { value: { request: async () => { const lock = { released: false, release() { lock.released = true; } }; locks.push(lock); return lock; } } });
+"""
+
+
+def test_screen_stays_on_after_another_tab_was_shown(visit, idle, song):
+    page = visit(idle, f"/#/songs/{song['id']}", init=WAKE)
+    page.get_by_role("button", name="Sing along").click()
+    page.wait_for_function("locks.length === 1")
+    # The browser releases the lock of a hidden page.
+    show = """(hidden) => {
+      Object.defineProperty(document, 'hidden', { value: hidden, configurable: true });
+      document.dispatchEvent(new Event('visibilitychange'));
+    }"""
+    page.evaluate(show, True)
+    assert page.evaluate("locks.length") == 1
+    page.evaluate(show, False)
+    page.wait_for_function("locks.length === 2")
+    page.locator("#stage-close").click()
+    page.wait_for_function("locks[1].released")
+    page.evaluate(show, False)
+    assert page.evaluate("locks.length") == 2
+
+
+def test_lyrics_that_the_browser_cannot_keep_are_told(visit, idle, song):
+    page = staged(visit, idle, song)
+    page.evaluate("() => { Storage.prototype.setItem = () => { throw new DOMException('full', 'QuotaExceededError'); }; }")
+    page.set_input_files("#lyrics-file", lrc(LYRICS))
+    expect(page.locator("#lyrics p")).to_have_count(4)
+    expect(page.locator("#stage").get_by_role("alert")).to_contain_text("This browser cannot keep the lyrics")

@@ -163,6 +163,21 @@ def test_several_songs_are_labelled(idle, visit):
     assert [labels(idle, song) for song in songs] == [["Live"], ["LIVE"], ["LIVE"]]
 
 
+def test_label_in_the_dialog_of_one_song_leads_to_the_list(idle, visit):
+    for at in range(2):
+        song = idle.upload(f"Song {at}", data=tone(300 + at))
+    label(idle, song, "Live")
+    page = visit(idle)
+    page.get_by_role("button", name="Select", exact=True).click()
+    row(page, "Song 1").click()
+    page.get_by_role("group", name="Select").get_by_role("button", name="Label…").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_role("link", name="Live").click()
+    expect(dialog).to_have_count(0)
+    expect(titles(page)).to_have_text(["Song 1"])
+    assert page.url.endswith("label=Live")
+
+
 @pytest.fixture
 def two():
     """A server with two models and without a worker."""
@@ -265,7 +280,7 @@ def test_small_player_goes_on_to_the_next_song_of_the_list(idle, visit, stems):
     page = visit(idle, "/#/?sort=title")
     expect(row(page, "D").locator(".state")).to_have_text("Done")
     row(page, "A").get_by_role("button", name="Play A").click()
-    mini = page.get_by_role("region", name="Player")
+    mini = page.get_by_role("region", name="Mini player")
     skip = mini.get_by_role("button", name="Next song")
     skip.click()
     # B is not split.
@@ -293,7 +308,7 @@ def test_small_player_goes_on_to_the_next_page_of_a_long_list(many, visit):  # n
     # The files of these songs are not there.
     page.route("**/song.mp3", lambda route: route.fulfill(body=tone(300, 30), content_type="audio/wav"))
     row(page, "Song 0049").get_by_role("button", name="Play Song 0049").click()
-    mini = page.get_by_role("region", name="Player")
+    mini = page.get_by_role("region", name="Mini player")
     for title in ["Song 0050", "Song 0051"]:
         mini.get_by_role("button", name="Next song").click()
         expect(mini.get_by_role("link", name=title)).to_be_visible()

@@ -1,7 +1,9 @@
 """Playback of long songs, on slow lines and across seeks: memory, requests, what the page says and what is heard."""
 
+import math
 import pathlib
 import re
+import struct
 
 import pytest
 from playwright.sync_api import expect
@@ -237,3 +239,96 @@ def test_waveforms_show_what_is_heard_before_the_server_has_drawn_them(visit, id
     expect(page.locator(".wave.drawing")).to_have_count(0)
     for heard, ahead in page.evaluate(bars):
         assert heard > 0.5 and ahead > 0.5
+
+
+def wave(rate_hz, seconds, hertz):
+    """A WAV file of two channels: a tone on the left, and one of half its frequency on the right."""
+    frames = b"".join(struct.pack("<hh", *(int(9000 * math.sin(2 * math.pi * each * n / rate_hz)) for each in (hertz, hertz / 2))) for n in range(int(rate_hz * seconds)))
+    head = b"RIFF" + struct.pack("<I", 36 + len(frames)) + b"WAVEfmt " + struct.pack("<IHHIIHH", 16, 1, 2, rate_hz, rate_hz * 4, 4, 16)
+    return head + b"data" + struct.pack("<I", len(frames)) + frames
+
+
+# The frequency of what was heard, and how far it is from a sine of this frequency, as a part of its level: clicks or a shift stand out.
+PURE = """
+async ({ hertz, rate }) => {
+  const { kept: [all] } = await window.heard();
+  const step = 2 * Math.PI * hertz / rate;
+  const [length, found] = [rate, []];
+  for (let from = 0; from + 1024 <= length; from += 1024) {
+    let [sine, cosine, power] = [0, 0, 0];
+    for (let n = from; n < from + 1024; n += 1) {
+      const x = all[all.length - length + n];
+      sine += x * Math.sin(step * n);
+      cosine += x * Math.cos(step * n);
+      power += x * x;
+    }
+    found.push({ phase: Math.atan2(cosine, sine), level: Math.sqrt(2 * power / 1024), off: Math.sqrt(Math.max(0, 1 - (sine * sine + cosine * cosine) * 2 / 1024 / power)) });
+  }
+  const turn = found.slice(1).map(({ phase }, n) => Math.abs(Math.atan2(Math.sin(phase - found[n].phase), Math.cos(phase - found[n].phase))));
+  return { turn: Math.max(...turn), off: Math.max(...found.map(({ off }) => off)), level: Math.min(...found.map(({ level }) => level)) };
+}
+"""
+
+
+@pytest.mark.parametrize("rate_hz", [96000, 22050])
+def test_original_of_another_rate_than_the_stems_plays_at_its_own_speed(visit, idle, tmp_path, rate_hz):
+    """MP3 has no more than 48,000 Hz, so the stems of such uploads have another rate."""
+    hertz = 689.0625  # 16 periods in 1,024 frames
+    song = delivered(idle, stems(tmp_path, ["-b:a", "128k"]), data=wave(rate_hz, 20, hertz))
+    page = opened(visit, idle, song)
+    page.locator("#heard-original").check()
+    playing(page)
+    listen(page, seconds=2, which="sum")
+    # Around the first border of two segments, and behind it.
+    for until in [3.5, 1]:
+        run_on(page, until)
+        found = page.evaluate(PURE, {"hertz": hertz, "rate": 44100})
+        assert found["level"] > 0.2 and found["off"] < 0.02 and found["turn"] < 0.02, found
+    # Both sources are at the same place.
+    length = page.locator("#time").inner_text().split(" / ")[1]
+    assert length == "0:20"
+    before = seconds(page)
+    page.locator("#heard-stems").check()
+    run_on(page, 0.5)
+    assert 0 <= seconds(page) - before <= 2
+
+
+def test_previews_of_another_rate_than_the_stems_play_at_their_own_speed(visit, idle, tmp_path):
+    """Previews have 44,100 Hz always."""
+    hertz = 750  # 16 periods in 1,024 frames at 48,000 Hz
+    song = delivered(idle, stems(tmp_path, ["-b:a", "128k", "-ar", "48000"], sound=f"0.2*sin(2*PI*{hertz}*t)"))
+    page = opened(visit, idle, song)
+    page.locator("#save-data").click()
+    page.wait_for_function("performance.getEntriesByType('resource').filter(({ name }) => name.endsWith('quality=preview')).length >= 4")
+    page.wait_for_load_state("networkidle")
+    playing(page)
+    listen(page, seconds=2, which="sum")
+    for until in [3.5, 1]:
+        run_on(page, until)
+        found = page.evaluate(PURE, {"hertz": hertz, "rate": 48000})
+        assert found["level"] > 0.2 and found["off"] < 0.05 and found["turn"] < 0.02, found
+    asked = [each for each in page.context.watched.requests if each.endswith("quality=preview")]
+    assert len(asked) > 4
+
+
+def test_sound_that_the_system_interrupts_is_shown_as_paused(visit, idle, hum):
+    """As phones do for a call."""
+    page = opened(visit, idle, hum)
+    playing(page)
+    run_on(page, 1)
+    page.evaluate("caught.contexts.at(-1).suspend()")
+    expect(page.locator("#player")).to_have_attribute("data-state", "paused")
+    expect(page.locator("#play")).to_have_attribute("aria-label", "Play")
+    before = seconds(page)
+    page.locator("#play").click()
+    expect(page.locator("#player")).to_have_attribute("data-state", "playing")
+    run_on(page, 1.5)
+    assert before < seconds(page) <= before + 4
+    # A pause is no interruption, however soon the next start follows.
+    for wait in [0, 250, 350]:
+        page.locator("#play").click()
+        expect(page.locator("#player")).to_have_attribute("data-state", "paused")
+        page.wait_for_timeout(wait)
+        playing(page)
+        run_on(page, 0.7)
+        expect(page.locator("#player")).to_have_attribute("data-state", "playing")
