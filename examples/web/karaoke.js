@@ -1,7 +1,8 @@
 // Karaoke: a view that fills the screen, with large lyrics and few controls.
+import { ask } from './api.js';
 import { announce, explain, h, icon, setText } from './dom.js';
 import { following } from './list.js';
-import { NoLyrics, decoded, lineAt, parse } from './lyrics.js';
+import { NoLyrics, decoded, lineAt, parse, parseAny } from './lyrics.js';
 import { slider } from './slider.js';
 import { titleOf } from './songs.js';
 import { currentLanguage, percent, recall, recallLevel, remember, signed, t, translate } from './text.js';
@@ -22,7 +23,7 @@ async function after(id) {
 function stored(id) {
   try {
     const { text, later } = JSON.parse(recall(`lyrics-${id}`)) ?? {};
-    return { text, lines: parse(text), later: Number(later) || 0 };
+    return { text, lines: parseAny(text), later: Number(later) || 0 };
   } catch {
     return { text: '', lines: [], later: 0 };
   }
@@ -153,7 +154,19 @@ export function karaokeStage(song, act) {
     setText(later.value, t('seconds', { seconds: signed(lyrics.later) }));
     setText(choose, t(lyrics.lines.length ? 'lyrics-other' : 'lyrics-choose'));
     level.setAttribute('aria-valuetext', percent(Math.round(guide * 100)));
-    remove.hidden = later.element.hidden = !lyrics.lines.length;
+    remove.hidden = !lyrics.lines.length;
+    later.element.hidden = !lyrics.lines.some(({ at }) => Number.isFinite(at));
+  }
+
+  // Shows the lyrics in the tags of the song, until the user has chosen others or removed them.
+  async function showTagged() {
+    if (recall(`lyrics-${song.id}`)) return;
+    const { lyrics: text } = await ask('GET', `songs/${song.id}/lyrics`).catch(() => ({ lyrics: null }));
+    if (!text || lyrics.lines.length) return;
+    lyrics = { text, lines: parseAny(text), later: 0 };
+    draw();
+    tick(position);
+    showControls();
   }
 
   async function showNext() {
@@ -198,6 +211,7 @@ export function karaokeStage(song, act) {
     tick(position);
     play.focus();
     showNext();
+    showTagged();
     chooses = false;
     full.hidden = true;
     if (!document.fullscreenElement) fill();

@@ -45,6 +45,19 @@ export function parse(text) {
   return lines.map((line) => ({ ...line, at: Math.max(0, line.at - offset) })).sort((one, other) => one.at - other.at);
 }
 
+/**
+ * Reads lyrics from the tags of a song: an LRC file, or else lines without times.
+ * @param {string} text
+ * @returns {{ at: number, text: string }[]}
+ */
+export function parseAny(text) {
+  try {
+    return parse(text);
+  } catch {
+    return text.trim() ? text.trim().split('\n').slice(0, MOST_LINES).map((line) => ({ at: Infinity, text: line.trim() })) : [];
+  }
+}
+
 /** The index of the line that is sung at `seconds`; -1 before the first one. */
 export function lineAt(lines, seconds) {
   let [low, high] = [0, lines.length];

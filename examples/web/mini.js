@@ -5,7 +5,7 @@ import { outside } from './outside.js';
 import { savesData } from './saving.js';
 import { account } from './session.js';
 import { slider } from './slider.js';
-import { get, songs, titleOf } from './songs.js';
+import { about, get, songs, titleOf } from './songs.js';
 import { clock, t, translate } from './text.js';
 
 const audio = new Audio();
@@ -107,7 +107,7 @@ function open(next) {
   title.href = `#/songs/${song.id}`;
   setText(title, titleOf(song));
   controls ??= outside({
-    title: () => (song ? titleOf(song) : ''),
+    about: () => (song ? about(song) : { title: '' }),
     play: () => audio.play(),
     pause: () => audio.pause(),
     isOn,

@@ -3,13 +3,20 @@
 // Who plays, or played last: the page has one media session. Others leave it alone.
 let owner = null;
 
-/** @param {{ title: () => string, play, pause, isOn: () => boolean, skip: (seconds: number) => void, seek: (seconds: number) => void, next?: () => void }} act */
+/** @param {{ about: () => { title: string, artist?: string, cover?: string }, play, pause, isOn: () => boolean, skip: (seconds: number) => void, seek: (seconds: number) => void, next?: () => void }} act */
 export function outside(act) {
   const tabs = new BroadcastChannel('vocalizer-playing');
   tabs.onmessage = () => { if (act.isOn()) act.pause(); };
 
   const session = navigator.mediaSession;
-  const showTitle = () => { if (session?.metadata?.title !== act.title()) session.metadata = new MediaMetadata({ title: act.title(), album: 'Vocalizer' }); };
+  let shown = '';
+  function showSong() {
+    const { title, artist = '', cover } = act.about();
+    const key = JSON.stringify([title, artist, cover]);
+    if (session.metadata && shown === key) return;
+    shown = key;
+    session.metadata = new MediaMetadata({ title, artist, album: 'Vocalizer', artwork: cover ? [{ src: cover, sizes: '256x256', type: 'image/jpeg' }] : [] });
+  }
   const handlers = {
     play: act.play,
     pause: act.pause,
@@ -36,11 +43,11 @@ export function outside(act) {
       const { audioSession } = /** @type {any} */ (navigator);
       if (audioSession) audioSession.type = 'playback';
       if (!session) return;
-      showTitle();
+      showSong();
       handle(true);
     },
     // The song may have been renamed.
-    retitle: () => { if (owner === me && session?.metadata) showTitle(); },
+    retitle: () => { if (owner === me && session?.metadata) showSong(); },
     show: (playbackState, position, duration, playbackRate) => {
       if (!session || owner !== me) return;
       session.playbackState = playbackState;

@@ -8,7 +8,7 @@ import { shortcuts } from './keys.js';
 import { isWhole } from './models.js';
 import { outside } from './outside.js';
 import { saveData, savesData } from './saving.js';
-import { songs, titleOf } from './songs.js';
+import { about, songs } from './songs.js';
 import { FOUR, isVocal, stemsOf } from './stems.js';
 import { recall, recallLevel, remember, t } from './text.js';
 import { timeline } from './timeline.js';
@@ -313,7 +313,7 @@ export function player(song, shared = null, isGuest = false) {
 
   const skip = (by) => seek(seconds(engine.position) + by);
   const controls = outside({
-    title: () => titleOf(song),
+    about: () => about(song, isGuest),
     play: () => { if (!engine.isOn) toggle(); },
     pause: () => engine.pause(),
     isOn: () => engine.isOn,
@@ -420,9 +420,8 @@ export function player(song, shared = null, isGuest = false) {
       const level = (stem) => Math.round(audible(stem) * 1000) / 1000;
       const levels = Object.fromEntries(FOUR.filter((stem) => stems.includes(stem)).map((stem) => [stem, level(stem)]));
       const others = stems.filter((stem) => !FOUR.includes(stem)).map((stem) => `${stem}:${level(stem)}`);
-      if (others.length) levels.levels = others.join(',');
       const [from, to] = engine.loop ?? [];
-      return { ...levels, start_ms: ms(engine.position), ...(engine.loop && { loop_from_ms: ms(from), loop_to_ms: ms(to) }) };
+      return { ...levels, ...(others.length ? { levels: others.join(',') } : {}), start_ms: ms(engine.position), ...(engine.loop && { loop_from_ms: ms(from), loop_to_ms: ms(to) }) };
     },
     update: () => { applyMix(); showLoop(); told = -1; zoomed?.update(); marks?.update(); showPosition(); drill?.show(); stage?.showControls(); },
     close: () => {

@@ -31,6 +31,12 @@ export const hasMore = () => rest;
 export const get = (id) => (isInTrash(id) ? undefined : known.get(id));
 /** A song's title now: it may have been renamed since `song` was fetched. */
 export const titleOf = (song) => get(song.id)?.title ?? song.title;
+/** What the system's controls show of a song that plays. Who has only a share link cannot load the cover like that.
+ * @param {Song} song */
+export function about(song, isGuest = false) {
+  const { title, artist, has_cover } = get(song.id) ?? song;
+  return { title, artist, cover: has_cover && !isGuest ? `songs/${song.id}/cover` : undefined };
+}
 export const all = () => [...known.values()].filter((song) => !isInTrash(song.id));
 
 const changed = () => songs.dispatchEvent(new Event('change'));

@@ -51,6 +51,12 @@ def test_covers_are_shown_in_the_list_and_on_the_song_page(idle, visit, stems):
     box = cover.bounding_box()
     page.mouse.click(box["x"] + 10, box["y"] + 10)
     expect(page.locator(".song-head .cover")).to_be_visible()
+    # The system's controls show it, too.
+    expect(page.locator("#play")).to_be_enabled()
+    page.locator("#play").click()
+    expect(page.locator("#player")).to_have_attribute("data-state", "playing")
+    media = page.evaluate("(({ title, artist, artwork }) => [title, artist, artwork.map(({ src }) => src)])(navigator.mediaSession.metadata)")
+    assert media == ["With a cover", "The Tides", [f"{idle.address}/songs/{song['id']}/cover"]]
     page.set_viewport_size({"width": 360, "height": 780})
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
 
