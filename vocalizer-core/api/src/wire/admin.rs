@@ -281,7 +281,7 @@ pub struct SpaceView {
 #[cfg_attr(
     feature = "schema",
     derive(schemars::JsonSchema),
-    schemars(extend("required" = ["songs", "hashes", "files", "orphans", "space"]))
+    schemars(extend("required" = ["songs", "trashed", "hashes", "files", "orphans", "space"]))
 )]
 pub struct StorageData {
     /// The number of songs in each status, without those in the trash.
