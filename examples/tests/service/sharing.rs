@@ -347,7 +347,7 @@ async fn link_reveals_neither_the_uploader_nor_labels() {
     ada.post(&format!("{at}/markers"), &[("at_ms", "10"), ("name", "Chorus")]).await.data();
     let own = ada.get(&format!("{at}?details")).await.data()["song"].clone();
     assert_eq!((&own["uploader_id"], &own["labels"]), (&uploaded["uploader_id"], &json!(["for the wedding"])));
-    let private = [uploaded["uploader_id"].as_str().unwrap(), "for the wedding", "ada"];
+    let private = [uploaded["uploader_id"].as_str().unwrap(), "for the wedding"];
     let (_, secret) = share(&ada, &uploaded, &[]).await;
     let guest = Browser::new(&service);
     let details = get(&secret, &guest, &format!("{at}?details")).await.data()["song"].clone();
