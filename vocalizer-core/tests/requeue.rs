@@ -6,12 +6,12 @@
 use std::pin::pin;
 use std::sync::Arc;
 
-use futures_util::poll;
+use futures_util::FutureExt as _;
 use vocalizer_core::account::Viewer;
 use vocalizer_core::memory::{
     IdleQueue, ManualClock, MemoryAccounts, MemoryAdministration, MemoryAudit, MemoryBlobs, MemorySongs, PlainPasswords,
 };
-use vocalizer_core::ports::{Backend as _, Coordination as _};
+use vocalizer_core::ports::{Backend as _, HashLocks as _};
 use vocalizer_core::service::{AccountService, AdminService, AdminStores, LocalCoordination, SongService};
 use vocalizer_core::song::{FailureReason, StatusKind};
 
@@ -42,7 +42,7 @@ async fn request_waits_for_the_lock_of_the_song() {
 
     let lock = coordination.lock(&hash).await.unwrap();
     let mut requeued = pin!(operator.requeue(song.id));
-    assert!(poll!(&mut requeued).is_pending());
+    assert!(requeued.as_mut().now_or_never().is_none());
     drop(lock);
     assert_eq!(requeued.await.unwrap().status().kind(), StatusKind::Uploaded);
 }
