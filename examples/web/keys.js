@@ -21,6 +21,9 @@ const isOff = () => recall('keys') === 'off';
 /** Whether the event asks for the list of shortcuts. */
 export const asksForHelp = (event) => !isTaken(event) && !isOff() && named(event) === '?';
 
+/** Whether the event is the space bar, and nothing that has the focus uses it. */
+export const isFreeSpace = (event) => event.key === ' ' && !isTaken(event) && !isOff() && !event.target.closest?.('button, a, summary, input');
+
 /**
  * Listens until the returned function is called. `act` maps names of keys to functions; `digit` takes the number of a stem and whether Shift is
  * pressed.

@@ -1,14 +1,19 @@
 // A small player below every view: it plays a song of the list while the user opens other views.
 import { announce, explain, h, icon, setText, toast } from './dom.js';
+import { isFreeSpace } from './keys.js';
 import { outside } from './outside.js';
+import { savesData } from './saving.js';
+import { account } from './session.js';
 import { slider } from './slider.js';
-import { clock, t } from './text.js';
-import { trash } from './trash.js';
+import { get, songs, titleOf } from './songs.js';
+import { clock, t, translate } from './text.js';
 
 const audio = new Audio();
-/** @type {{ id: string, title: string } | null} */
+/** @type {import('./songs.js').Song | null} */
 let song = null;
-/** @type {(id: string) => Promise<{ id: string, title: string } | null>} */
+// Files of the song that have not been tried.
+let files = [];
+/** @type {(id: string) => Promise<import('./songs.js').Song | null>} */
 let following;
 /** @type {ReturnType<typeof outside> | null} */
 let controls = null;
@@ -42,7 +47,8 @@ function showTime() {
   place.max = String(Math.ceil(length()));
   place.value = String(Math.floor(audio.currentTime));
   place.setAttribute('aria-valuetext', clock(audio.currentTime));
-  setText(time, length() ? `${clock(audio.currentTime)} / ${clock(length())}` : '');
+  // A preview has to be made first.
+  setText(time, length() ? `${clock(audio.currentTime)} / ${clock(length())}` : audio.readyState ? '' : t('loading'));
   if (song && length()) controls?.show(isOn() ? 'playing' : 'paused', audio.currentTime, length(), 1);
 }
 
@@ -51,10 +57,30 @@ audio.addEventListener('timeupdate', showTime);
 audio.addEventListener('play', () => controls?.started());
 audio.addEventListener('error', () => {
   if (!song) return;
-  toast(t('mini-failed', { title: song.title }), { bad: true });
+  if (files.length) {
+    // The connection may have failed in the middle.
+    const at = audio.currentTime;
+    load();
+    audio.currentTime = at;
+    return;
+  }
+  toast(t('mini-failed', { title: titleOf(song) }), { bad: true });
   close();
 });
-trash.addEventListener('deleted', (/** @type {CustomEvent} */ { detail }) => { if (detail === song?.id) close(); });
+// The song may be renamed, deleted, or no longer be visible to who is signed in.
+songs.addEventListener('change', () => {
+  if (!song) return;
+  if (!get(song.id)) return close();
+  setText(title, titleOf(song));
+  controls?.retitle();
+});
+account.addEventListener('change', () => { if (song?.uploader_id) close(); });
+// On a song's page, the space bar belongs to its player.
+document.addEventListener('keydown', (event) => {
+  if (!song || !isFreeSpace(event) || document.querySelector('#player')) return;
+  event.preventDefault();
+  if (!event.repeat) toggle(song);
+});
 
 function close() {
   const hadFocus = bar.contains(document.activeElement);
@@ -68,13 +94,23 @@ function close() {
   if (hadFocus) document.querySelector('main')?.focus({ preventScroll: true });
 }
 
+// Loads the next file, and plays it. It fails if another song is chosen meanwhile; a file that cannot be played is an `error` event.
+function load() {
+  audio.src = files.shift();
+  return audio.play().catch(() => {});
+}
+
 function open(next) {
   song = next;
-  audio.src = `songs/${song.id}/song.mp3`;
+  // The first one is the upload, which may be large, or in a format that this browser does not know.
+  files = [`songs/${song.id}/song.mp3`, `songs/${song.id}/song.mp3?quality=preview`];
+  if (savesData()) files.reverse();
+  // The language may have changed since.
+  translate(bar);
   title.href = `#/songs/${song.id}`;
-  setText(title, song.title);
+  setText(title, titleOf(song));
   controls ??= outside({
-    title: () => song?.title ?? '',
+    title: () => (song ? titleOf(song) : ''),
     play: () => audio.play(),
     pause: () => audio.pause(),
     isOn,
@@ -83,16 +119,15 @@ function open(next) {
     seek: (seconds) => { audio.currentTime = seconds; },
   });
   if (!bar.isConnected) document.querySelector('footer').before(bar);
+  return load();
 }
 
 /** Plays a song, or pauses it if it plays. `after` finds the song behind another one. */
 export async function toggle(next, after = following) {
   following = after;
-  if (next.id !== song?.id) open(next);
-  else if (isOn()) return audio.pause();
-  // It fails if another song is chosen meanwhile; a file that cannot be played is an `error` event.
-  await audio.play().catch(() => {});
-  return undefined;
+  if (next.id !== song?.id) return open(next);
+  if (isOn()) return audio.pause();
+  return audio.play().catch(() => {});
 }
 
 async function skip() {

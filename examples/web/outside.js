@@ -32,7 +32,7 @@ export function outside(act) {
     started: () => {
       tabs.postMessage(null);
       owner = me;
-      // Phones go on playing when they are locked or silenced.
+      // Phones continue to play when they are locked or silenced.
       const { audioSession } = /** @type {any} */ (navigator);
       if (audioSession) audioSession.type = 'playback';
       if (!session) return;

@@ -64,7 +64,7 @@ export function translateElement(element) {
   if (hint) element.placeholder = t(hint, {}, element.placeholder);
 }
 
-export const translate = (root) => root.querySelectorAll('[data-t], [data-t-label], [data-t-hint]').forEach(translateElement);
+export const translate = (root) => [root, ...root.querySelectorAll('[data-t], [data-t-label], [data-t-hint]')].forEach(translateElement);
 
 export const number = (value) => new Intl.NumberFormat(locale).format(value);
 // With its sign: +2, −0.5, 0.

@@ -265,7 +265,7 @@ def test_small_player_goes_on_to_the_next_song_of_the_list(idle, visit, stems):
     page = visit(idle, "/#/?sort=title")
     expect(row(page, "D").locator(".state")).to_have_text("Done")
     row(page, "A").get_by_role("button", name="Play A").click()
-    mini = page.get_by_role("region", name="Player")
+    mini = page.get_by_role("region", name="Mini player")
     skip = mini.get_by_role("button", name="Next song")
     skip.click()
     # B is not split.
@@ -293,7 +293,7 @@ def test_small_player_goes_on_to_the_next_page_of_a_long_list(many, visit):  # n
     # The files of these songs are not there.
     page.route("**/song.mp3", lambda route: route.fulfill(body=tone(300, 30), content_type="audio/wav"))
     row(page, "Song 0049").get_by_role("button", name="Play Song 0049").click()
-    mini = page.get_by_role("region", name="Player")
+    mini = page.get_by_role("region", name="Mini player")
     for title in ["Song 0050", "Song 0051"]:
         mini.get_by_role("button", name="Next song").click()
         expect(mini.get_by_role("link", name=title)).to_be_visible()

@@ -2,11 +2,13 @@
 
 import re
 import sqlite3
+import subprocess
 import uuid
 
 import pytest
-from conftest import row, tone
+from conftest import PASSWORD, register, row, tone
 from playwright.sync_api import expect
+from test_phone import PHONE
 
 MANY = 2600
 
@@ -117,7 +119,7 @@ def test_song_plays_from_the_list_and_goes_on_in_other_views(idle, visit):
     idle.upload("Second", data=tone(301, seconds=30))
     page = visit(idle)
     row(page, "First").get_by_role("button", name="Play First").click()
-    mini = page.get_by_role("region", name="Player")
+    mini = page.get_by_role("region", name="Mini player")
     expect(mini.get_by_role("link", name="First")).to_be_visible()
     expect(row(page, "First").get_by_role("button", name="Pause First")).to_be_visible()
     expect(mini.locator("#mini-time")).to_have_text(re.compile(r"^0:0[1-9] / 0:30$"))
@@ -153,3 +155,112 @@ def test_small_player_is_closed_and_pauses_for_another_tab(idle, visit):
     other.locator("#mini").get_by_role("button", name="Close").click()
     expect(other.locator("#mini")).to_have_count(0)
     expect(row(other, "Song").get_by_role("button", name="Play Song")).to_be_visible()
+
+
+def plays(page, title):
+    row(page, title).get_by_role("button", name=f"Play {title}").click()
+    mini = page.get_by_role("region", name="Mini player")
+    expect(mini.locator("#mini-time")).to_have_text(re.compile(r"^0:0[1-9] / "))
+    return mini
+
+
+def test_small_player_of_a_private_song_ends_with_the_session(idle, visit):
+    idle.upload("Public", data=tone(301, seconds=30))
+    page = visit(idle)
+    cookie = register(page, idle)
+    idle.upload("Private", data=tone(300, seconds=30), Cookie=cookie)
+    mini = plays(page, "Public")
+    page.locator("#account-link").click()
+    page.get_by_role("button", name="Sign out", exact=True).click()
+    expect(page.locator("#account-link")).to_have_text("Sign in")
+    expect(mini.get_by_role("button", name="Pause")).to_be_visible()
+    page.locator("#account-link").click()
+    page.locator("#login-username").fill("ada")
+    page.locator("#login-password").fill(PASSWORD)
+    page.locator("#login").get_by_role("button", name="Sign in").click()
+    plays(page, "Private")
+    page.locator("#account-link").click()
+    page.get_by_role("button", name="Sign out", exact=True).click()
+    expect(mini).to_have_count(0)
+
+
+def test_small_player_follows_renames_and_deletions_elsewhere(idle, visit):
+    song = idle.upload("Song", data=tone(300, seconds=30))
+    page = visit(idle)
+    mini = plays(page, "Song")
+    idle.ask("PATCH", f"/songs/{song['id']}", {"title": "Tune"})
+    expect(mini.get_by_role("link", name="Tune")).to_be_visible()
+    assert page.evaluate("navigator.mediaSession.metadata.title") == "Tune"
+    idle.ask("DELETE", f"/songs/{song['id']}")
+    expect(mini).to_have_count(0)
+
+
+def test_small_player_plays_a_preview_of_what_the_browser_cannot_play(idle, visit, tmp_path):
+    path = tmp_path / "song.aiff"
+    subprocess.run(["ffmpeg", "-v", "error", "-f", "lavfi", "-i", "sine=440:d=20", path], check=True)
+    idle.upload("Apple", data=path.read_bytes())
+    page = visit(idle)
+    held = []
+    page.route("**/song.mp3?quality=preview", lambda route: held.append(route))
+    row(page, "Apple").get_by_role("button", name="Play Apple").click()
+    # It has to be made first.
+    expect(page.locator("#mini-time")).to_have_text("Loading…")
+    while not held:
+        page.wait_for_timeout(20)
+    held[0].continue_()
+    expect(page.locator("#mini-time")).to_have_text(re.compile(r"^0:0[1-9] / 0:20$"))
+    page.unroute("**/song.mp3?quality=preview")
+
+
+def test_phones_play_previews_unless_the_user_chose(idle, visit):
+    idle.upload("Song", data=tone(300, seconds=30))
+    asked = lambda page: [url.rpartition("/")[2] for url in page.context.watched.requests if "/song.mp3" in url]  # noqa: E731
+    phone = visit(idle, **PHONE)
+    plays(phone, "Song")
+    assert set(asked(phone)) == {"song.mp3?quality=preview"}
+    phone = visit(idle, init="try { localStorage.setItem('vocalizer-save-data', 'off'); } catch { /* before the page is there */ }", **PHONE)
+    plays(phone, "Song")
+    assert set(asked(phone)) == {"song.mp3"}
+    desk = visit(idle)
+    plays(desk, "Song")
+    assert set(asked(desk)) == {"song.mp3"}
+
+
+def test_space_bar_plays_the_small_player(idle, visit):
+    idle.upload("Song", data=tone(300, seconds=30))
+    page = visit(idle)
+    mini = plays(page, "Song")
+    page.locator("h1").click()
+    page.keyboard.press(" ")
+    expect(mini.get_by_role("button", name="Play")).to_be_visible()
+    page.keyboard.press(" ")
+    expect(mini.get_by_role("button", name="Pause")).to_be_visible()
+    # Not where the space bar has another use.
+    page.get_by_role("searchbox").press(" ")
+    page.get_by_role("button", name="Select", exact=True).press(" ")
+    expect(page.get_by_role("group", name="Select")).to_be_visible()
+    expect(mini.get_by_role("button", name="Pause")).to_be_visible()
+
+
+def test_notes_do_not_cover_the_small_player(idle, visit):
+    for title in ["Song", "Other"]:
+        idle.upload(title, data=tone(300 + len(title), seconds=30))
+    for settings in [PHONE, {}]:
+        page = visit(idle, **settings)
+        plays(page, "Song")
+        row(page, "Other").get_by_role("button", name="Delete").click()
+        note, mini = (page.locator(each).bounding_box() for each in [".toast", "#mini"])
+        assert note["y"] + note["height"] <= mini["y"], settings
+        page.get_by_role("button", name="Undo").click()
+        expect(row(page, "Other")).to_be_visible()
+
+
+def test_small_player_speaks_the_language_of_the_page(idle, visit):
+    idle.upload("Song", data=tone(300, seconds=30))
+    page = visit(idle)
+    plays(page, "Song").get_by_role("button", name="Close").click()
+    page.get_by_label("Language").select_option("Русский")
+    row(page, "Song").get_by_role("button", name="Воспроизвести: Song").click()
+    mini = page.get_by_role("region", name="Мини-плеер")
+    for name in ["Пауза", "Следующая песня", "Закрыть"]:
+        expect(mini.get_by_role("button", name=name)).to_be_visible()
