@@ -21,6 +21,8 @@ export function labelSongs(ids) {
   const dialog = dialogOf('label-dialog', 'label-songs', ids.length, editor.element,
     h('div', { class: 'row' }, h('button', { t: 'close', onclick: () => dialog.close() })));
   dialog.addEventListener('close', () => songs.removeEventListener('change', editor.update));
+  // A label leads to the list below.
+  editor.element.addEventListener('click', ({ target }) => { if (target.closest('a')) dialog.close(); });
   dialog.querySelector('input').focus();
 }
 

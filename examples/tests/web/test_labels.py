@@ -163,6 +163,21 @@ def test_several_songs_are_labelled(idle, visit):
     assert [labels(idle, song) for song in songs] == [["Live"], ["LIVE"], ["LIVE"]]
 
 
+def test_label_in_the_dialog_of_one_song_leads_to_the_list(idle, visit):
+    for at in range(2):
+        song = idle.upload(f"Song {at}", data=tone(300 + at))
+    label(idle, song, "Live")
+    page = visit(idle)
+    page.get_by_role("button", name="Select", exact=True).click()
+    row(page, "Song 1").click()
+    page.get_by_role("group", name="Select").get_by_role("button", name="Label…").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_role("link", name="Live").click()
+    expect(dialog).to_have_count(0)
+    expect(titles(page)).to_have_text(["Song 1"])
+    assert page.url.endswith("label=Live")
+
+
 @pytest.fixture
 def two():
     """A server with two models and without a worker."""
