@@ -33,7 +33,8 @@ export function view(id) {
   const cancelButton = h('button', { id: 'cancel-split', t: 'cancel-split', onclick: () => cancel(get(id)) });
   const stand = h('div', { class: 'card stand-alone' }, status, waiting, bar, why, h('div', { class: 'row' }, retryButton, cancelButton));
   const cover = coverOf(id);
-  const head = h('div', { class: 'song-head' }, cover.element, title, badge, edit, shareButton, deleteButton);
+  const tools = h('span', { class: 'head-tools' }, edit, shareButton, deleteButton);
+  const head = h('div', { class: 'song-head' }, cover.element, title, badge, tools);
   const labels = labelEditor([id]);
   const inside = h('div');
   const element = h('article', { class: 'song-view' }, h('p', {}, h('a', { href: listAddress(), class: 'back' }, icon('back'), h('span', { t: 'all-songs' }))), head, labels.element, stand, inside);
@@ -95,7 +96,7 @@ export function view(id) {
       return;
     }
     // A deletion may have been undone.
-    if (!edit.parentNode) head.replaceChildren(cover.element, title, badge, edit, shareButton, deleteButton);
+    if (!tools.parentNode) head.replaceChildren(cover.element, title, badge, tools);
     setText(title, song.title);
     document.title = `${song.title} · Vocalizer`;
     cover.update(song);

@@ -111,3 +111,18 @@ def test_page_can_be_installed(idle, visit):
     # Profiles of tests are private windows.
     problems = [each["errorId"] for each in wire.send("Page.getInstallabilityErrors")["installabilityErrors"]]
     assert [each for each in problems if each != "in-incognito"] == []
+
+
+def test_buttons_beside_a_title_stay_on_one_line(idle, visit):
+    titles = ["Song", "A song with a long title", "A song whose title takes up a whole line and more of a phone"]
+    page = visit(idle, **PHONE)
+    register(page, idle)
+    for title in titles:
+        song = idle.upload(title, data=tone(300 + len(title)))
+        for language in ["en", "ru"]:
+            page.evaluate("(language) => localStorage.setItem('vocalizer-language', language)", language)
+            page.goto(f"{idle.address}/#/songs/{song['id']}")
+            page.reload()
+            expect(page.locator("#share")).to_be_visible()
+            tops = {page.locator(each).bounding_box()["y"] for each in ["#rename", "#share", "#delete"]}
+            assert len(tops) == 1, (title, language)
