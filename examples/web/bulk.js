@@ -1,10 +1,12 @@
 // Dialogs that change several songs at once.
+import { facts } from './analysis.js';
 import { ask } from './api.js';
-import { announce, explain, h, setText } from './dom.js';
+import { announce, explain, h, setText, toast } from './dom.js';
+import { stemNames } from './downloads.js';
 import { labelEditor } from './labels.js';
 import { modelChoice } from './models.js';
-import { putAndRefresh, songs } from './songs.js';
-import { t } from './text.js';
+import { get, putAndRefresh, songs, titleOf } from './songs.js';
+import { listed, recall, t } from './text.js';
 
 function dialogOf(id, heading, n, ...content) {
   const dialog = h('dialog', { id, 'aria-labelledby': `${id}-heading`, onclose: () => dialog.remove() },
@@ -50,4 +52,30 @@ export function splitSongs(ids) {
   } });
   const dialog = dialogOf('split-dialog', 'split-songs', ids.length, choice.element, trouble,
     h('div', { class: 'row' }, button, h('button', { t: 'cancel', onclick: () => dialog.close() })));
+}
+
+let isPreparing = false;
+
+/** Downloads the stems of the songs that have them, one archive each. @param {string[]} ids */
+export async function downloadSongs(ids) {
+  if (isPreparing) return;
+  isPreparing = true;
+  const list = ids.map(get).filter((song) => song?.status === 'SPLIT');
+  const format = recall('format') ?? 'mp3';
+  const failed = [];
+  for (const [at, song] of list.entries()) {
+    const close = toast(t('download-preparing', { at: at + 1, of: list.length }), { lasts: 0 });
+    // The names match those on the page of the song.
+    const known = facts(song, () => {});
+    await known.load();
+    const href = `songs/${song.id}/stems.zip?format=${format}&${stemNames(known.names())}`;
+    // One byte makes the server prepare the archive; a failure would be a broken download.
+    const answer = await fetch(href, { headers: { Range: 'bytes=0-0' } }).catch(() => null);
+    await answer?.body?.cancel();
+    close();
+    if (answer?.ok) h('a', { href, download: true }).click();
+    else failed.push(titleOf(song));
+  }
+  isPreparing = false;
+  if (failed.length) toast(t('downloads-failed', { n: failed.length, of: list.length, titles: listed(failed) }), { bad: true, lasts: 0 });
 }

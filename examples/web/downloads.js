@@ -6,6 +6,9 @@ import { duration, recall, remember, t } from './text.js';
 
 const FORMATS = ['mp3', 'wav', 'flac'];
 
+/** What asks for names for audio workstations: stems are numbered, and have the tempo and the key in their names. @param {{ tempo: number, key: string }} of */
+export const stemNames = ({ tempo, key }) => ['numbered', ...tempo ? [`tempo=${tempo}`] : [], ...key ? [`key=${encodeURIComponent(key)}`] : []].join('&');
+
 // Download links for all parts of a song, in the preferred format. Stems become handles in the player's tracks, too.
 export function downloads(song, playing) {
   let format = recall('format');
@@ -82,19 +85,17 @@ export function downloads(song, playing) {
   }
 
   const at = `songs/${song.id}`;
-  // Files for audio workstations are numbered, and have the tempo and the key in their names.
   let label = { tempo: 0, key: '' };
-  const named = () => ['numbered', ...label.tempo ? [`tempo=${label.tempo}`] : [], ...label.key ? [`key=${encodeURIComponent(label.key)}`] : []].join('&');
-  const stemPath = (stem) => (kind) => `${at}/${stem}.${kind}?download&${named()}`;
+  const stemPath = (stem) => (kind) => `${at}/${stem}.${kind}?download&${stemNames(label)}`;
   const parts = [
-    ...stems.map((stem) => link(stem, `stem-${stem}`, (kind) => `${at}/${stem}.${kind}?download`)),
+    ...stems.map((stem) => link(stem, `stem-${stem}`, stemPath(stem))),
     ...stems.some(isVocal) && stems.length > 1 ? [link('accompaniment', 'take-accompaniment', (kind) => `${at}/accompaniment.${kind}?download`)] : [],
     link('song', 'take-song', (kind) => `${at}/song.${kind}?download`),
   ];
   const boxes = stems.map((stem) => h('input', { type: 'checkbox', name: 'zip-stem', value: stem, checked: true, onchange: () => update() }));
   const inZip = h('fieldset', { class: 'heard', id: 'zip-stems' }, h('legend', { class: 'dim', t: 'take-stems' }),
     stems.map((stem, index) => h('label', { class: 'option' }, boxes[index], h('span', { t: `stem-${stem}` }, stem))));
-  const zip = link('zip', 'take-zip', (kind) => `${at}/stems.zip?format=${kind}&stems=${chosen()}&${named()}`);
+  const zip = link('zip', 'take-zip', (kind) => `${at}/stems.zip?format=${kind}&stems=${chosen()}&${stemNames(label)}`);
   delete zip.querySelector('span').dataset.t;
   const mix = link('mix', 'take-mix', (kind, levels) => `${at}/mix.${kind}?${gains(levels)}`, { kept: false });
   const note = h('p', { class: 'dim', id: 'take-note', role: 'status' });

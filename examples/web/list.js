@@ -107,19 +107,6 @@ export async function retry(song) {
   }
 }
 
-// Downloads the stems of several songs, one archive each.
-async function downloadAll(list) {
-  const format = recall('format') ?? 'mp3';
-  for (const { id, title } of list) {
-    const href = `songs/${id}/stems.zip?format=${format}`;
-    // One byte makes the server prepare the archive; a failure would be a broken download.
-    const answer = await fetch(href, { headers: { Range: 'bytes=0-0' } }).catch(() => null);
-    await answer?.body?.cancel();
-    if (answer?.ok) h('a', { href, download: true }).click();
-    else toast(t('download-failed', { title }), { bad: true });
-  }
-}
-
 // Labels that differ in case only are the same.
 export const isSameLabel = (one, other) => one.toLowerCase() === other.toLowerCase();
 const hasLabel = ({ labels = [] }, label) => labels.some((each) => isSameLabel(each, label));
@@ -323,12 +310,12 @@ export function view() {
     for (const id of rows.keys()) chosen.add(id);
     show();
   } });
-  const downloadChosen = h('button', { class: 'small', id: 'download-chosen', onclick: () => downloadAll(chosenSongs().filter(({ status }) => status === 'SPLIT')) }, icon('download'), h('span', { t: 'take-home' }));
-  // What changes the chosen songs is loaded when it is used.
+  // What is done with the chosen songs is loaded when it is used.
   const change = (id, text, sign, run) => h('button', { class: 'small', id, onclick: async () => {
     const module = await bulk();
     if (module) run(module)(chosenSongs().map((song) => song.id));
   } }, icon(sign), h('span', { t: text }));
+  const downloadChosen = change('download-chosen', 'take-home', 'download', (module) => module.downloadSongs);
   const labelChosen = change('label-chosen', 'label-them', 'label', (module) => module.labelSongs);
   const splitChosen = change('split-chosen', 'split-them', 'retry', (module) => module.splitSongs);
   const deleteChosen = h('button', { class: 'small danger', id: 'delete-chosen', onclick: async () => {

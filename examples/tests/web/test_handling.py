@@ -331,5 +331,5 @@ def test_preparing_is_said_only_of_the_format_that_is_prepared(visit, idle, song
     with page.expect_download() as download:
         for route in waiting:
             route.continue_()
-    assert download.value.suggested_filename == "Chirp (drums).wav"
+    assert download.value.suggested_filename == "01 Chirp (drums).wav"
     expect(drums).not_to_contain_text("preparing…")

@@ -417,3 +417,26 @@ def test_stems_of_several_songs_are_downloaded(idle, visit, stems):
         page.wait_for_timeout(50)
     assert all(name.endswith(".zip") for name in names)
     assert {name[:6] for name in names} == {"Song 0", "Song 1"}
+
+
+def test_downloads_of_several_songs_tell_what_is_prepared_and_what_failed(idle, visit, stems):
+    songs = [idle.upload(f"Song {at}", data=tone(300 + at)) for at in range(3)]
+    for song in songs:
+        deliver(idle, song, stems)
+    page = visit(idle)
+    expect(state(page, "Song 2")).to_have_text("Done")
+    page.evaluate("(id) => localStorage.setItem(`vocalizer-practice-${id}`, JSON.stringify({ bpm: 90, first: 0 }))", songs[2]["id"])
+    held = []
+    page.route("**/stems.zip*", lambda route: held.append(route))
+    page.get_by_role("button", name="Select", exact=True).click()
+    page.get_by_role("button", name="Select all on this page").click()
+    page.get_by_role("group", name="Select").get_by_role("button", name="Download").click()
+    toast = page.locator(".toast")
+    for at in range(3):
+        expect(toast).to_have_text(f"Preparing {at + 1} of 3…")
+        while not held:
+            page.wait_for_timeout(20)
+        # As on the song's page; with the user's own tempo.
+        assert "&numbered" in held[0].request.url and ("&tempo=90" in held[0].request.url) == (at == 0), held[0].request.url
+        held.pop().fulfill(status=503, body="{}")
+    expect(toast).to_have_text("3 of 3 songs could not be downloaded: Song 2, Song 1 and Song 0.")

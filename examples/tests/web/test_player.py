@@ -348,13 +348,16 @@ def test_every_part_can_be_downloaded(visit, service, demo, tmp_path):
 
     expect(page.locator("#quality")).to_have_text("lossless")
     expect(page.locator("#provenance")).to_have_text(re.compile(r"^Split by htdemucs · cpu · (f32|int16) · .* · [\d.]+× real time · vocalizer [\d.]+ · weights [0-9a-f]{12}$"))
-    for which in ["vocals", "drums", "bass", "other", "accompaniment"]:
-        assert taken(which) == (f"First Light ({which}).mp3", service.bytes(f"{song}/{which}.mp3"))
+    # Stems have names for audio workstations, as in the archive.
+    expect(page.locator("#tempo-found")).to_have_text("104 BPM")
+    for at, which in enumerate(["drums", "bass", "other", "vocals"], 1):
+        assert taken(which) == (f"0{at} First Light ({which}) 104 BPM A.mp3", service.bytes(f"{song}/{which}.mp3"))
+    assert taken("accompaniment") == ("First Light (accompaniment).mp3", service.bytes(f"{song}/accompaniment.mp3"))
     assert taken("song") == ("First Light.mp3", DEMO.read_bytes())
     for kind, magic in [("wav", b"RIFF"), ("flac", b"fLaC")]:
         page.locator(f"#format-{kind}").check()
         name, body = taken("vocals")
-        assert (name, body[:4]) == (f"First Light (vocals).{kind}", magic)
+        assert (name, body[:4]) == (f"04 First Light (vocals) 104 BPM A.{kind}", magic)
         assert body == service.bytes(f"{song}/vocals.{kind}")
     page.locator("#format-wav").check()
     name, body = taken("zip")

@@ -70,10 +70,11 @@ def test_link_is_played_and_downloaded_without_an_account(idle, visit, owner):
     expect(page.locator("#player-status")).to_have_text("")
     # A mix can be downloaded where it is heard.
     page.locator("#heard-stems").check()
-    for part, name in [("vocals", f"{TITLE} (vocals).mp3"), ("zip", f"{TITLE} (stems, MP3).zip"), ("mix", f"{TITLE} (mix).mp3")]:
+    # The key of a single tone may be in the stem's name.
+    for part, name in [("vocals", rf"04 {TITLE} \(vocals\)( [A-G]#?m?)?\.mp3"), ("zip", rf"{TITLE} \(stems, MP3\)\.zip"), ("mix", rf"{TITLE} \(mix\)\.mp3")]:
         with page.expect_download(timeout=60_000) as download:
             page.locator(f"#take-{part}").click()
-        assert download.value.suggested_filename == name and download.value.path().stat().st_size > 10_000
+        assert re.fullmatch(name, download.value.suggested_filename) and download.value.path().stat().st_size > 10_000
     # The song does not appear in the list of the other client.
     page.goto(f"{idle.address}/#/")
     expect(page.locator("#count")).to_have_text("No songs yet. Upload one above.")
