@@ -261,7 +261,7 @@ def test_search_matches_any_part_of_title_and_resets_paging(many, visit):
     page = visit(many)
     expect(page.locator("#count")).to_have_text("1–50 of 500 songs")
     page.get_by_role("button", name="Next").click()
-    search = page.get_by_role("searchbox", name="Search titles")
+    search = page.get_by_role("searchbox", name="Search titles and artists")
     search.fill("  ZEBRA ")
     expect(page.locator("#count")).to_have_text("1 song")
     assert titles(page) == ["Zebra crossing"]

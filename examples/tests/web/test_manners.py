@@ -319,7 +319,7 @@ def test_language_choice_is_applied_and_kept(idle, visit, songs):
     for element in page.locator("[data-t]").all():
         name = element.get_attribute("data-t")
         assert element.text_content() == russian[name], name
-    expect(page.get_by_role("searchbox")).to_have_attribute("placeholder", "Поиск по названию")
+    expect(page.get_by_role("searchbox")).to_have_attribute("placeholder", "Поиск по названию и исполнителю")
     expect(row(page, "Split").locator(".state")).to_have_text("Готово")
     expect(row(page, "Split").locator(".badge")).to_have_text("доступна всем")
     expect(page.locator("#openness")).to_contain_text("Вы не вошли")
