@@ -52,6 +52,7 @@ const SOURCES: &[PageFile] = files! {
     "style.css" "text/css; charset=utf-8";
     "icon.svg" "image/svg+xml";
     "icon-full.svg" "image/svg+xml";
+    "icon-touch.png" "image/png";
     "manifest.webmanifest" "application/manifest+json";
     "start.js" "text/javascript; charset=utf-8";
     "app.js" "text/javascript; charset=utf-8";
