@@ -70,6 +70,13 @@ def views(page, service, songs):
         yield title
     page.locator("#practice summary").click()
     yield "practice"
+    page.locator("#zoom-in").click()
+    page.locator("#marker-add").click()
+    page.locator("#markers summary").click()
+    page.locator("#markers-list [data-does=rename]").click()
+    expect(page.locator("#markers-list input")).to_be_focused()
+    yield "zoomed, and a marker being renamed"
+    page.keyboard.press("Escape")
     without_full_screen(page)
     page.get_by_role("button", name="Sing along").click()
     file = {"name": "x.lrc", "mimeType": "text/plain", "buffer": b"[00:00.00]One\n[00:01.00]Two"}
@@ -77,8 +84,14 @@ def views(page, service, songs):
     expect(page.locator("#lyrics [aria-current]")).to_have_text("One")
     yield "karaoke"
     page.locator("#stage-close").click()
-    page.get_by_role("button", name="Rename").click()
+    page.locator("#rename").click()
     yield "a title being changed"
+    at("/")
+    row(page, "Split").get_by_role("button", name="Play Split").click()
+    expect(page.locator("#mini-time")).to_have_text(re.compile(r"^\d:\d\d / "))
+    row(page, "Split").get_by_role("link").click()
+    rest(page)
+    yield "a song while the mini player plays it"
     at(f"/#/songs/{songs['Split']['id']}")
     page.locator("#share").click()
     page.locator("#share-create").click()
