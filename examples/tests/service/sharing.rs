@@ -396,7 +396,7 @@ async fn link_carries_levels_of_any_stem() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn link_of_the_client_carries_levels_of_any_stem() {
     let service = Service::with(Settings { workers: 0, ..Settings::default() }).await;
-    let client = Client::builder(&format!("http://{}", service.address)).build().unwrap();
+    let client = Client::builder(format!("http://{}", service.address)).build().unwrap();
     let song = client.upload(Upload::from_bytes("x", "x.wav", song(1))).await.unwrap();
     let mix =
         ShareMix::default().with_level(Stem::PIANO, 0.0).with_level(Stem::GUITAR, 0.25).with_level(Stem::DRUMS, 1.5);
