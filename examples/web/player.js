@@ -282,19 +282,13 @@ export function player(song, shared = null, isGuest = false) {
   }
 
   const tellOutside = () => controls.show(engine.isOn ? 'playing' : 'paused', seconds(engine.position), seconds(engine.length), engine.speed);
-  // Chromium shows the system's controls only while an element plays. It pauses the element for a call, and so on.
-  const silence = new Audio();
-  Object.assign(silence, { loop: true, preload: 'none', src: 'web/silence.flac', onpause: () => { if (silence.paused && engine.isOn) engine.pause(); } });
   let wasOn = false;
   engine.addEventListener('state', () => {
     bar.showState(engine.isOn);
     stage?.showState(engine.isOn);
     element.dataset.state = engine.state;
     setText(message, engine.state === 'waiting' ? t('buffering') : '');
-    if (engine.isOn && !wasOn) {
-      controls.started();
-      silence.play().catch(() => { /* the song plays without it */ });
-    } else if (!engine.isOn) silence.pause();
+    if (engine.isOn && !wasOn) controls.started();
     wasOn = engine.isOn;
     tellOutside();
     if (!engine.isOn) [bar.mixMeter, ...tracks.rows.map((row) => row.bar)].forEach((meter) => meter.clear());
@@ -429,7 +423,6 @@ export function player(song, shared = null, isGuest = false) {
       save();
       stage?.close();
       engine.close();
-      silence.pause();
       waves.close();
       time.close();
       zoomed?.close();

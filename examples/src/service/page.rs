@@ -95,7 +95,6 @@ const SOURCES: &[PageFile] = files! {
     "session.js" "text/javascript; charset=utf-8";
     "share.js" "text/javascript; charset=utf-8";
     "shared.js" "text/javascript; charset=utf-8";
-    "silence.flac" "audio/flac";
     "slider.js" "text/javascript; charset=utf-8";
     "song.js" "text/javascript; charset=utf-8";
     "songs.js" "text/javascript; charset=utf-8";

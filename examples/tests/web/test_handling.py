@@ -333,29 +333,3 @@ def test_preparing_is_said_only_of_the_format_that_is_prepared(visit, idle, song
             route.continue_()
     assert download.value.suggested_filename == "01 Chirp (drums).wav"
     expect(drums).not_to_contain_text("preparing…")
-
-
-ELEMENTS = """
-window.media = new Set();
-const { play } = HTMLMediaElement.prototype;
-HTMLMediaElement.prototype.play = function () { media.add(this); return play.call(this); };
-"""
-
-
-def test_system_controls_have_an_element_that_plays_with_the_stems(visit, idle, song):
-    """Chromium shows its controls for elements only, and pauses these for a call."""
-    page = visit(idle, f"/#/songs/{song['id']}", init=listening.CATCH + ELEMENTS, bypass_csp=True)
-    playing(page)
-    page.wait_for_function("media.size === 1 && [...media].every((each) => !each.paused && each.duration > 5)")
-    page.locator("#play").click()
-    page.wait_for_function("[...media].every((each) => each.paused)")
-    playing(page)
-    page.locator("#play").click()
-    playing(page)
-    run_on(page, 0.5)
-    expect(page.locator("#player")).to_have_attribute("data-state", "playing")
-    page.evaluate("[...media].forEach((each) => each.pause())")
-    expect(page.locator("#player")).to_have_attribute("data-state", "paused")
-    playing(page)
-    page.locator(".back").click()
-    page.wait_for_function("[...media].every((each) => each.paused)")

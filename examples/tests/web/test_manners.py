@@ -446,11 +446,7 @@ def test_files_are_served_with_a_strict_policy_and_without_comments(idle):
         status, headers, body = get(idle, path)
         file = WEB / (path.rpartition("/")[2] or "index.html")
         assert (status, body) == (200, served(file)), path
-<<<<<<< HEAD
-        kinds = {".html": "text/html", ".css": "text/css", ".png": "image/png", ".flac": "audio/flac", ".js": "text/javascript", ".json": "application/json", ".svg": "image/svg+xml", ".webmanifest": "application/manifest+json"}
-=======
         kinds = {".html": "text/html", ".css": "text/css", ".png": "image/png", ".js": "text/javascript", ".json": "application/json", ".svg": "image/svg+xml", ".webmanifest": "application/manifest+json"}
->>>>>>> 8ca373c0fc72d60214d18bc4ea1b62cde36d110e
         assert headers["Content-Type"].startswith(kinds[file.suffix])
         assert headers["X-Content-Type-Options"] == "nosniff", path
         assert headers["Cache-Control"] == "no-cache"

