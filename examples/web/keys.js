@@ -22,11 +22,7 @@ const isOff = () => recall('keys') === 'off';
 export const asksForHelp = (event) => !isTaken(event) && !isOff() && named(event) === '?';
 
 /** Whether the event is the space bar, and nothing that has the focus uses it. */
-<<<<<<< HEAD
-export const isFreeSpace = (event) => event.key === ' ' && !event.repeat && !isTaken(event) && !isOff() && !event.target.closest?.('button, a, summary, input');
-=======
 export const isFreeSpace = (event) => event.key === ' ' && !isTaken(event) && !isOff() && !event.target.closest?.('button, a, summary, input');
->>>>>>> 8ca373c0fc72d60214d18bc4ea1b62cde36d110e
 
 /**
  * Listens until the returned function is called. `act` maps names of keys to functions; `digit` takes the number of a stem and whether Shift is

@@ -5,11 +5,7 @@ import { outside } from './outside.js';
 import { savesData } from './saving.js';
 import { account } from './session.js';
 import { slider } from './slider.js';
-<<<<<<< HEAD
 import { about, get, songs, titleOf } from './songs.js';
-=======
-import { get, songs, titleOf } from './songs.js';
->>>>>>> 8ca373c0fc72d60214d18bc4ea1b62cde36d110e
 import { clock, t, translate } from './text.js';
 
 const audio = new Audio();
@@ -62,14 +58,10 @@ audio.addEventListener('play', () => controls?.started());
 audio.addEventListener('error', () => {
   if (!song) return;
   if (files.length) {
-<<<<<<< HEAD
-    load();
-=======
     // The connection may have failed in the middle.
     const at = audio.currentTime;
     load();
     audio.currentTime = at;
->>>>>>> 8ca373c0fc72d60214d18bc4ea1b62cde36d110e
     return;
   }
   toast(t('mini-failed', { title: titleOf(song) }), { bad: true });
@@ -87,11 +79,7 @@ account.addEventListener('change', () => { if (song?.uploader_id) close(); });
 document.addEventListener('keydown', (event) => {
   if (!song || !isFreeSpace(event) || document.querySelector('#player')) return;
   event.preventDefault();
-<<<<<<< HEAD
-  toggle(song);
-=======
   if (!event.repeat) toggle(song);
->>>>>>> 8ca373c0fc72d60214d18bc4ea1b62cde36d110e
 });
 
 function close() {
@@ -122,11 +110,7 @@ function open(next) {
   title.href = `#/songs/${song.id}`;
   setText(title, titleOf(song));
   controls ??= outside({
-<<<<<<< HEAD
     about: () => (song ? about(song) : { title: '' }),
-=======
-    title: () => (song ? titleOf(song) : ''),
->>>>>>> 8ca373c0fc72d60214d18bc4ea1b62cde36d110e
     play: () => audio.play(),
     pause: () => audio.pause(),
     isOn,

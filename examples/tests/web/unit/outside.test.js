@@ -11,7 +11,7 @@ const { outside } = await import('../../../web/outside.js');
 
 function player(title) {
   const of = { title, played: 0 };
-  const controls = outside({ title: () => of.title, play: () => { of.played += 1; }, pause: () => {}, isOn: () => false, skip: () => {}, seek: () => {} });
+  const controls = outside({ about: () => ({ title: of.title }), play: () => { of.played += 1; }, pause: () => {}, isOn: () => false, skip: () => {}, seek: () => {} });
   return { of, controls };
 }
 
