@@ -38,6 +38,8 @@ export function outside(act) {
     // Playback has started: tell the other tabs and the system.
     started: () => {
       tabs.postMessage(null);
+      // Another player may have shown its song.
+      if (owner !== me) shown = '';
       owner = me;
       // Phones continue to play when they are locked or silenced.
       const { audioSession } = /** @type {any} */ (navigator);

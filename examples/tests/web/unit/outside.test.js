@@ -38,6 +38,10 @@ test('the session goes to the player that starts', () => {
   const [small, large] = [player('Small'), player('Large')];
   small.controls.started();
   large.controls.started();
+  small.controls.started();
+  assert.equal(session.metadata.title, 'Small');
+  large.controls.started();
+  assert.equal(session.metadata.title, 'Large');
   small.controls.show('paused', 0, 10, 1);
   small.controls.close();
   assert.equal(session.metadata.title, 'Large');
