@@ -1,7 +1,6 @@
 //! Tests of the request to split a song again by an operator.
 
 #![cfg(feature = "memory")]
-#![expect(clippy::unwrap_used, reason = "clippy.toml allows it in tests, but not in their helpers")]
 
 use std::pin::pin;
 use std::sync::Arc;
