@@ -162,8 +162,8 @@ pub struct AnalysisData {
 
 /// The `data` of a response about the lyrics of a song.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(extend("required" = ["lyrics"])))]
 pub struct LyricsData {
-    /// The lyrics, plain or in the LRC format; `None` if the tags have none.
+    /// The lyrics, plain or in the LRC format; `null`, never missing, if the tags have none.
     pub lyrics: Option<String>,
 }
