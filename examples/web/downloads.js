@@ -78,6 +78,7 @@ export function downloads(song, playing) {
     const { lossless } = song;
     quality.hidden = lossless === undefined;
     setText(quality, t(lossless ? 'lossless' : 'lossy'));
+    quality.toggleAttribute('data-lossy', !lossless);
     setText(lead, t(lossless === undefined ? 'take-lead' : lossless ? 'take-lossless' : 'take-lossy'));
     // What a format keeps, next to its name.
     for (const { kind, mark } of marks) setText(mark, lossless === undefined ? '' : t(lossless && kind !== 'mp3' ? 'lossless' : 'lossy'));
