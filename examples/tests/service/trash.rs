@@ -254,7 +254,7 @@ async fn uploads_lose_nothing_of_the_trash() {
         assert!(Browser::send(keyed("second", other)).await.status >= 400);
         assert_eq!(titles(&ada, "/songs/trash").await, ["first"]);
     }
-    let again = Browser::send(keyed("again", song(1))).await.data()["song"].clone();
+    let again = Browser::send(keyed("first", song(1))).await.data()["song"].clone();
     assert_eq!((&again["id"], &again["status"]), (&first["id"], &json!("UPLOADED")));
     assert_eq!(titles(&ada, "/songs/trash").await, [""; 0]);
     assert_eq!(titles(&ada, "/songs/").await, ["first"]);

@@ -105,7 +105,8 @@ def test_bytes_of_three_minutes_on_a_phone(visit, idle, tmp_path, say, how):
     wire.on("Network.dataReceived", lambda event: came.append(event["encodedDataLength"]))
     page.goto(f"{idle.address}/#/songs/{song['id']}")
     page.reload()
-    expect(page.locator("#play")).to_be_enabled()
+    # The server makes previews first.
+    expect(page.locator("#play")).to_be_enabled(timeout=120_000)
     playing(page)
     run_on(page, 175)
     say(f"bytes of three minutes on a {how}, MB", f"{sum(came) / 1e6:.2f}")
