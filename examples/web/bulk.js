@@ -60,6 +60,15 @@ let isPreparing = false;
 export async function downloadSongs(ids) {
   if (isPreparing) return;
   isPreparing = true;
+  try {
+    await prepare(ids);
+  } finally {
+    isPreparing = false;
+  }
+}
+
+/** @param {string[]} ids */
+async function prepare(ids) {
   const list = ids.map(get).filter((song) => song?.status === 'SPLIT');
   const format = recall('format') ?? 'mp3';
   const failed = [];
@@ -71,11 +80,10 @@ export async function downloadSongs(ids) {
     const href = `songs/${song.id}/stems.zip?format=${format}&${stemNames(known.names())}`;
     // One byte makes the server prepare the archive; a failure would be a broken download.
     const answer = await fetch(href, { headers: { Range: 'bytes=0-0' } }).catch(() => null);
-    await answer?.body?.cancel();
+    await answer?.body?.cancel().catch(() => {});
     close();
     if (answer?.ok) h('a', { href, download: true }).click();
     else failed.push(titleOf(song));
   }
-  isPreparing = false;
   if (failed.length) toast(t('downloads-failed', { n: failed.length, of: list.length, titles: listed(failed) }), { bad: true, lasts: 0 });
 }

@@ -32,7 +32,7 @@ function stored(id) {
 /**
  * @param {{ id: string, title: string }} song
  * @param {{ toggle: () => void, skip: (seconds: number) => void, setGuide: (level: number) => void, enter: () => void, leave: () => void,
- *   next: (id: string) => void, semitones: () => number, setPitch: (semitones: number) => void }} act `act.next` opens another song, which continues here
+ *   next: (id: string) => void, hasNext: boolean, semitones: () => number, setPitch: (semitones: number) => void }} act `act.next` opens another song, which continues here
  */
 export function karaokeStage(song, act) {
   let lyrics = stored(song.id);
@@ -170,7 +170,7 @@ export function karaokeStage(song, act) {
   }
 
   async function showNext() {
-    const other = await after(song.id).catch(() => null);
+    const other = act.hasNext && await after(song.id).catch(() => null);
     next.hidden = !other;
   }
 

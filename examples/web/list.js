@@ -14,6 +14,8 @@ const PAGE = 50;
 const ROW_LABELS = 3;
 // After this, songs are restored in the trash.
 const UNDO_MS = 10_000;
+const COVER_TRIES = 3;
+const COVER_PAUSE_MS = 1000;
 const bulk = onDemand(() => import('./bulk.js'));
 const ORDER = { SPLITTING: 0, UPLOADED: 1, UPLOADING: 1, FAILED: 2, SPLIT: 3 };
 
@@ -52,13 +54,21 @@ function readAddress() {
 
 // The cover of a song, if its file has one that can be shown.
 export function coverOf(id) {
+  const address = `songs/${id}/cover`;
   let isBroken = false;
-  const element = h('img', { class: 'cover', alt: '', loading: 'lazy', hidden: true, onerror: () => { element.hidden = isBroken = true; } });
+  let tries = 0;
+  // The server makes few covers at once for each client.
+  const retry = () => {
+    tries += 1;
+    if (tries > COVER_TRIES) element.hidden = isBroken = true;
+    else setTimeout(() => { element.src = address; }, tries * COVER_PAUSE_MS);
+  };
+  const element = h('img', { class: 'cover', alt: '', loading: 'lazy', hidden: true, onerror: retry });
   return {
     element,
     update: (song) => {
       element.hidden = isBroken || !song?.has_cover;
-      if (song?.has_cover && !element.src) element.src = `songs/${id}/cover`;
+      if (song?.has_cover && !element.src) element.src = address;
     },
   };
 }

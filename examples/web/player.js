@@ -159,6 +159,7 @@ export function player(song, shared = null, isGuest = false) {
         nextSung = id;
         location.hash = `#/songs/${id}`;
       },
+      hasNext: !isGuest,
       semitones: drill.semitones,
       setPitch: drill.setPitch,
     });

@@ -33,7 +33,13 @@ export async function addTexts(name) {
 }
 
 export async function setLanguage(name) {
-  strings = Object.assign({}, ...await Promise.all([name, ...further.map((each) => `${each}-${name}`)].map(read)));
+  let [count, texts] = [-1, []];
+  // A view may add texts meanwhile.
+  while (count !== further.length) {
+    count = further.length;
+    texts = await Promise.all([name, ...further.map((each) => `${each}-${name}`)].map(read));
+  }
+  strings = Object.assign({}, ...texts);
   language = name;
   locale = navigator.languages.find((each) => each.startsWith(name)) ?? name;
   plural = new Intl.PluralRules(locale);

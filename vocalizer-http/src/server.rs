@@ -37,7 +37,7 @@ use crate::page::{Page, PageFile};
 use crate::probe::Probe;
 pub use crate::probe::Readiness;
 use crate::pulse::Pulse;
-use crate::request::{Peer, Request, check_worker, proof};
+use crate::request::{Peer, Request, check_worker, proof, token};
 use crate::routes::{Access, Found, Operation, Route, Routes};
 use crate::settings::HttpSettings;
 use crate::{hosts, openapi, origin, share, trace};
@@ -362,8 +362,8 @@ async fn answer(
     if !by_any_name {
         hosts::check(&hosts, &app.settings.allowed_hosts)?;
     }
-    // Browsers do not attach an `Authorization` header on their own, so such a request is not forged.
-    if !head.headers.contains_key(header::AUTHORIZATION) && !origin::may_act(&head.method, &head.headers) {
+    // Browsers do not attach a token on their own, so such a request is not forged. They do attach a password that a proxy asked for.
+    if token(&head.headers, peer, &app.settings).is_none() && !origin::may_act(&head.method, &head.headers) {
         return Err(Failure::cross_site());
     }
     let caller = match route.access {

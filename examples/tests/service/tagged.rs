@@ -76,6 +76,9 @@ async fn lyrics_are_read_once_and_belong_to_who_may_hear_the_song() {
     let song = ada.upload("La vie en rose", &with_lyrics(text)).await;
     let path = format!("/songs/{}/lyrics", id(&song));
     eve.get(&path).await.refused(404, "not_found");
+    let head = Browser::send(ada.request(Method::HEAD, &path)).await;
+    assert_eq!((head.status, head.header("content-type")), (200, "application/json"));
+    assert_eq!(service.cached(), Vec::<String>::new(), "HEAD makes nothing");
     for _ in 0..2 {
         assert_eq!(ada.get(&path).await.data(), json!({"lyrics": text.replace('\r', "")}));
         assert_eq!(service.cached(), ["song.lyrics"]);

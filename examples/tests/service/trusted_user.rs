@@ -47,6 +47,10 @@ async fn named_user_is_signed_in_and_created_once() {
     // A page of another site cannot act for the user.
     let forged = browser.request(Method::POST, "/songs/upload").header("Remote-User", "grace");
     Browser::send(forged.header("Sec-Fetch-Site", "cross-site")).await.refused(403, "cross_site");
+    // Browsers attach the password that a proxy asked for to forged requests, too.
+    let forged =
+        browser.request(Method::POST, "/songs/upload").header("Remote-User", "grace").basic_auth("grace", Some("x"));
+    Browser::send(forged.header("Sec-Fetch-Site", "cross-site")).await.refused(403, "cross_site");
     // A stream stays open as long as the user is named.
     let mut events = browser.request(Method::GET, "/songs/events").header("Remote-User", "grace").send().await.unwrap();
     assert!(events.chunk().await.unwrap().is_some());

@@ -109,7 +109,17 @@ impl SongService {
     pub async fn lyrics(&self, client: Client, id: SongId) -> Result<Option<String>, ServiceError> {
         let song = self.with_part(client.viewer, id, Part::Song).await?;
         let lyrics = self.tagged(client, BlobKey::Lyrics(*song.hash())).await?;
-        Ok(String::from_utf8(lyrics).ok().filter(|lyrics| !lyrics.is_empty()))
+        Ok(text(lyrics))
+    }
+
+    /// Returns the lyrics of a song if they are cached.
+    ///
+    /// # Errors
+    ///
+    /// The errors of [`Self::lyrics`] except [`ServiceError::Busy`] and [`ServiceError::Full`].
+    pub async fn known_lyrics(&self, viewer: Viewer, id: SongId) -> Result<Option<String>, ServiceError> {
+        let song = self.with_part(viewer, id, Part::Song).await?;
+        Ok(self.kept(&BlobKey::Lyrics(*song.hash())).await?.and_then(text))
     }
 
     /// Returns what the tags of a song hold under this key; nothing if they lack it.
@@ -135,6 +145,11 @@ impl SongService {
         };
         self.keep_bytes(key.hash(), &key, bytes.unwrap_or_default()).await
     }
+}
+
+/// Returns cached lyrics. Nothing is stored if there are none.
+fn text(lyrics: Vec<u8>) -> Option<String> {
+    String::from_utf8(lyrics).ok().filter(|lyrics| !lyrics.is_empty())
 }
 
 /// Returns a cached cover. Nothing is stored if there is none.

@@ -25,6 +25,11 @@ pub(crate) async fn cover(app: &Arc<App>, request: Request) -> Answer {
 }
 
 pub(crate) async fn lyrics(app: &Arc<App>, request: Request) -> Answer {
-    let lyrics = app.songs.lyrics(request.client(), request.param("song_id")?).await?;
+    let id = request.param("song_id")?;
+    if request.method == Method::HEAD && app.songs.known_lyrics(request.viewer(), id).await?.is_none() {
+        let json = HeaderValue::from_static("application/json");
+        return Ok(unmade(HeaderMap::from_iter([(header::CONTENT_TYPE, json)])));
+    }
+    let lyrics = app.songs.lyrics(request.client(), id).await?;
     Ok(conditional::revalidated(&request.headers, answer::success(&LyricsData { lyrics })).map(full))
 }

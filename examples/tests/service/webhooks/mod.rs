@@ -372,6 +372,7 @@ async fn webhooks_of_a_disabled_user_wait_until_the_user_is_enabled() {
     let now = service.songs.clock().now();
     let claimed = repository.claim_deliveries(9, Duration::from_secs(1), now).await.unwrap();
     assert!(claimed.is_empty(), "{claimed:?}");
+    assert_eq!(receiver.until(1).await.len(), 1, "nothing was sent to a disabled user");
     operator("enable").await;
     let deleted = receiver.until(2).await.remove(1);
     assert_eq!(verified(&secret, &deleted).event, WebhookEvent::Deleted);
