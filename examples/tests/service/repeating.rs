@@ -145,7 +145,7 @@ async fn repeat_succeeds_at_a_full_quota_and_stores_nothing() {
     keyed(&ada, "key", song(7)).await.refused_field(422, "invalid", "Idempotency-Key");
     keyed(&ada, "another key", song(0)).await.refused(403, "quota_exceeded");
     assert_eq!(service.stored(1).await, before);
-    // Everyone knows the IDs of public songs, so they exempt nobody.
+    // Everyone knows the IDs of public songs, so a repeat without an account counts.
     let guest = Browser::new(&service);
     keyed(&guest, "key", song(1)).await.data();
     keyed(&guest, "key", song(1)).await.refused(403, "quota_exceeded");

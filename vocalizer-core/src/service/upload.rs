@@ -90,8 +90,8 @@ impl SongService {
         Ok(SongUpload { is_counted, ..self.begin_counted(viewer, address).await? })
     }
 
-    /// Returns whether the user has a song with the ID, without those in the trash. Everyone knows the IDs of public songs, so these count
-    /// for nobody.
+    /// Returns whether the user has a song with the ID, without those in the trash. An anonymous viewer has none: everyone knows the IDs of
+    /// public songs.
     pub(super) async fn has_uploaded(&self, viewer: Viewer, id: Option<SongId>) -> Result<bool, ServiceError> {
         let (Some(user), Some(id)) = (viewer.user(), id) else { return Ok(false) };
         Ok(self.ports().songs.find(id).await?.is_some_and(|song| song.uploader() == Some(user)))
