@@ -4,7 +4,7 @@ import re
 import urllib.error
 
 import pytest
-from conftest import Service, deliver, register, row, tone
+from conftest import Service, deliver, register, row, tone, without_full_screen
 from playwright.sync_api import expect
 from test_proxy import below  # noqa: F401: a fixture
 
@@ -217,3 +217,19 @@ def test_link_works_under_a_path_prefix(visit, idle, below, stems):
         page.locator("#take-vocals").click()
     assert download.value.path().stat().st_size > 10_000
     assert row(page, TITLE).count() == 0
+
+
+def test_karaoke_of_a_guest_leads_to_no_other_song(owner, visit, idle, stems):
+    """A song that everyone may play is next in the list."""
+    public = idle.upload("Public", data=tone(300, 20))
+    deliver(idle, public, stems)
+    link = shared(owner)
+    guest = visit(idle)
+    expect(row(guest, "Public")).to_be_visible()
+    guest.goto(link)
+    expect(guest.locator("#play")).to_be_enabled()
+    without_full_screen(guest)
+    guest.get_by_role("button", name="Sing along").click()
+    expect(guest.locator("#stage")).to_be_visible()
+    guest.wait_for_load_state("networkidle")
+    expect(guest.locator("#next-song")).to_be_hidden()

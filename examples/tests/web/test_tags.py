@@ -62,6 +62,26 @@ def test_covers_are_shown_in_the_list_and_on_the_song_page(idle, visit, stems):
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
 
 
+def test_cover_that_a_busy_server_refuses_is_loaded_later(idle, visit):
+    idle.upload("With a cover", data=covered())
+    page = visit(idle, "/#/account")
+    refused = []
+
+    def busy(route):
+        if refused:
+            route.continue_()
+            return
+        refused.append(route.request.url)
+        route.fulfill(status=429, content_type="application/json", body='{"ok":false,"errors":[{"code":"rate_limited","message":"busy"}],"data":null}')
+
+    page.route("**/cover", busy)
+    page.goto(f"{idle.address}/#/")
+    expect(page.locator(".song .cover")).to_be_visible()
+    page.wait_for_load_state("networkidle")
+    expect(page.locator(".song .cover")).to_have_js_property("naturalWidth", 256)
+    assert len(refused) == 1
+
+
 def test_cover_that_cannot_be_shown_leaves_no_broken_picture(idle, visit):
     broken = covered().replace(b"IDAT", b"IDXT")
     idle.upload("Broken", data=broken)

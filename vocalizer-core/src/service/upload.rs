@@ -346,7 +346,7 @@ impl SongUpload {
         };
         let facts = ports.probe.probe(self.writer.reader().await?).await?;
 
-        let hash = mem::replace(&mut self.hasher, SongHasher::new()).finish();
+        let hash = mem::take(&mut self.hasher).finish();
         let now = ports.clock.now();
         let weight = Weight { size_bytes: self.size_bytes, audio: audio(&facts, self.size_bytes) };
         let charge = Charge { uploader: self.uploader, quota: self.quota, weight, now };
